@@ -1,0 +1,181 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+#include "base/strong_id.h"
+#include "map/cell.h"
+#include "map/coords.h"
+#include "map/edit.h"
+#include "map/world.h"
+
+// The messages of the protocol as values of the domain. All are views: text, cells and lists point into the frame or the
+// arena they were decoded into (or, for encoding, into whatever the caller keeps alive). PROTOCOL.md is the normative text.
+namespace terrazzo::proto {
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+
+enum class Form : std::uint8_t { binary, json };
+
+// ---- client → server ----
+
+struct Resume {
+  std::string_view session;  // the token that welcome gave
+  Incarnation incarnation;
+};
+
+struct Hello {
+  std::uint32_t protocol = kProtocolVersion;
+  std::string_view client;  // program and version, for logs
+  std::string_view token;   // empty: none
+  std::string_view name;
+  std::uint32_t color = 0;  // 0xRRGGBB; 0: the server chooses
+  std::optional<Resume> resume;
+};
+
+struct Open {
+  std::string_view world;  // name, or id in decimal
+};
+
+struct KnownChunk {
+  map::LayerId layer = 0;
+  map::ChunkPos chunk;
+  Lsn revision;
+};
+
+struct Subscribe {
+  std::uint32_t sub = 0;  // the client's own id; the same id again replaces the rectangle
+  map::Rect rect;
+  std::span<const map::LayerId> layers;  // empty: all tile layers
+  std::span<const KnownChunk> known;     // chunks the client holds, of the incarnation it named in `incarnation`
+  Incarnation incarnation;               // of the server that gave the known revisions; 0: the current one
+};
+
+struct Unsubscribe {
+  std::uint32_t sub = 0;
+};
+
+// Any part may be missing: it stays as it was.
+struct Presence {
+  std::optional<map::CellPos> cursor;
+  std::optional<map::Rect> viewport;
+  std::optional<map::Rect> selection;
+  std::optional<std::string_view> tool;
+};
+
+struct Ping {
+  std::uint64_t t = 0;
+};
+
+// What could be read as a message but is wrong. Answered with `reject` where it is an edit, else with `error`.
+struct Invalid {
+  ErrorCode code = ErrorCode::bad_message;
+  std::string_view message;
+  std::optional<EditId> edit;
+};
+
+using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Invalid>;
+
+// ---- server → client ----
+
+struct Limits {
+  std::uint32_t message_bytes_max = 0;
+  std::uint32_t cells_per_edit_max = 0;        // in set ops; fill and replace have no such bound
+  std::uint32_t ops_per_edit_max = 0;
+  std::uint32_t edits_in_flight_max = 0;       // per session, unacknowledged
+  std::uint32_t chunks_per_subscription_max = 0;  // chunks × layers
+  std::uint32_t subscriptions_max = 0;
+};
+
+struct Welcome {
+  SessionId session;         // public: names the author in `applied`
+  std::string_view resume;   // secret: presented in hello.resume.session
+  Incarnation incarnation;
+  std::string_view user;
+  std::string_view role;     // viewer, editor or owner
+  Limits limits;
+  bool resumed = false;
+};
+
+struct WorldInfo {
+  const map::World* world = nullptr;
+};
+
+// The state of one chunk of one layer: encoded cells (map/chunk_codec.h), or one cell value everywhere.
+struct Chunk {
+  map::LayerId layer = 0;
+  map::ChunkPos chunk;
+  Lsn revision;
+  std::optional<map::Cell> fill;
+  std::span<const std::byte> coded;  // binary form, when there is no fill
+  std::span<const map::Cell> cells;  // JSON form, when there is no fill: 1024, row-major
+};
+
+struct ShardMark {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+
+struct Subscribed {
+  std::uint32_t sub = 0;
+  std::span<const ShardMark> shards;  // the LSN whose state the chunks just sent show
+};
+
+struct Applied {
+  map::ShardPos shard;
+  Lsn lsn;
+  SessionId author;
+  EditId edit;
+  std::span<const map::Op> ops;  // clipped to the shard
+};
+
+struct Ack {
+  EditId edit;
+  std::span<const ShardMark> shards;
+  bool durable = false;
+};
+
+struct Durable {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+
+struct Reject {
+  EditId edit;
+  ErrorCode code = ErrorCode::internal;
+  std::string_view message;
+};
+
+struct ErrorMessage {
+  ErrorCode code = ErrorCode::internal;
+  std::string_view message;
+};
+
+// Of another session in the same world. The first one about a session has its name and colour.
+struct PresenceOf {
+  SessionId session;
+  std::string_view name;
+  std::uint32_t color = 0;
+  Presence presence;
+};
+
+struct Left {
+  SessionId session;
+};
+
+struct Pong {
+  std::uint64_t t = 0;
+};
+
+struct GoingAway {
+  std::uint32_t retry_after_ms = 0;
+};
+
+using ServerMessage = std::variant<Welcome, WorldInfo, Chunk, Subscribed, Applied, Ack, Durable, Reject, ErrorMessage,
+                                   PresenceOf, Left, Pong, GoingAway>;
+
+}  // namespace terrazzo::proto
