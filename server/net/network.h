@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/shared_bytes.h"
+#include "proto/messages.h"
+#include "server/runtime/ring.h"
+
+// The sockets of one core: accept, HTTP, WebSocket, outboxes. Everything here is called and calls on its core's thread.
+namespace terrazzo::net {
+
+// A slot and its generation: a stale id names nobody.
+struct ConnectionId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  bool operator==(const ConnectionId&) const = default;
+};
+
+struct HttpRequest {
+  std::string_view method, target, body, content_type, authorization, origin;
+};
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::string extra_headers;  // whole lines, each ended by CRLF
+};
+
+// What the network tells its core's services. Completions only enqueue; these calls happen in Network::dispatch().
+class NetworkEvents {
+ public:
+  virtual ~NetworkEvents() = default;
+  virtual void on_open(ConnectionId connection, proto::Form form) = 0;
+  // One whole WebSocket message, verified UTF-8 for JSON, 8-byte aligned; valid during the call.
+  virtual void on_message(ConnectionId connection, std::span<const std::byte> payload) = 0;
+  // The last word about a connection, whoever closed it.
+  virtual void on_close(ConnectionId connection) = 0;
+  // Answer with Network::respond(), now or later. Views are valid during the call.
+  virtual void on_http(ConnectionId connection, const HttpRequest& request) = 0;
+};
+
+struct NetworkLimits {
+  std::size_t message_bytes_max = 1 << 20;
+  std::size_t http_header_bytes_max = 16 * 1024;
+  std::size_t http_body_bytes_max = 64 << 20;
+  std::size_t outbox_bytes_max = 4 << 20;  // beyond it the connection is closed with 1008 "overloaded"
+  std::uint32_t connections_max = 20000;
+  std::uint32_t ping_interval_ms = 20000;
+  std::uint32_t idle_timeout_ms = 60000;
+  std::uint32_t handshake_timeout_ms = 10000;
+};
+
+struct NetworkCounters {
+  std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
+                sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
+};
+
+class Network {
+ public:
+  // `listen_fd`: a listening TCP socket of this core (SO_REUSEPORT), owned from here on.
+  Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits, NetworkEvents& events);
+  ~Network();
+
+  // Delivers everything that has arrived since the last call.
+  void dispatch(std::uint64_t now_ns);
+
+  // `frame`: one or more complete WebSocket frames (header included, unmasked; proto/ws). Queued until flush(). One
+  // SharedBytes reference for all `connections`; stale ids are skipped.
+  void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
+  // Copies `payload` behind a header of its own: for messages to one connection.
+  void send_message(ConnectionId connection, std::span<const std::byte> payload);
+  void respond(ConnectionId connection, HttpResponse response);
+  // Sends what is queued, then a close frame; `reason` is an error code name.
+  void close(ConnectionId connection, std::uint16_t code, std::string_view reason);
+  std::size_t outbox_bytes(ConnectionId connection) const;
+  proto::Form form(ConnectionId connection) const;
+
+  // One gather write per connection with something queued.
+  void flush();
+
+  // No more accepts; every WebSocket is closed with 1012 once its outbox is empty. drained(): nobody left.
+  void drain();
+  bool drained() const;
+  const NetworkCounters& counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Opens a listening socket on host:port with SO_REUSEPORT; port 0 picks a free one (local_port() then tells which).
+Result<int> open_listener(const std::string& host, std::uint16_t port);
+std::uint16_t local_port(int fd);
+
+}  // namespace terrazzo::net
