@@ -1,0 +1,114 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/shared_bytes.h"
+#include "base/strong_id.h"
+#include "map/coords.h"
+#include "map/edit.h"
+#include "proto/messages.h"
+
+// What crosses between home cores and the owner cores of shards. Ownership moves with each message.
+namespace terrazzo::shard {
+
+using CoreId = std::uint8_t;
+inline constexpr int kCoresMax = 64;  // interest is a bit mask of cores
+using CoreMask = std::uint64_t;
+
+struct ShardKey {
+  WorldId world;
+  map::ShardPos position;
+  bool operator==(const ShardKey&) const = default;
+};
+
+// Who asked, and where to answer: a session, and the connection it has at the moment on its home core.
+struct Origin {
+  SessionId session;
+  std::uint32_t connection_slot = 0;
+  std::uint32_t connection_generation = 0;
+  CoreId core = 0;
+};
+
+// One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained: ops
+// and conditions live in its arena.
+struct EditRequest {
+  ShardKey shard;
+  Origin origin;
+  map::Edit edit;
+  // Of an edit over several shards: its place in the coordinator's order (from 1); 0 otherwise.
+  std::uint64_t coordinated = 0;
+  Arena arena{1024};
+};
+
+// One edit over several shards (home → coordinator): a part for each shard, conditions not allowed.
+struct CoordinatedRequest {
+  WorldId world;
+  Origin origin;
+  EditId id;
+  map::AckMode ack = map::AckMode::durable;
+  std::vector<std::unique_ptr<EditRequest>> parts;
+};
+
+// Interest of a core in a rectangle of chunks plus the states a connection lacks (home → owner).
+struct SubscribeRequest {
+  ShardKey shard;
+  Origin origin;
+  proto::Form form = proto::Form::binary;
+  std::uint32_t sub = 0;
+  std::uint32_t ticket = 0;  // the home core's own mark for this request, returned with the states
+  map::Rect chunks;          // inside the shard
+  std::vector<map::LayerId> layers;
+  std::vector<proto::KnownChunk> known;  // inside `chunks`
+  Incarnation incarnation;               // that the known revisions are of
+};
+
+// The core's last viewer of these chunks in this form is gone (home → owner).
+struct InterestOff {
+  ShardKey shard;
+  CoreId core = 0;
+  proto::Form form = proto::Form::binary;
+  std::vector<map::ChunkPos> chunks;
+};
+
+// The chunk states for one subscription (owner → home): complete WebSocket frames in the subscriber's form.
+struct StatesReply {
+  Origin origin;
+  std::uint32_t sub = 0;
+  std::uint32_t ticket = 0;
+  proto::ShardMark mark;  // the states show exactly the edits up to here; every later one follows
+  map::ShardPos shard;
+  std::vector<SharedBytes> frames;
+};
+
+// One applied edit for the viewers on one or more cores (owner → homes). `frame` is null in a form nobody reads.
+struct Publication {
+  ShardKey shard;
+  Lsn lsn;
+  std::array<SharedBytes, 2> frame;  // by proto::Form: complete WebSocket frames
+  std::vector<map::Rect> touched;    // in chunks
+};
+
+// To the author's home core. Rejected: error is set and nothing changed.
+struct EditOutcome {
+  Origin origin;
+  EditId edit;
+  proto::ShardMark mark;
+  enum class Stage : std::uint8_t { applied, durable, rejected } stage = Stage::applied;
+  std::uint64_t coordinated = 0;
+  std::optional<Error> error;
+};
+
+// Everything of a shard up to lsn is on disk (owner → homes with viewers).
+struct DurableMark {
+  ShardKey shard;
+  Lsn lsn;
+};
+
+}  // namespace terrazzo::shard

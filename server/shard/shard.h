@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "map/world.h"
+#include "proto/codec.h"
+#include "server/shard/messages.h"
+#include "server/shard/shard_output.h"
+#include "server/storage/shard_store.h"
+
+namespace terrazzo::shard {
+
+struct ShardCounters {
+  std::uint64_t edits = 0, rejected = 0, duplicates = 0, subscriptions = 0, publications = 0, encodings = 0,
+                chunks_sent = 0;
+};
+
+// What a server run knows of its past, for judging the revisions a client says it knows.
+struct RunInfo {
+  Incarnation incarnation;
+};
+
+// One shard: orders, checks, applies, logs and publishes its edits. Pure; lives on its owner core, one thread.
+//  1. lsn() counts the edits applied; each is in the log before anybody hears of it.
+//  2. An edit (session, id) is applied once, however often it is sent (window of the last 1024 ids per session).
+//  3. A subscriber gets the states at LSN R and then every edit after R that touches its chunks, in order.
+//  4. After read_only(why) no edit is applied any more.
+class Shard {
+ public:
+  // Makes the store when the first edit comes, so that looking at empty places creates no files.
+  using StoreFactory = std::function<Result<std::unique_ptr<storage::ShardStore>>()>;
+  // `store`: the opened store of an existing shard, or null.
+  Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
+        std::unique_ptr<storage::ShardStore> store, StoreFactory factory);
+  ~Shard();
+
+  const ShardKey& key() const;
+  Lsn lsn() const;
+  Lsn durable_lsn() const;  // by log or checkpoint
+  std::uint64_t last_coordinated() const;
+
+  // ---- recovery, before anything else ----
+  // Replays a logged edit; records at or before lsn() are skipped, a gap is an error. Call recovered() at the end: from
+  // then on known revisions are judged by the LSN reached.
+  Status replay(const storage::Record& record);
+  // A part of a coordinated edit that the log of this shard lacks: applied and logged like a new edit.
+  Status roll_forward(const EditRequest& part, ShardOutput& out);
+  void recovered();
+
+  // ---- the tick ----
+  void edit(const EditRequest& request, ShardOutput& out);
+  void subscribe(const SubscribeRequest& request, ShardOutput& out);
+  void interest_off(const InterestOff& off);
+  // Everything of the core's log up to `sequence` is durable: acknowledges what waited for it.
+  void log_durable(std::uint64_t sequence, ShardOutput& out);
+  void set_world(std::shared_ptr<const map::World> world);
+  void read_only(const Error& why);
+
+  // ---- checkpoint (driven by app) ----
+  bool wants_checkpoint() const;
+  Result<storage::CheckpointStep> begin_checkpoint();
+  Result<storage::CheckpointStep> checkpoint_synced(Status outcome);
+  const storage::ShardStore* store() const;
+
+  const ShardCounters& counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace terrazzo::shard
