@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/shared_bytes.h"
+#include "map/world.h"
+#include "proto/messages.h"
+#include "server/session/connection.h"
+#include "server/shard/messages.h"
+
+namespace terrazzo::session {
+
+enum class Role : std::uint8_t { viewer, editor, owner };
+constexpr std::string_view role_name(Role role) {
+  return role == Role::viewer ? "viewer" : role == Role::editor ? "editor" : "owner";
+}
+
+struct Identity {
+  std::string user;
+  Role role = Role::viewer;
+};
+
+// A session's presence on its way to the sessions of the world, on every core. Self-contained.
+struct PresenceNote {
+  WorldId world;
+  SessionId session;
+  std::string name;
+  std::uint32_t color = 0;
+  std::optional<map::CellPos> cursor;
+  std::optional<map::Rect> viewport, selection;
+  std::optional<std::string> tool;
+  bool left = false;
+};
+
+// The effects of sessions; carried out by app/core_services, recorded by tests and the simulator. Called on the home core.
+class SessionOutput {
+ public:
+  virtual ~SessionOutput() = default;
+  virtual void send(Connection connection, const proto::ServerMessage& message) = 0;
+  virtual void send_frame(std::span<const Connection> connections, const SharedBytes& frame) = 0;
+  virtual void close(Connection connection, std::uint16_t code, std::string_view reason) = 0;
+  virtual void edit(std::unique_ptr<shard::EditRequest> request) = 0;
+  virtual void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
+  virtual void subscribe(std::unique_ptr<shard::SubscribeRequest> request) = 0;
+  virtual void interest_off(std::unique_ptr<shard::InterestOff> off) = 0;
+  // To every core, this one included.
+  virtual void presence(const PresenceNote& note) = 0;
+  // A newcomer asks every core for the presence of those already there.
+  virtual void ask_presence(WorldId world, Connection newcomer) = 0;
+  // This connection now speaks for the session; an older one that still does is to be closed, wherever it is.
+  virtual void speaks_for(SessionId session, Connection connection) = 0;
+  virtual void silent(SessionId session, Connection connection) = 0;
+};
+
+// What sessions ask of the node: who somebody is, which worlds there are. Called on the home core; answers at once.
+class SessionDirectory {
+ public:
+  virtual ~SessionDirectory() = default;
+  virtual Result<Identity> authenticate(std::string_view token) = 0;
+  virtual std::shared_ptr<const map::World> find_world(std::string_view name_or_id) = 0;
+  virtual SessionId new_session() = 0;
+  virtual std::string resume_token(SessionId session) = 0;
+  // unauthenticated: the token is not one of this node's.
+  virtual Result<SessionId> session_of(std::string_view resume_token) = 0;
+  virtual Incarnation incarnation() const = 0;
+};
+
+}  // namespace terrazzo::session
