@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,7 +52,9 @@ class SessionOutput {
   // To every core, this one included.
   virtual void presence(const PresenceNote& note) = 0;
   // A newcomer asks every core for the presence of those already there.
-  virtual void ask_presence(WorldId world, Connection newcomer) = 0;
+  virtual void ask_presence(WorldId world, const shard::Origin& newcomer) = 0;
+  // To the newcomer alone.
+  virtual void presence_to(const shard::Origin& newcomer, const PresenceNote& note) = 0;
   // This connection now speaks for the session; an older one that still does is to be closed, wherever it is.
   virtual void speaks_for(SessionId session, Connection connection) = 0;
   virtual void silent(SessionId session, Connection connection) = 0;

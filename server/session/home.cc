@@ -1,0 +1,347 @@
+#include "server/session/home.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace terrazzo::session {
+namespace {
+
+constexpr std::uint16_t kCloseInvalidPayload = 1007;
+constexpr std::uint16_t kClosePolicy = 1008;
+// Marks only let clients forget what they hold for resending; ten a second is soon enough and costs nothing beside edits.
+constexpr std::uint64_t kDurableIntervalNs = 100'000'000;
+
+}  // namespace
+
+Home::Home(shard::CoreId core, const SessionLimits& limits, SessionDirectory& directory, SessionOutput& out)
+    : core_(core), limits_(limits), directory_(directory), out_(out) {}
+
+Session* Home::find(Connection connection) {
+  if (connection.slot >= sessions_.size()) return nullptr;
+  Session* session = sessions_[connection.slot].get();
+  return session != nullptr && session->connection() == connection ? session : nullptr;
+}
+
+void Home::connected(Connection connection, proto::Form form) {
+  if (connection.slot >= sessions_.size()) sessions_.resize(std::size_t{connection.slot} + 1);
+  TZ_ASSERT(sessions_[connection.slot] == nullptr);
+  sessions_[connection.slot] = std::make_unique<Session>(connection, form, core_, limits_, directory_, counters_);
+  ++session_count_;
+}
+
+void Home::message(Connection connection, std::span<const std::byte> payload) {
+  Session* session = find(connection);
+  if (session == nullptr) return;
+  arena_.reset();
+  const auto messages = proto::decode_client_messages(session->form(), payload, arena_);
+  if (!messages) {
+    session->error(messages.error().code, messages.error().message, out_);
+    return out_.close(connection, kCloseInvalidPayload, error_code_name(messages.error().code));
+  }
+  for (const proto::ClientMessage& message : *messages) {
+    ++counters_.messages;
+    dispatch(*session, message);
+  }
+}
+
+void Home::dispatch(Session& session, const proto::ClientMessage& message) {
+  struct Visitor {
+    Home& home;
+    Session& session;
+    void operator()(const proto::Hello& m) { session.hello(m, home.out_); }
+    void operator()(const proto::Open& m) {
+      const bool had_world = session.world() != nullptr;
+      session.open(m, home.out_);
+      if (!had_world && session.world()) home.opened(session);
+    }
+    void operator()(const proto::Subscribe& m) { home.subscribe(session, m); }
+    void operator()(const proto::Unsubscribe& m) { home.unsubscribe(session, m); }
+    void operator()(const map::Edit& m) { session.edit(m, home.out_); }
+    void operator()(const proto::Presence& m) {
+      if (!session.in_world(home.out_)) return;
+      session.presence(m);
+      auto& waiting = home.presence_waiting_;
+      if (std::find(waiting.begin(), waiting.end(), session.connection()) == waiting.end())
+        waiting.push_back(session.connection());
+    }
+    void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }
+    void operator()(const proto::Invalid& m) {
+      if (m.edit) return session.reject(*m.edit, m.code, m.message, home.out_);
+      session.error(m.code, m.message, home.out_);
+    }
+  };
+  std::visit(Visitor{*this, session}, message);
+}
+
+void Home::opened(Session& session) { worlds_[session.world()->id].slots.push_back(session.connection().slot); }
+
+bool Home::acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
+                      const map::Rect& chunks) {
+  const std::string name = "subscription " + std::to_string(message.sub);
+  for (const map::LayerId layer : layers) {
+    const map::Layer* found = session.world()->find_layer(layer);
+    if (found == nullptr || found->kind != map::LayerKind::tile) {
+      session.error(ErrorCode::not_found,
+                    name + ": layer " + std::to_string(layer) + " is not a tile layer of this world: see `world`.layers", out_);
+      return false;
+    }
+  }
+  const std::uint64_t wanted = chunks.area() * layers.size();
+  if (chunks.area() > limits_.wire.chunks_per_subscription_max || wanted > limits_.wire.chunks_per_subscription_max) {
+    session.error(ErrorCode::too_large,
+                  name + " covers " + std::to_string(chunks.area()) + " chunks in " + std::to_string(layers.size()) +
+                      " layers; at most " + std::to_string(limits_.wire.chunks_per_subscription_max) +
+                      " together: ask for a smaller rectangle or fewer layers", out_);
+    return false;
+  }
+  if (!session.subscriptions().contains(message.sub) &&
+      session.subscriptions().size() >= limits_.wire.subscriptions_max) {
+    session.error(ErrorCode::too_large,
+                  "at most " + std::to_string(limits_.wire.subscriptions_max) + " subscriptions: unsubscribe one first", out_);
+    return false;
+  }
+  return true;
+}
+
+void Home::subscribe(Session& session, const proto::Subscribe& message) {
+  if (!session.in_world(out_)) return;
+  std::vector<map::LayerId> layers(message.layers.begin(), message.layers.end());
+  if (layers.empty()) {
+    for (const map::Layer& layer : session.world()->layers)
+      if (layer.kind == map::LayerKind::tile) layers.push_back(layer.id);
+  }
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  // A view may hang over the edge of the world; what lies outside has no cells.
+  const map::Rect chunks = map::chunks_of(message.rect.intersect(session.world()->area()));
+  if (!acceptable(session, message, layers, chunks)) return;
+
+  Registration registration = request_states(session, message, layers, chunks);
+  Session::Subscription& subscription = session.subscriptions()[message.sub];
+  if (subscription.next) forget(session, *subscription.next);
+  subscription.next = std::move(registration);
+  if (subscription.next->parts.empty()) complete(session, message.sub, subscription);
+}
+
+Registration Home::request_states(Session& session, const proto::Subscribe& message,
+                                  const std::vector<map::LayerId>& layers, const map::Rect& chunks) {
+  Registration registration;
+  registration.instance = next_instance_++;
+  registration.chunks = chunks;
+  if (chunks.empty() || layers.empty()) return registration;
+  worlds_[session.world()->id].viewers.expect(session.form(), chunks);
+  const map::Rect shards{chunks.x0 >> map::kShardShift, chunks.y0 >> map::kShardShift,
+                         ((chunks.x1 - 1) >> map::kShardShift) + 1, ((chunks.y1 - 1) >> map::kShardShift) + 1};
+  for (std::int64_t y = shards.y0; y < shards.y1; ++y) {
+    for (std::int64_t x = shards.x0; x < shards.x1; ++x) {
+      const map::ShardPos shard{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)};
+      const map::Rect part = chunks.intersect(
+          map::Rect::of_size(x * map::kShardChunks, y * map::kShardChunks, map::kShardChunks, map::kShardChunks));
+      const std::uint32_t ticket = next_ticket_++;
+      registration.parts.push_back({ticket, shard, part, false});
+      auto request = std::make_unique<shard::SubscribeRequest>();
+      request->shard = {session.world()->id, shard};
+      request->origin = session.origin();
+      request->form = session.form();
+      request->sub = message.sub;
+      request->ticket = ticket;
+      request->chunks = part;
+      request->layers = layers;
+      request->incarnation = message.incarnation;
+      for (const proto::KnownChunk& known : message.known)
+        if (part.contains(map::CellPos{known.chunk.x, known.chunk.y})) request->known.push_back(known);
+      out_.subscribe(std::move(request));
+    }
+  }
+  return registration;
+}
+
+void Home::states(const shard::StatesReply& reply) {
+  Session* session = find({reply.origin.connection_slot, reply.origin.connection_generation});
+  if (session == nullptr) return;
+  const auto subscription = session->subscriptions().find(reply.sub);
+  if (subscription == session->subscriptions().end() || !subscription->second.next) return;
+  Registration& registration = *subscription->second.next;
+  const auto part = std::find_if(registration.parts.begin(), registration.parts.end(),
+                                 [&](const Registration::Part& p) { return p.ticket == reply.ticket; });
+  if (part == registration.parts.end()) return;  // of a registration that was replaced meanwhile
+  part->admitted = true;
+  registration.marks.push_back(reply.mark);
+  worlds_[session->world()->id].viewers.admit(session->connection(), registration.instance, session->form(), part->chunks);
+  const Connection connection = session->connection();
+  for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
+  const bool all = std::all_of(registration.parts.begin(), registration.parts.end(),
+                               [](const Registration::Part& p) { return p.admitted; });
+  if (all) complete(*session, reply.sub, subscription->second);
+}
+
+void Home::complete(Session& session, std::uint32_t sub, Session::Subscription& subscription) {
+  if (subscription.current) forget(session, *subscription.current);
+  subscription.current = std::move(subscription.next);
+  subscription.next.reset();
+  out_.send(session.connection(), proto::Subscribed{sub, subscription.current->marks});
+}
+
+void Home::unsubscribe(Session& session, const proto::Unsubscribe& message) {
+  if (!session.in_world(out_)) return;
+  const auto found = session.subscriptions().find(message.sub);
+  if (found == session.subscriptions().end()) {
+    return session.error(ErrorCode::not_found, "there is no subscription " + std::to_string(message.sub), out_);
+  }
+  if (found->second.current) forget(session, *found->second.current);
+  if (found->second.next) forget(session, *found->second.next);
+  session.subscriptions().erase(found);
+}
+
+void Home::forget(Session& session, const Registration& registration) {
+  if (registration.parts.empty()) return;
+  const WorldId world = session.world()->id;
+  std::vector<map::ChunkPos> uninteresting;
+  worlds_[world].viewers.forget(session.connection(), registration.instance, session.form(), registration.chunks,
+                                uninteresting);
+  std::unordered_map<map::ShardPos, std::unique_ptr<shard::InterestOff>> by_shard;
+  for (const map::ChunkPos chunk : uninteresting) {
+    std::unique_ptr<shard::InterestOff>& off = by_shard[map::shard_of(chunk)];
+    if (!off) {
+      off = std::make_unique<shard::InterestOff>();
+      off->shard = {world, map::shard_of(chunk)};
+      off->core = core_;
+      off->form = session.form();
+    }
+    off->chunks.push_back(chunk);
+  }
+  for (auto& [position, off] : by_shard) out_.interest_off(std::move(off));
+}
+
+void Home::disconnected(Connection connection) {
+  Session* session = find(connection);
+  if (session == nullptr) return;
+  if (session->world()) {
+    for (auto& [sub, subscription] : session->subscriptions()) {
+      if (subscription.current) forget(*session, *subscription.current);
+      if (subscription.next) forget(*session, *subscription.next);
+    }
+    std::vector<std::uint32_t>& slots = worlds_[session->world()->id].slots;
+    slots.erase(std::remove(slots.begin(), slots.end(), connection.slot), slots.end());
+    if (session->has_presence()) {
+      PresenceNote note = session->presence_note();
+      note.left = true;
+      out_.presence(note);
+    }
+  }
+  if (session->id().value != 0) out_.silent(session->id(), connection);
+  sessions_[connection.slot].reset();
+  --session_count_;
+}
+
+void Home::outcome(const shard::EditOutcome& outcome) {
+  Session* session = find({outcome.origin.connection_slot, outcome.origin.connection_generation});
+  if (session != nullptr) session->outcome(outcome, out_);
+}
+
+void Home::publication(const shard::Publication& publication) {
+  const auto view = worlds_.find(publication.shard.world);
+  if (view == worlds_.end()) return;
+  for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
+    const SharedBytes& frame = publication.frame[static_cast<std::size_t>(form)];
+    if (!frame) continue;
+    viewers_.clear();
+    view->second.viewers.collect(form, publication.touched, viewers_);
+    if (!viewers_.empty()) out_.send_frame(viewers_, frame);
+  }
+}
+
+void Home::durable(const shard::DurableMark& mark) {
+  const auto view = worlds_.find(mark.shard.world);
+  if (view == worlds_.end()) return;
+  view->second.durable[mark.shard.position] = mark.lsn;
+  durable_waiting_ = true;
+}
+
+void Home::send_durable(WorldView& view) {
+  for (const std::uint32_t slot : view.slots) {
+    Session& session = *sessions_[slot];
+    for (const auto& [position, lsn] : view.durable) {
+      const bool sees = std::any_of(
+          session.subscriptions().begin(), session.subscriptions().end(), [&, at = position](const auto& entry) {
+            const auto in_shard = [&](const Registration::Part& part) { return part.shard == at; };
+            return entry.second.current && std::any_of(entry.second.current->parts.begin(),
+                                                       entry.second.current->parts.end(), in_shard);
+          });
+      if (sees) out_.send(session.connection(), proto::Durable{position, lsn});
+    }
+  }
+  view.durable.clear();
+}
+
+void Home::presence(const PresenceNote& note) {
+  const auto view = worlds_.find(note.world);
+  if (view == worlds_.end()) return;
+  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
+  message.presence = {note.cursor, note.viewport, note.selection, {}};
+  if (note.tool) message.presence.tool = *note.tool;
+  for (const std::uint32_t slot : view->second.slots) {
+    Session& session = *sessions_[slot];
+    if (session.id() == note.session) continue;
+    if (note.left) {
+      out_.send(session.connection(), proto::Left{note.session});
+    } else {
+      out_.send(session.connection(), message);
+    }
+  }
+}
+
+void Home::presence_asked(WorldId world, const shard::Origin& newcomer) {
+  const auto view = worlds_.find(world);
+  if (view == worlds_.end()) return;
+  for (const std::uint32_t slot : view->second.slots) {
+    const Session& session = *sessions_[slot];
+    if (session.has_presence() && session.id() != newcomer.session) out_.presence_to(newcomer, session.presence_note());
+  }
+}
+
+void Home::superseded(Connection connection) {
+  Session* session = find(connection);
+  if (session == nullptr) return;
+  session->error(ErrorCode::conflict, "this session was resumed by another connection", out_);
+  out_.close(connection, kClosePolicy, error_code_name(ErrorCode::conflict));
+}
+
+void Home::world_changed(const std::shared_ptr<const map::World>& world) {
+  const auto view = worlds_.find(world->id);
+  if (view == worlds_.end()) return;
+  for (const std::uint32_t slot : view->second.slots) {
+    sessions_[slot]->set_world(world);
+    out_.send(sessions_[slot]->connection(), proto::WorldInfo{world.get()});
+  }
+}
+
+void Home::tick(std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  std::erase_if(presence_waiting_, [&](Connection connection) {
+    Session* session = find(connection);
+    return session == nullptr || session->flush_presence(now_ns, out_);
+  });
+  if (durable_waiting_ && now_ns - durable_sent_ns_ >= kDurableIntervalNs) {
+    durable_waiting_ = false;
+    durable_sent_ns_ = now_ns;
+    for (auto& [world, view] : worlds_)
+      if (!view.durable.empty()) send_durable(view);
+  }
+}
+
+std::uint64_t Home::next_tick_ns() const {
+  std::uint64_t next = std::numeric_limits<std::uint64_t>::max();
+  if (durable_waiting_) next = durable_sent_ns_ + kDurableIntervalNs;
+  if (!presence_waiting_.empty()) next = std::min(next, now_ns_ + limits_.presence_interval_ns);
+  return next;
+}
+
+std::size_t Home::watched_chunks() const {
+  std::size_t count = 0;
+  for (const auto& [world, view] : worlds_) count += view.viewers.chunk_count();
+  return count;
+}
+
+}  // namespace terrazzo::session

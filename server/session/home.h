@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/arena.h"
+#include "proto/codec.h"
+#include "server/session/session.h"
+#include "server/session/session_output.h"
+#include "server/session/viewer_index.h"
+#include "server/shard/messages.h"
+
+namespace terrazzo::session {
+
+// All sessions of one core and who of them sees what. Takes what connections say and what owners answer; gives effects.
+// Pure; one thread.
+//  1. A connection gets edits of a chunk only after its state, in the order of the owner.
+//  2. A subscription that is replaced stays in force until the new one is complete: no gap while panning.
+class Home {
+ public:
+  Home(shard::CoreId core, const SessionLimits& limits, SessionDirectory& directory, SessionOutput& out);
+
+  // ---- from connections ----
+  void connected(Connection connection, proto::Form form);
+  void message(Connection connection, std::span<const std::byte> payload);
+  void disconnected(Connection connection);
+
+  // ---- from owners and other homes ----
+  void outcome(const shard::EditOutcome& outcome);
+  void states(const shard::StatesReply& reply);
+  void publication(const shard::Publication& publication);
+  void durable(const shard::DurableMark& mark);
+  void presence(const PresenceNote& note);
+  void presence_asked(WorldId world, const shard::Origin& newcomer);
+  // Another connection speaks for its session now.
+  void superseded(Connection connection);
+  void world_changed(const std::shared_ptr<const map::World>& world);
+
+  // Sends what waits for its time: presence and durable marks.
+  void tick(std::uint64_t now_ns);
+  // When tick has something to send; the largest number: never.
+  std::uint64_t next_tick_ns() const;
+
+  std::size_t session_count() const { return session_count_; }
+  std::size_t watched_chunks() const;
+  const SessionCounters& counters() const { return counters_; }
+
+ private:
+  struct WorldView {
+    ViewerIndex viewers;
+    std::vector<std::uint32_t> slots;  // sessions that have it open
+    std::unordered_map<map::ShardPos, Lsn> durable;  // marks to send with the next tick
+  };
+
+  Session* find(Connection connection);
+  void dispatch(Session& session, const proto::ClientMessage& message);
+  void opened(Session& session);
+  void subscribe(Session& session, const proto::Subscribe& message);
+  bool acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
+                  const map::Rect& chunks);
+  Registration request_states(Session& session, const proto::Subscribe& message,
+                              const std::vector<map::LayerId>& layers, const map::Rect& chunks);
+  void complete(Session& session, std::uint32_t sub, Session::Subscription& subscription);
+  void unsubscribe(Session& session, const proto::Unsubscribe& message);
+  void forget(Session& session, const Registration& registration);
+  void send_durable(WorldView& view);
+
+  shard::CoreId core_;
+  SessionLimits limits_;
+  SessionDirectory& directory_;
+  SessionOutput& out_;
+  SessionCounters counters_;
+  Arena arena_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+  std::size_t session_count_ = 0;
+  std::unordered_map<WorldId, WorldView> worlds_;
+  std::uint32_t next_ticket_ = 1, next_instance_ = 1;
+  std::vector<Connection> presence_waiting_;  // sessions with a presence to send
+  std::uint64_t durable_sent_ns_ = 0;
+  bool durable_waiting_ = false;
+  std::uint64_t now_ns_ = 0;
+  std::vector<Connection> viewers_;  // scratch
+};
+
+}  // namespace terrazzo::session

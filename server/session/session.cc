@@ -1,0 +1,205 @@
+#include "server/session/session.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::session {
+namespace {
+
+constexpr std::uint16_t kClosePolicy = 1008;
+// Colours that read well on dark and light maps; a session without a wish gets one by its number.
+constexpr std::array<std::uint32_t, 8> kColors = {0xE6194B, 0x3CB44B, 0x4363D8, 0xF58231,
+                                                  0x911EB4, 0x008080, 0xBFA100, 0xF032E6};
+
+}  // namespace
+
+Session::Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
+                 SessionDirectory& directory, SessionCounters& counters)
+    : connection_(connection), form_(form), core_(core), limits_(limits), directory_(directory), counters_(counters) {}
+
+shard::Origin Session::origin() const {
+  return {id_, connection_.slot, connection_.generation, core_};
+}
+
+void Session::error(ErrorCode code, std::string_view message, SessionOutput& out) {
+  ++counters_.errors;
+  ++counters_.by_code[static_cast<std::size_t>(code)];
+  out.send(connection_, proto::ErrorMessage{code, message});
+}
+
+void Session::reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out) {
+  ++counters_.rejects;
+  ++counters_.by_code[static_cast<std::size_t>(code)];
+  out.send(connection_, proto::Reject{edit, code, message});
+}
+
+bool Session::ready(SessionOutput& out) {
+  if (!greeted_) error(ErrorCode::bad_message, "say hello first: the first message of a connection is `hello`", out);
+  return greeted_;
+}
+
+bool Session::in_world(SessionOutput& out) {
+  if (!ready(out)) return false;
+  if (!world_) error(ErrorCode::bad_message, "no world is open: send `open` with a world's name first", out);
+  return world_ != nullptr;
+}
+
+void Session::hello(const proto::Hello& message, SessionOutput& out) {
+  if (greeted_) return error(ErrorCode::conflict, "hello was said already: once per connection", out);
+  if (message.protocol != proto::kProtocolVersion) {
+    error(ErrorCode::unsupported,
+          "this server speaks protocol " + std::to_string(proto::kProtocolVersion) + ", the client asked for " +
+              std::to_string(message.protocol), out);
+    return out.close(connection_, kClosePolicy, error_code_name(ErrorCode::unsupported));
+  }
+  Result<Identity> identity = directory_.authenticate(message.token);
+  if (!identity) {
+    error(identity.error().code, identity.error().message, out);
+    return out.close(connection_, kClosePolicy, error_code_name(identity.error().code));
+  }
+  bool resumed = false;
+  if (message.resume) {
+    const Result<SessionId> session = directory_.session_of(message.resume->session);
+    if (!session) {
+      error(session.error().code, session.error().message, out);
+      return out.close(connection_, kClosePolicy, error_code_name(session.error().code));
+    }
+    id_ = *session;
+    resumed = true;
+  } else {
+    id_ = directory_.new_session();
+  }
+  greeted_ = true;
+  identity_ = *std::move(identity);
+  name_ = message.name.empty() ? identity_.user : std::string(message.name);
+  color_ = message.color != 0 ? message.color : kColors[id_.value % kColors.size()];
+  out.speaks_for(id_, connection_);
+  const std::string token = directory_.resume_token(id_);
+  out.send(connection_, proto::Welcome{.session = id_,
+                                       .resume = token,
+                                       .incarnation = directory_.incarnation(),
+                                       .user = identity_.user,
+                                       .role = role_name(identity_.role),
+                                       .limits = limits_.wire,
+                                       .resumed = resumed});
+}
+
+void Session::open(const proto::Open& message, SessionOutput& out) {
+  if (!ready(out)) return;
+  if (world_) {
+    return error(ErrorCode::conflict,
+                 "the world \"" + world_->name + "\" is open on this connection: open another one on a new connection", out);
+  }
+  world_ = directory_.find_world(message.world);
+  if (!world_) {
+    return error(ErrorCode::not_found,
+                 "there is no world \"" + std::string(message.world) + "\": GET /v1/worlds lists those there are", out);
+  }
+  out.send(connection_, proto::WorldInfo{world_.get()});
+  out.ask_presence(world_->id, origin());
+}
+
+void Session::edit(const map::Edit& message, SessionOutput& out) {
+  if (!greeted_ || !world_) {
+    return reject(message.id, ErrorCode::bad_message, "no world is open: `hello`, then `open`, then `edit`", out);
+  }
+  ++counters_.edits;
+  if (message.id.value == 0) return reject(message.id, ErrorCode::bad_message, "edit ids count from 1; this one is 0", out);
+  if (identity_.role == Role::viewer) {
+    return reject(message.id, ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor", out);
+  }
+  // Already on its way on this connection: its answer will come.
+  if (in_flight_.contains(message.id)) return;
+  if (in_flight_.size() >= limits_.wire.edits_in_flight_max) {
+    return reject(message.id, ErrorCode::overloaded,
+                  std::to_string(in_flight_.size()) + " edits wait for their answers, the most welcome.limits allows: send "
+                  "more as answers come", out);
+  }
+  const map::EditLimits edit_limits{.ops_max = limits_.wire.ops_per_edit_max,
+                                    .conditions_max = limits_.wire.ops_per_edit_max,
+                                    .cells_max = limits_.wire.cells_per_edit_max};
+  if (const Status checked = map::check_edit(*world_, message, edit_limits); !checked) {
+    return reject(message.id, checked.error().code, checked.error().message, out);
+  }
+  auto parts = shard::split_edit(world_->id, origin(), message);
+  if (!parts) return reject(message.id, parts.error().code, parts.error().message, out);
+  InFlight& flight = in_flight_[message.id];
+  flight.ack = message.ack;
+  flight.parts = static_cast<std::uint32_t>(parts->size());
+  if (parts->size() == 1) return out.edit(std::move(parts->front()));
+  auto coordinated = std::make_unique<shard::CoordinatedRequest>();
+  coordinated->world = world_->id;
+  coordinated->origin = origin();
+  coordinated->id = message.id;
+  coordinated->ack = message.ack;
+  coordinated->parts = *std::move(parts);
+  out.coordinate(std::move(coordinated));
+}
+
+void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
+  const auto found = in_flight_.find(outcome.edit);
+  if (found == in_flight_.end()) return;  // answered before, or the answer to an earlier connection's copy
+  InFlight& flight = found->second;
+  using Stage = shard::EditOutcome::Stage;
+  if (outcome.stage == Stage::rejected) {
+    const Error error = outcome.error.value_or(Error{});
+    reject(outcome.edit, error.code, error.message, out);
+    in_flight_.erase(found);
+    return;
+  }
+  const bool known = std::any_of(flight.marks.begin(), flight.marks.end(),
+                                 [&](const proto::ShardMark& m) { return m.shard == outcome.mark.shard; });
+  if (!known) {
+    flight.marks.push_back(outcome.mark);
+    ++flight.applied;
+  }
+  if (outcome.stage == Stage::durable) ++flight.durable;
+  if (flight.ack == map::AckMode::applied && flight.applied == flight.parts) {
+    acknowledge(outcome.edit, flight, flight.durable == flight.parts, out);
+    in_flight_.erase(found);
+  } else if (flight.durable == flight.parts) {
+    acknowledge(outcome.edit, flight, true, out);
+    in_flight_.erase(found);
+  }
+}
+
+void Session::acknowledge(EditId edit, const InFlight& flight, bool durable, SessionOutput& out) {
+  ++counters_.acks;
+  out.send(connection_, proto::Ack{edit, flight.marks, durable});
+}
+
+void Session::presence(const proto::Presence& message) {
+  if (message.cursor) presence_.cursor = message.cursor;
+  if (message.viewport) presence_.viewport = message.viewport;
+  if (message.selection) presence_.selection = message.selection;
+  if (message.tool) {
+    tool_ = std::string(*message.tool);
+    presence_.tool = std::string_view();
+  }
+  presence_known_ = true;
+}
+
+PresenceNote Session::presence_note() const {
+  PresenceNote note;
+  note.world = world_ ? world_->id : WorldId{};
+  note.session = id_;
+  note.name = name_;
+  note.color = color_;
+  note.cursor = presence_.cursor;
+  note.viewport = presence_.viewport;
+  note.selection = presence_.selection;
+  if (presence_.tool) note.tool = tool_;
+  return note;
+}
+
+bool Session::flush_presence(std::uint64_t now_ns, SessionOutput& out) {
+  if (now_ns - presence_sent_ns_ < limits_.presence_interval_ns) return false;
+  presence_sent_ns_ = now_ns;
+  out.presence(presence_note());
+  return true;
+}
+
+}  // namespace terrazzo::session

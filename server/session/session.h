@@ -1,0 +1,119 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "map/edit_check.h"
+#include "proto/messages.h"
+#include "server/session/connection.h"
+#include "server/session/session_output.h"
+
+namespace terrazzo::session {
+
+// What one connection may hold and send. The arithmetic: a StatesReply for chunks_per_subscription_max plain chunks
+// (16,384 × 4 KiB) is the most one request can make the server queue; the network's outbox bounds it further.
+struct SessionLimits {
+  proto::Limits wire{.message_bytes_max = 1 << 20,
+                     .cells_per_edit_max = 65536,
+                     .ops_per_edit_max = 256,
+                     .edits_in_flight_max = 512,
+                     .chunks_per_subscription_max = 16384,
+                     .subscriptions_max = 64};
+  std::uint64_t presence_interval_ns = 33'000'000;  // newest presence, at most 30 times a second
+};
+
+struct SessionCounters {
+  std::uint64_t messages = 0, edits = 0, acks = 0, rejects = 0, errors = 0;
+  std::array<std::uint64_t, kErrorCodeNames.size()> by_code{};
+};
+
+// One registration of a subscription: its rectangle in chunks, and the shards whose states are still on their way.
+struct Registration {
+  std::uint32_t instance = 0;
+  map::Rect chunks;
+  struct Part {
+    std::uint32_t ticket = 0;
+    map::ShardPos shard;
+    map::Rect chunks;
+    bool admitted = false;
+  };
+  std::vector<Part> parts;
+  std::vector<proto::ShardMark> marks;
+};
+
+// The protocol state of one connection (PROTOCOL.md, HS, SUB, ED): judges messages and turns them into requests. Pure; lives
+// on the home core. The home (home.h) owns it together with the viewer index.
+class Session {
+ public:
+  Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
+          SessionDirectory& directory, SessionCounters& counters);
+
+  // Hello, open, edit, presence and ping; subscriptions are the home's, which has the index.
+  void hello(const proto::Hello& message, SessionOutput& out);
+  void open(const proto::Open& message, SessionOutput& out);
+  void edit(const map::Edit& message, SessionOutput& out);
+  void presence(const proto::Presence& message);
+  void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
+  // Sends the newest presence to the world; false: too early, try again at a later tick.
+  bool flush_presence(std::uint64_t now_ns, SessionOutput& out);
+  // Answers with `error`; the connection lives on.
+  void error(ErrorCode code, std::string_view message, SessionOutput& out);
+  void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out);
+  // False (and an error sent) when hello, or open, has not come yet.
+  bool ready(SessionOutput& out);
+  bool in_world(SessionOutput& out);
+
+  Connection connection() const { return connection_; }
+  proto::Form form() const { return form_; }
+  SessionId id() const { return id_; }
+  const std::shared_ptr<const map::World>& world() const { return world_; }
+  shard::Origin origin() const;
+  PresenceNote presence_note() const;
+  bool has_presence() const { return presence_known_; }
+  void set_world(std::shared_ptr<const map::World> world) { world_ = std::move(world); }
+
+  // By the client's subscription id: the registration in force, and the one replacing it while its states are on the way.
+  struct Subscription {
+    std::optional<Registration> current, next;
+  };
+  std::unordered_map<std::uint32_t, Subscription>& subscriptions() { return subscriptions_; }
+
+ private:
+  // An edit that has not been answered yet: a mark per shard it went to.
+  struct InFlight {
+    std::uint32_t parts = 0;
+    std::uint32_t applied = 0, durable = 0;
+    map::AckMode ack = map::AckMode::durable;
+    bool acknowledged = false;
+    std::vector<proto::ShardMark> marks;
+  };
+  void acknowledge(EditId edit, const InFlight& flight, bool durable, SessionOutput& out);
+
+  Connection connection_;
+  proto::Form form_;
+  shard::CoreId core_;
+  const SessionLimits& limits_;
+  SessionDirectory& directory_;
+  SessionCounters& counters_;
+
+  bool greeted_ = false;
+  SessionId id_;
+  Identity identity_;
+  std::string name_;
+  std::uint32_t color_ = 0;
+  std::shared_ptr<const map::World> world_;
+  std::unordered_map<EditId, InFlight> in_flight_;
+  std::unordered_map<std::uint32_t, Subscription> subscriptions_;
+
+  proto::Presence presence_;  // tool_ owns its text
+  std::string tool_;
+  bool presence_known_ = false;
+  std::uint64_t presence_sent_ns_ = 0;
+};
+
+}  // namespace terrazzo::session
