@@ -1,0 +1,101 @@
+#include "server/app/config.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+namespace terrazzo::app {
+namespace {
+
+Status parse_listen(const std::string& text, Config& config) {
+  const std::size_t colon = text.rfind(':');
+  const Error wrong{ErrorCode::bad_message,
+                    "--listen \"" + text + "\": expected HOST:PORT, for example 127.0.0.1:8080 or [::1]:0"};
+  if (colon == std::string::npos || colon + 1 == text.size()) return wrong;
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  unsigned long port = 0;
+  for (const char c : text.substr(colon + 1)) {
+    if (c < '0' || c > '9') return wrong;
+    port = port * 10 + static_cast<unsigned long>(c - '0');
+    if (port > 65535) return wrong;
+  }
+  config.host = host;
+  config.port = static_cast<std::uint16_t>(port);
+  return {};
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+Status validate(const Config& config) {
+  if (config.auth == AuthMode::none && !is_loopback(config.host)) {
+    return Error{ErrorCode::forbidden,
+                 "--auth none listens on loopback only, and " + config.host +
+                     " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
+  }
+  if (config.cores > 64) return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
+  if (config.segment_mib < 1 || config.segment_mib > 1024) {
+    return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
+  }
+  return {};
+}
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  Config& config = line.config;
+  CLI::App app{
+      "terrazzo-server: serves collaborative tile maps over WebSockets.\n\n"
+      "Try:  terrazzo-server --data ./data --listen 127.0.0.1:8080 --auth none\n"
+      "then: terrazzo worlds --server http://127.0.0.1:8080\n"};
+  app.name("terrazzo-server");
+  app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
+  std::string listen = "127.0.0.1:8080";
+  app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
+      ->envname("TERRAZZO_DATA")->capture_default_str();
+  app.add_option("--listen", listen, "HOST:PORT; port 0 picks a free one, printed as the first line")
+      ->envname("TERRAZZO_LISTEN")->capture_default_str();
+  app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")
+      ->envname("TERRAZZO_CORES")->capture_default_str();
+  const std::map<std::string, AuthMode> modes{{"none", AuthMode::none}, {"token", AuthMode::token}};
+  app.add_option("--auth", config.auth, "none (loopback only: everybody is an owner) or token")
+      ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
+      ->envname("TERRAZZO_AUTH")->default_str("token");
+  app.add_option("--token-secret-file", config.token_secret_file,
+                 "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
+      ->envname("TERRAZZO_TOKEN_SECRET_FILE");
+  app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
+      ->envname("TERRAZZO_LOG_LEVEL")->capture_default_str();
+  app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
+      ->check(CLI::Range(1024u, 64u << 20))->envname("TERRAZZO_MESSAGE_BYTES_MAX")->capture_default_str();
+  app.add_option("--outbox-bytes-max", config.outbox_bytes_max, "most bytes kept for a client that does not read")
+      ->check(CLI::Range(65536u, 1u << 30))->envname("TERRAZZO_OUTBOX_BYTES_MAX")->capture_default_str();
+  app.add_option("--connections-max", config.connections_max, "connections per core")
+      ->check(CLI::Range(1u, 1000000u))->envname("TERRAZZO_CONNECTIONS_MAX")->capture_default_str();
+  app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
+      ->envname("TERRAZZO_SEGMENT_MIB")->capture_default_str();
+  app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
+  CLI::App* health = app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");
+  health->add_option("--url", line.url, "of the server")->capture_default_str();
+  CLI::App* print = app.add_subcommand("print-config", "print the configuration in force as TOML, and stop");
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+    if (const Status status = parse_listen(listen, config); !status) throw CLI::ValidationError(status.error().message);
+  } catch (const CLI::ParseError& error) {
+    line.command = Command::exit;
+    line.exit_code = app.exit(error);
+    return line;
+  }
+  if (health->parsed()) line.command = Command::healthcheck;
+  if (print->parsed()) {
+    std::fputs(app.config_to_str(true, false).c_str(), stdout);
+    line.command = Command::print_config;
+  }
+  return line;
+}
+
+}  // namespace terrazzo::app

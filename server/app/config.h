@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+
+namespace terrazzo::app {
+
+enum class AuthMode : std::uint8_t { none, token };
+
+// Everything an operator can set, validated once; read by wiring only and passed down as values.
+struct Config {
+  std::string data_dir = "data";
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;  // 0: any free one
+  unsigned cores = 0;         // 0: all this process may use
+  AuthMode auth = AuthMode::token;
+  std::string token_secret_file;  // empty: DATA/token.secret, made at the first start
+  std::string log_level = "info";
+  std::uint32_t message_bytes_max = 1u << 20;
+  std::uint32_t outbox_bytes_max = 64u << 20;
+  std::uint32_t connections_max = 20000;
+  std::uint32_t segment_mib = 64;
+  bool pin = true;
+};
+
+enum class Command : std::uint8_t { serve, healthcheck, print_config, exit };
+
+struct CommandLine {
+  Command command = Command::serve;
+  Config config;
+  std::string url = "http://127.0.0.1:8080";  // of healthcheck
+  int exit_code = 0;                          // of exit: --help, or a flag that is wrong (already explained)
+};
+
+// Flags over environment (TERRAZZO_…) over the TOML file of --config over defaults.
+CommandLine parse_command_line(int argc, char** argv);
+// What the flags cannot say one by one: no authentication only on loopback.
+Status validate(const Config& config);
+bool is_loopback(const std::string& host);
+
+}  // namespace terrazzo::app

@@ -1,0 +1,68 @@
+#include "server/app/worker_pool.h"
+
+#include <utility>
+
+namespace terrazzo::app {
+
+WorkerPool::WorkerPool(unsigned threads, unsigned cores, std::function<void(unsigned)> wake)
+    : wake_(std::move(wake)), results_(cores) {
+  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  ready_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool WorkerPool::submit(unsigned core, Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (tasks_.size() >= kJobsMax || stopping_) return false;
+    tasks_.push_back({core, std::move(job)});
+  }
+  ready_.notify_one();
+  return true;
+}
+
+void WorkerPool::collect(unsigned core) {
+  std::vector<Done> results;
+  {
+    const std::lock_guard lock(mutex_);
+    results.swap(results_[core]);
+  }
+  for (const Done& done : results)
+    if (done) done();
+}
+
+bool WorkerPool::idle() const {
+  const std::lock_guard lock(mutex_);
+  if (!tasks_.empty() || running_ != 0) return false;
+  for (const auto& results : results_)
+    if (!results.empty()) return false;
+  return true;
+}
+
+void WorkerPool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ready_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    ++running_;
+    lock.unlock();
+    Done done = task.job();
+    lock.lock();
+    --running_;
+    results_[task.core].push_back(std::move(done));
+    lock.unlock();
+    wake_(task.core);
+    lock.lock();
+  }
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace terrazzo::app {
+
+// A few threads for what would block a core: making files, syncing metadata, parsing. A job runs there; what it returns runs
+// on the core that asked, at its next tick. Bounded: submit says no when kJobsMax wait, and the asker answers `overloaded`.
+// The one place with a mutex; nothing of the path of an edit comes by.
+class WorkerPool {
+ public:
+  static constexpr std::size_t kJobsMax = 1024;
+  using Done = std::function<void()>;
+  using Job = std::function<Done()>;
+  // `wake(core)` is called after a result was left for that core.
+  WorkerPool(unsigned threads, unsigned cores, std::function<void(unsigned core)> wake);
+  ~WorkerPool();  // finishes what was submitted
+
+  [[nodiscard]] bool submit(unsigned core, Job job);
+  // Runs the results left for `core`; on that core's thread.
+  void collect(unsigned core);
+  bool idle() const;
+
+ private:
+  void work();
+
+  struct Task {
+    unsigned core;
+    Job job;
+  };
+  std::function<void(unsigned)> wake_;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Task> tasks_;
+  std::vector<std::vector<Done>> results_;  // by core
+  std::size_t running_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace terrazzo::app
