@@ -1,0 +1,220 @@
+#include "server/http/api.h"
+
+#include <openssl/evp.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "map/formats/world_json.h"
+#include "server/http/front_page.h"
+
+namespace terrazzo::http {
+namespace {
+
+net::HttpResponse json_response(unsigned status, std::string body) {
+  return {.status = status, .content_type = "application/json", .body = std::move(body), .extra_headers = {}};
+}
+
+net::HttpResponse wrong_method(std::string_view allowed) {
+  net::HttpResponse response =
+      problem({ErrorCode::unsupported, "this address answers " + std::string(allowed) + " only"});
+  response.status = 405;
+  response.extra_headers = "Allow: " + std::string(allowed) + "\r\n";
+  return response;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned int i = 0; i < size; ++i) {
+    text.push_back(kDigits[digest[i] >> 4]);
+    text.push_back(kDigits[digest[i] & 15]);
+  }
+  return text;
+}
+
+// By its first bytes, never by what the sender called it: the answer is shown by browsers.
+std::string_view image_type(std::string_view bytes) {
+  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return "image/png";
+  if (bytes.starts_with("\xFF\xD8\xFF")) return "image/jpeg";
+  if (bytes.starts_with("GIF8")) return "image/gif";
+  if (bytes.starts_with("BM")) return "image/bmp";
+  if (bytes.size() > 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP") return "image/webp";
+  return {};
+}
+
+}  // namespace
+
+unsigned http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::bad_message:
+    case ErrorCode::unknown_type:
+    case ErrorCode::out_of_bounds:
+      return 400;
+    case ErrorCode::unauthenticated: return 401;
+    case ErrorCode::forbidden: return 403;
+    case ErrorCode::not_found: return 404;
+    case ErrorCode::already_exists:
+    case ErrorCode::claimed:
+    case ErrorCode::condition_failed:
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::too_large: return 413;
+    case ErrorCode::rate_limited: return 429;
+    case ErrorCode::unsupported: return 415;
+    case ErrorCode::read_only:
+    case ErrorCode::overloaded:
+      return 503;
+    case ErrorCode::internal: return 500;
+  }
+  return 500;
+}
+
+net::HttpResponse problem(const Error& error) {
+  const unsigned status = http_status(error.code);
+  const std::string name(error_code_name(error.code));
+  const nlohmann::json body{{"type", "urn:terrazzo:error:" + name}, {"title", name}, {"status", status}, {"detail", error.message}};
+  return {.status = status,
+          .content_type = "application/problem+json",
+          .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+          .extra_headers = status == 401 ? "WWW-Authenticate: Bearer\r\n" : ""};
+}
+
+Result<std::string> percent_decode(std::string_view text) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded.push_back(text[i]);
+      continue;
+    }
+    const int high = i + 2 < text.size() ? digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? digit(text[i + 2]) : -1;
+    if (high < 0 || low < 0) {
+      return Error{ErrorCode::bad_message, "the address has a % at " + std::to_string(i) + " without two hex digits after it"};
+    }
+    decoded.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return decoded;
+}
+
+void Api::handle(const net::HttpRequest& request, Respond respond) {
+  const std::string_view path = request.target.substr(0, request.target.find('?'));
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (path == "/healthz") return respond(get ? json_response(200, R"({"status":"ok"})") : wrong_method("GET"));
+  if (path == "/readyz") {
+    if (!get) return respond(wrong_method("GET"));
+    if (!services_.ready()) return respond(problem({ErrorCode::overloaded, "the server is draining: it takes no new work"}));
+    return respond(json_response(200, R"({"status":"ready"})"));
+  }
+  if (path == "/metrics") {
+    if (!get) return respond(wrong_method("GET"));
+    return services_.metrics([respond = std::move(respond)](std::string text) {
+      respond({.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(text),
+               .extra_headers = {}});
+    });
+  }
+  if (path == "/") {
+    if (!get) return respond(wrong_method("GET"));
+    return respond({.status = 200, .content_type = "text/html; charset=utf-8", .body = std::string(kFrontPage),
+                    .extra_headers = {}});
+  }
+  if (path == "/v1/worlds") return worlds(request, std::move(respond));
+  constexpr std::string_view kWorlds = "/v1/worlds/";
+  if (path.starts_with(kWorlds)) {
+    const std::string_view rest = path.substr(kWorlds.size());
+    const std::size_t slash = rest.find('/');
+    const Result<std::string> name = percent_decode(rest.substr(0, slash));
+    if (!name) return respond(problem(name.error()));
+    if (slash == std::string_view::npos) return world(request, *name, std::move(respond));
+    const std::string_view tail = rest.substr(slash + 1);
+    if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
+  }
+  respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +
+                                             ": there are /v1/ws, /v1/worlds, /healthz, /readyz and /metrics"}));
+}
+
+void Api::worlds(const net::HttpRequest& request, Respond respond) {
+  if (request.method == "GET") {
+    if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
+      return respond(problem(allowed.error()));
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& world : services_.worlds()) {
+      nlohmann::json entry{{"id", std::to_string(world->id.value)},
+                           {"name", world->name},
+                           {"layers", world->layers.size()},
+                           {"tilesets", world->tilesets.size()},
+                           {"tile_width", world->tile_width},
+                           {"tile_height", world->tile_height}};
+      if (world->bounds) {
+        entry["bounds"] = {world->bounds->x0, world->bounds->y0, world->bounds->width(), world->bounds->height()};
+      }
+      list.push_back(std::move(entry));
+    }
+    return respond(json_response(200, nlohmann::json{{"worlds", list}}.dump()));
+  }
+  if (request.method != "POST") return respond(wrong_method("GET, POST"));
+  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::write); !allowed)
+    return respond(problem(allowed.error()));
+  Result<map::World> world = formats::world_from_json(request.body);
+  if (!world) return respond(problem(world.error()));
+  services_.create_world(*std::move(world), [respond = std::move(respond)](Result<std::shared_ptr<const map::World>> made) {
+    if (!made) return respond(problem(made.error()));
+    net::HttpResponse response = json_response(201, formats::world_to_json(**made));
+    response.extra_headers = "Location: /v1/worlds/" + std::to_string((*made)->id.value) + "\r\n";
+    respond(std::move(response));
+  });
+}
+
+void Api::world(const net::HttpRequest& request, std::string_view name, Respond respond) {
+  if (request.method != "GET") return respond(wrong_method("GET"));
+  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
+    return respond(problem(allowed.error()));
+  const auto found = services_.find_world(name);
+  if (!found) {
+    return respond(problem({ErrorCode::not_found,
+                            "there is no world \"" + std::string(name) + "\": GET /v1/worlds lists those there are"}));
+  }
+  respond(json_response(200, formats::world_to_json(*found)));
+}
+
+void Api::asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond) {
+  const bool put = request.method == "PUT";
+  if (!put && request.method != "GET") return respond(wrong_method("GET, PUT"));
+  const auto right = put ? ApiServices::Right::write : ApiServices::Right::read;
+  if (const Status allowed = services_.authorize(request.authorization, right); !allowed)
+    return respond(problem(allowed.error()));
+  const auto world = services_.find_world(name);
+  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  if (hash.size() != 64 || hash.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return respond(problem({ErrorCode::bad_message, "an asset is named by the SHA-256 of its bytes in 64 lower-case hex digits"}));
+  }
+  if (put) {
+    if (const std::string is = sha256_hex(request.body); is != hash) {
+      return respond(problem({ErrorCode::bad_message, "the SHA-256 of the body is " + is + ", not the name it was put under"}));
+    }
+    if (image_type(request.body).empty()) {
+      return respond(problem({ErrorCode::unsupported, "an asset is a PNG, JPEG, GIF, BMP or WebP image; this is none"}));
+    }
+    return services_.put_asset(world->id, std::string(hash), std::string(request.body),
+                               [respond = std::move(respond)](Status status) {
+                                 respond(status ? json_response(201, "{}") : problem(status.error()));
+                               });
+  }
+  services_.get_asset(world->id, std::string(hash), [respond = std::move(respond)](Result<std::string> bytes) {
+    if (!bytes) return respond(problem(bytes.error()));
+    const std::string type(image_type(*bytes));
+    respond({.status = 200,
+             .content_type = type.empty() ? "application/octet-stream" : type,
+             .body = *std::move(bytes),
+             .extra_headers = "Cache-Control: public, max-age=31536000, immutable\r\nX-Content-Type-Options: nosniff\r\n"});
+  });
+}
+
+}  // namespace terrazzo::http
