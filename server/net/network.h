@@ -11,16 +11,13 @@
 #include "base/shared_bytes.h"
 #include "proto/messages.h"
 #include "server/runtime/ring.h"
+#include "server/session/connection.h"
 
 // The sockets of one core: accept, HTTP, WebSocket, outboxes. Everything here is called and calls on its core's thread.
 namespace terrazzo::net {
 
-// A slot and its generation: a stale id names nobody.
-struct ConnectionId {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
-  bool operator==(const ConnectionId&) const = default;
-};
+// A slot and its generation: a stale id names nobody. The sessions' own name for a connection.
+using ConnectionId = session::Connection;
 
 struct HttpRequest {
   std::string_view method, target, body, content_type, authorization, origin;
