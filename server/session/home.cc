@@ -12,6 +12,13 @@ constexpr std::uint16_t kClosePolicy = 1008;
 // Marks only let clients forget what they hold for resending; ten a second is soon enough and costs nothing beside edits.
 constexpr std::uint64_t kDurableIntervalNs = 100'000'000;
 
+proto::PresenceOf presence_of(const PresenceNote& note) {
+  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
+  message.presence = {note.cursor, note.viewport, note.selection, {}};
+  if (note.tool) message.presence.tool = *note.tool;
+  return message;
+}
+
 }  // namespace
 
 Home::Home(shard::CoreId core, const SessionLimits& limits, SessionDirectory& directory, SessionOutput& out)
@@ -166,6 +173,13 @@ void Home::states(const shard::StatesReply& reply) {
   const auto part = std::find_if(registration.parts.begin(), registration.parts.end(),
                                  [&](const Registration::Part& p) { return p.ticket == reply.ticket; });
   if (part == registration.parts.end()) return;  // of a registration that was replaced meanwhile
+  if (reply.error) {
+    session->error(reply.error->code, "subscription " + std::to_string(reply.sub) + ": " + reply.error->message, out_);
+    forget(*session, registration);
+    subscription->second.next.reset();
+    if (!subscription->second.current) session->subscriptions().erase(subscription);
+    return;
+  }
   part->admitted = true;
   registration.marks.push_back(reply.mark);
   worlds_[session->world()->id].viewers.admit(session->connection(), registration.instance, session->form(), part->chunks);
@@ -278,9 +292,7 @@ void Home::send_durable(WorldView& view) {
 void Home::presence(const PresenceNote& note) {
   const auto view = worlds_.find(note.world);
   if (view == worlds_.end()) return;
-  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
-  message.presence = {note.cursor, note.viewport, note.selection, {}};
-  if (note.tool) message.presence.tool = *note.tool;
+  const proto::PresenceOf message = presence_of(note);
   for (const std::uint32_t slot : view->second.slots) {
     Session& session = *sessions_[slot];
     if (session.id() == note.session) continue;
@@ -299,6 +311,16 @@ void Home::presence_asked(WorldId world, const shard::Origin& newcomer) {
     const Session& session = *sessions_[slot];
     if (session.has_presence() && session.id() != newcomer.session) out_.presence_to(newcomer, session.presence_note());
   }
+}
+
+void Home::presence_for(const shard::Origin& newcomer, const PresenceNote& note) {
+  Session* session = find({newcomer.connection_slot, newcomer.connection_generation});
+  if (session != nullptr) out_.send(session->connection(), presence_of(note));
+}
+
+void Home::going_away(std::uint32_t retry_after_ms) {
+  for (const auto& session : sessions_)
+    if (session) out_.send(session->connection(), proto::GoingAway{retry_after_ms});
 }
 
 void Home::superseded(Connection connection) {

@@ -35,6 +35,9 @@ class Home {
   void durable(const shard::DurableMark& mark);
   void presence(const PresenceNote& note);
   void presence_asked(WorldId world, const shard::Origin& newcomer);
+  // Somebody's presence, for one newcomer here.
+  void presence_for(const shard::Origin& newcomer, const PresenceNote& note);
+  void going_away(std::uint32_t retry_after_ms);
   // Another connection speaks for its session now.
   void superseded(Connection connection);
   void world_changed(const std::shared_ptr<const map::World>& world);

@@ -85,6 +85,7 @@ struct StatesReply {
   proto::ShardMark mark;  // the states show exactly the edits up to here; every later one follows
   map::ShardPos shard;
   std::vector<SharedBytes> frames;
+  std::optional<Error> error;  // the shard cannot be read; no states, no interest
 };
 
 // One applied edit for the viewers on one or more cores (owner → homes). `frame` is null in a form nobody reads.

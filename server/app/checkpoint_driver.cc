@@ -1,0 +1,81 @@
+#include "server/app/checkpoint_driver.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cstring>
+#include <utility>
+
+namespace terrazzo::app {
+namespace {
+
+// Long enough that a painter's strokes share one checkpoint, short enough that recovery replays seconds, not hours.
+constexpr std::uint64_t kDirtyForNs = 30'000'000'000;
+constexpr std::uint64_t kLookEveryNs = 50'000'000;
+
+bool is_dirty(const ShardSlot& slot) { return slot.shard->store() != nullptr && slot.shard->store()->dirty(); }
+
+}  // namespace
+
+void CheckpointDriver::complete(std::int32_t result, std::uint32_t) {
+  result_ = result;
+  synced_ = true;
+}
+
+bool CheckpointDriver::advance(std::uint64_t now_ns) {
+  if (slot_ == nullptr) {
+    if (!hurry_ && now_ns - looked_ns_ < kLookEveryNs) return false;
+    looked_ns_ = now_ns;
+    return begin(now_ns);
+  }
+  if (!std::exchange(synced_, false)) return false;
+  const Status outcome = result_ == 0 ? Status() : Status(Error{ErrorCode::read_only, std::string("the shard's file could not be "
+                                                                                                  "synced: ") +
+                                                                                          std::strerror(-result_)});
+  const std::uint64_t before = done_;
+  step(slot_->shard->checkpoint_synced(outcome));
+  return done_ != before;
+}
+
+bool CheckpointDriver::begin(std::uint64_t now_ns) {
+  ShardSlot* chosen = nullptr;
+  shards_.for_each([&](ShardSlot& slot) {
+    if (!is_dirty(slot)) {
+      slot.dirty_since_ns = 0;
+      return;
+    }
+    if (slot.dirty_since_ns == 0) slot.dirty_since_ns = now_ns;
+    const bool due = hurry_ || slot.shard->wants_checkpoint() || now_ns - slot.dirty_since_ns >= kDirtyForNs;
+    if (due && (chosen == nullptr || slot.dirty_since_ns < chosen->dirty_since_ns)) chosen = &slot;
+  });
+  if (chosen == nullptr) return false;
+  slot_ = chosen;
+  slot_->dirty_since_ns = 0;
+  covers_ = slot_->logged;
+  const std::uint64_t before = done_;
+  step(slot_->shard->begin_checkpoint());
+  return done_ != before;
+}
+
+void CheckpointDriver::step(Result<storage::CheckpointStep> next) {
+  if (!next) {
+    spdlog::error("checkpoint failed, the shard is read-only now: {}", next.error().message);
+    slot_->shard->read_only(next.error());
+    slot_ = nullptr;
+    return;
+  }
+  if (*next == storage::CheckpointStep::done) {
+    slot_->covered = covers_;
+    slot_ = nullptr;
+    ++done_;
+    return;
+  }
+  ring_.datasync(slot_->file->fd(), this);
+}
+
+bool CheckpointDriver::all_clean() {
+  bool clean = slot_ == nullptr;
+  shards_.for_each([&](ShardSlot& slot) { clean = clean && !is_dirty(slot); });
+  return clean;
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+#include "server/app/log_driver.h"
+#include "server/app/shard_table.h"
+#include "server/runtime/ring.h"
+
+namespace terrazzo::app {
+
+// Checkpoints this core's shards one at a time, in the background: the syncs run on the ring, the steps between them are
+// short. A shard's turn comes when it asks, or when it has been dirty for long.
+class CheckpointDriver final : private runtime::Completion {
+ public:
+  CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::Ring& ring) : shards_(shards), log_(log), ring_(ring) {}
+
+  // Takes the next step, if one is due. True: a checkpoint has become durable.
+  bool advance(std::uint64_t now_ns);
+  bool running() const { return slot_ != nullptr; }
+  bool wants_a_step() const { return synced_; }
+  // At the end of a run: every dirty shard, at once.
+  void hurry() { hurry_ = true; }
+  bool all_clean();
+  std::uint64_t done() const { return done_; }
+
+ private:
+  void complete(std::int32_t result, std::uint32_t flags) override;
+  bool begin(std::uint64_t now_ns);
+  void step(Result<storage::CheckpointStep> next);
+
+  ShardTable& shards_;
+  LogDriver& log_;
+  runtime::Ring& ring_;
+  ShardSlot* slot_ = nullptr;
+  std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
+  bool synced_ = false;
+  std::int32_t result_ = 0;
+  bool hurry_ = false;
+  std::uint64_t looked_ns_ = 0;
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace terrazzo::app

@@ -1,0 +1,359 @@
+#include "server/app/core_services.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "map/formats/world_json.h"
+#include "server/runtime/clock.h"
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::app {
+namespace {
+
+constexpr std::uint64_t kMaxWaitNs = 500'000'000;
+// Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
+constexpr std::uint32_t kRetryAfterMs = 1000;
+constexpr std::uint64_t kDrainNs = 4'000'000'000;
+
+}  // namespace
+
+CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd)
+    : node_(node), self_(self), ring_(std::move(ring)), shards_(node, encoder_), log_(node, self, *ring_),
+      checkpoints_(shards_, log_, *ring_),
+      home_(self, session_limits(node.config), *this, *this), api_(*this),
+      network_(*ring_, listen_fd, network_limits(node.config), *this) {}
+
+CoreServices::~CoreServices() = default;
+
+// ---- the tick ----
+
+void CoreServices::run() {
+  while (!drained()) tick();
+  last_checkpoints();
+}
+
+void CoreServices::tick() {
+  ++ticks_;
+  ring_->submit_and_wait(wait_ns(runtime::monotonic_ns()));
+  const std::uint64_t now = runtime::monotonic_ns();
+  if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
+  network_.dispatch(now);
+  node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
+  node_.workers->collect(self_);
+  deliver_local();
+  if (log_.take_completed()) on_log_durable();
+  if (checkpoints_.advance(now)) forget_log();
+  deliver_local();
+  home_.tick(now);
+  log_.submit(now);
+  node_.mesh->flush(self_);
+  network_.flush();
+}
+
+std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
+  if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
+  std::uint64_t until = now_ns + kMaxWaitNs;
+  until = std::min(until, home_.next_tick_ns());
+  // 0 would mean: do not wait.
+  return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);
+}
+
+void CoreServices::post(shard::CoreId to, const runtime::MeshMessage& message) {
+  if (to == self_) {
+    local_.push_back(message);
+  } else {
+    node_.mesh->post(self_, to, message);
+  }
+}
+
+void CoreServices::deliver_local() {
+  while (!local_.empty()) {
+    delivering_.swap(local_);
+    for (const runtime::MeshMessage& message : delivering_) deliver(message);
+    delivering_.clear();
+  }
+}
+
+void CoreServices::deliver(const runtime::MeshMessage& message) {
+  switch (static_cast<MeshKind>(message.kind)) {
+    case MeshKind::edit: return edit_shard(unboxed<shard::EditRequest>(message));
+    case MeshKind::coordinate: {
+      auto request = unboxed<shard::CoordinatedRequest>(message);
+      current_coordinator_ = &coordinator(request->world);
+      current_coordinator_->submit(std::move(request), *this);
+      current_coordinator_ = nullptr;
+      return;
+    }
+    case MeshKind::subscribe: return subscribe_shard(*unboxed<shard::SubscribeRequest>(message));
+    case MeshKind::interest_off: {
+      const auto off = unboxed<shard::InterestOff>(message);
+      if (const auto slot = shards_.find_or_open(off->shard); slot) (*slot)->shard->interest_off(*off);
+      return;
+    }
+    case MeshKind::states: return home_.states(*unboxed<shard::StatesReply>(message));
+    case MeshKind::publication:
+      return home_.publication(**unboxed<std::shared_ptr<const shard::Publication>>(message));
+    case MeshKind::outcome: return home_.outcome(*unboxed<shard::EditOutcome>(message));
+    case MeshKind::part_outcome: {
+      const auto outcome = unboxed<shard::EditOutcome>(message);
+      current_coordinator_ = &coordinator(WorldId{message.words[1]});
+      current_coordinator_->part_outcome(*outcome, *this);
+      current_coordinator_ = nullptr;
+      return;
+    }
+    case MeshKind::durable: return home_.durable(*unboxed<shard::DurableMark>(message));
+    case MeshKind::presence: return home_.presence(*unboxed<session::PresenceNote>(message));
+    case MeshKind::ask_presence: {
+      const auto ask = unboxed<AskPresence>(message);
+      return home_.presence_asked(ask->world, ask->newcomer);
+    }
+    case MeshKind::presence_to: {
+      const auto answer = unboxed<PresenceTo>(message);
+      return home_.presence_for(answer->newcomer, answer->note);
+    }
+    case MeshKind::supersede: return home_.superseded(*unboxed<session::Connection>(message));
+    case MeshKind::metrics: {
+      // The asker gets the same object back when every core has written its part.
+      auto gather = unboxed<MetricsGather>(message);
+      if (gather->missing == 0) return gather->done(metrics_page(gather->cores, node_.incarnation.value));
+      gather->cores.push_back(snapshot());
+      --gather->missing;
+      const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
+      return post(static_cast<shard::CoreId>(next), boxed(MeshKind::metrics, std::move(gather)));
+    }
+  }
+  TZ_ASSERT(false);  // a kind without a case
+}
+
+void CoreServices::on_log_durable() {
+  if (log_.failed()) {
+    const Error why{ErrorCode::read_only,
+                    "the write-ahead log of this core failed; its shards take no more edits until the server restarts"};
+    spdlog::critical("core {}: {}", self_, why.message);
+    shards_.for_each([&](ShardSlot& slot) { slot.shard->read_only(why); });
+    for (auto& [world, coordinator] : coordinators_) coordinator->read_only(why);
+    return;
+  }
+  const std::uint64_t sequence = log_.durable_sequence();
+  std::erase_if(waiting_, [&](ShardSlot* slot) {
+    current_ = slot;
+    slot->shard->log_durable(sequence, *this);
+    slot->waiting = slot->logged > sequence;
+    return !slot->waiting;
+  });
+  current_ = nullptr;
+  for (auto& [world, coordinator] : coordinators_) {
+    current_coordinator_ = coordinator.get();
+    coordinator->log_durable(sequence, *this);
+  }
+  current_coordinator_ = nullptr;
+}
+
+void CoreServices::forget_log() {
+  std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();
+  shards_.for_each([&](ShardSlot& slot) {
+    if (slot.logged > slot.covered) needed = std::min(needed, slot.covered + 1);
+  });
+  for (auto& [world, coordinator] : coordinators_) needed = std::min(needed, coordinator->oldest_needed());
+  log_.forget_before(needed);
+}
+
+void CoreServices::start_draining() {
+  drain_began_ns_ = runtime::monotonic_ns();
+  home_.going_away(kRetryAfterMs);
+  network_.drain();
+}
+
+bool CoreServices::drained() {
+  if (drain_began_ns_ == 0) return false;
+  const bool late = runtime::monotonic_ns() - drain_began_ns_ > kDrainNs;
+  if (!counted_drained_ && (network_.drained() || late)) {
+    counted_drained_ = true;
+    node_.cores_drained.fetch_add(1);
+    for (int core = 0; core < node_.cores; ++core) node_.mesh->wake(static_cast<shard::CoreId>(core));
+  }
+  // Until the last connection anywhere is gone, edits may still come through the mesh.
+  const bool quiet = counted_drained_ && node_.cores_drained.load() == node_.cores && local_.empty() &&
+                     node_.mesh->empty(self_) && log_.idle();
+  return quiet || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
+}
+
+void CoreServices::last_checkpoints() {
+  checkpoints_.hurry();
+  const std::uint64_t began = runtime::monotonic_ns();
+  // Whatever does not fit into the time is replayed from the log at the next start.
+  while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
+    if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
+    if (checkpoints_.running()) ring_->submit_and_wait(kMaxWaitNs);
+  }
+}
+
+// ---- shards ----
+
+void CoreServices::edit_shard(std::unique_ptr<shard::EditRequest> request) {
+  const Result<ShardSlot*> slot = shards_.find_or_open(request->shard);
+  if (!slot) {
+    shard::EditOutcome refused;
+    refused.origin = request->origin;
+    refused.edit = request->edit.id;
+    refused.mark.shard = request->shard.position;
+    refused.stage = shard::EditOutcome::Stage::rejected;
+    refused.coordinated = request->coordinated;
+    refused.error = slot.error();
+    if (request->coordinated == 0) return outcome(std::move(refused));
+    auto message = boxed(MeshKind::part_outcome, std::move(refused));
+    message.words[1] = request->shard.world.value;
+    return post(shard::coordinator_core(request->shard.world, node_.cores), message);
+  }
+  current_ = *slot;
+  current_->shard->edit(*request, *this);
+  current_ = nullptr;
+}
+
+void CoreServices::subscribe_shard(const shard::SubscribeRequest& request) {
+  const Result<ShardSlot*> slot = shards_.find_or_open(request.shard);
+  if (!slot) {
+    auto refused = std::make_unique<shard::StatesReply>();
+    refused->origin = request.origin;
+    refused->sub = request.sub;
+    refused->ticket = request.ticket;
+    refused->shard = request.shard.position;
+    refused->error = slot.error();
+    return reply(std::move(refused));
+  }
+  current_ = *slot;
+  current_->shard->subscribe(request, *this);
+  current_ = nullptr;
+}
+
+shard::Coordinator& CoreServices::coordinator(WorldId world) {
+  std::unique_ptr<shard::Coordinator>& found = coordinators_[world];
+  if (!found) {
+    const auto last = node_.last_coordinated.find(world);
+    found = std::make_unique<shard::Coordinator>(world, last == node_.last_coordinated.end() ? 0 : last->second);
+    if (log_.failed()) found->read_only({ErrorCode::read_only, "the write-ahead log of this core failed"});
+  }
+  return *found;
+}
+
+std::uint64_t CoreServices::log(const storage::Record& record) {
+  const std::uint64_t sequence = log_.append(record);
+  if (current_ != nullptr) {
+    current_->logged = sequence;
+    if (!std::exchange(current_->waiting, true)) waiting_.push_back(current_);
+  }
+  return sequence;
+}
+
+void CoreServices::publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) {
+  for (int core = 0; core < node_.cores; ++core) {
+    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), boxed(MeshKind::publication, publication));
+  }
+}
+
+void CoreServices::reply(std::unique_ptr<shard::StatesReply> reply) {
+  const shard::CoreId home = reply->origin.core;
+  post(home, boxed(MeshKind::states, std::move(reply)));
+}
+
+void CoreServices::outcome(shard::EditOutcome outcome) {
+  // A shard's word about its part of a coordinated edit is for the coordinator, which answers the author.
+  if (outcome.coordinated != 0 && current_coordinator_ == nullptr && current_ != nullptr) {
+    const WorldId world = current_->shard->key().world;
+    auto message = boxed(MeshKind::part_outcome, std::move(outcome));
+    message.words[1] = world.value;
+    return post(shard::coordinator_core(world, node_.cores), message);
+  }
+  const shard::CoreId home = outcome.origin.core;
+  if (home >= node_.cores) return;  // replayed from a run with more cores; nobody waits
+  post(home, boxed(MeshKind::outcome, std::move(outcome)));
+}
+
+void CoreServices::durable(shard::CoreMask cores, const shard::DurableMark& mark) {
+  for (int core = 0; core < node_.cores; ++core) {
+    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), boxed(MeshKind::durable, mark));
+  }
+}
+
+void CoreServices::forward(std::unique_ptr<shard::EditRequest> part) {
+  const shard::CoreId owner = shard::owner_core(part->shard, node_.cores);
+  post(owner, boxed(MeshKind::edit, std::move(part)));
+}
+
+// ---- network ----
+
+void CoreServices::on_open(net::ConnectionId connection, proto::Form form) { home_.connected(connection, form); }
+
+void CoreServices::on_message(net::ConnectionId connection, std::span<const std::byte> payload) {
+  home_.message(connection, payload);
+}
+
+void CoreServices::on_close(net::ConnectionId connection) { home_.disconnected(connection); }
+
+void CoreServices::on_http(net::ConnectionId connection, const net::HttpRequest& request) {
+  api_.handle(request, [this, connection](net::HttpResponse response) { network_.respond(connection, std::move(response)); });
+}
+
+// ---- sessions ----
+
+void CoreServices::send(session::Connection connection, const proto::ServerMessage& message) {
+  payload_.clear();
+  encoder_.append(network_.form(connection), message, payload_);
+  network_.send_message(connection, payload_);
+}
+
+void CoreServices::send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) {
+  network_.send(connections, frame);
+}
+
+void CoreServices::close(session::Connection connection, std::uint16_t code, std::string_view reason) {
+  network_.close(connection, code, reason);
+}
+
+void CoreServices::edit(std::unique_ptr<shard::EditRequest> request) {
+  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  post(owner, boxed(MeshKind::edit, std::move(request)));
+}
+
+void CoreServices::coordinate(std::unique_ptr<shard::CoordinatedRequest> request) {
+  const shard::CoreId core = shard::coordinator_core(request->world, node_.cores);
+  post(core, boxed(MeshKind::coordinate, std::move(request)));
+}
+
+void CoreServices::subscribe(std::unique_ptr<shard::SubscribeRequest> request) {
+  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  post(owner, boxed(MeshKind::subscribe, std::move(request)));
+}
+
+void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
+  const shard::CoreId owner = shard::owner_core(off->shard, node_.cores);
+  post(owner, boxed(MeshKind::interest_off, std::move(off)));
+}
+
+void CoreServices::presence(const session::PresenceNote& note) {
+  for (int core = 0; core < node_.cores; ++core) post(static_cast<shard::CoreId>(core), boxed(MeshKind::presence, note));
+}
+
+void CoreServices::ask_presence(WorldId world, const shard::Origin& newcomer) {
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), boxed(MeshKind::ask_presence, AskPresence{world, newcomer}));
+}
+
+void CoreServices::presence_to(const shard::Origin& newcomer, const session::PresenceNote& note) {
+  post(newcomer.core, boxed(MeshKind::presence_to, PresenceTo{newcomer, note}));
+}
+
+void CoreServices::speaks_for(SessionId session, session::Connection connection) {
+  const auto before = node_.sessions.take_over(session, {self_, connection});
+  if (before) post(before->core, boxed(MeshKind::supersede, before->connection));
+}
+
+void CoreServices::silent(SessionId session, session::Connection connection) {
+  node_.sessions.leave(session, {self_, connection});
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "proto/codec.h"
+#include "server/app/checkpoint_driver.h"
+#include "server/app/log_driver.h"
+#include "server/app/mesh_kinds.h"
+#include "server/app/metrics_page.h"
+#include "server/app/node.h"
+#include "server/app/shard_table.h"
+#include "server/http/api.h"
+#include "server/net/network.h"
+#include "server/runtime/ring.h"
+#include "server/session/home.h"
+#include "server/shard/coordinator.h"
+#include "server/shard/shard_output.h"
+
+namespace terrazzo::app {
+
+session::SessionLimits session_limits(const Config& config);
+net::NetworkLimits network_limits(const Config& config);
+
+// One core: its connections, sessions, shards and log, and the tick that moves effects between them. Wiring without rules
+// of its own. Constructed before the thread, run() on it; nothing else touches it.
+class CoreServices final : private net::NetworkEvents,
+                           private shard::ShardOutput,
+                           private session::SessionOutput,
+                           private session::SessionDirectory,
+                           private http::ApiServices {
+ public:
+  CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd);
+  ~CoreServices() override;
+
+  ShardTable& shards() { return shards_; }
+  runtime::Ring& ring() { return *ring_; }
+  // Until the node drains and everything is on disk.
+  void run();
+
+ private:
+  void tick();
+  std::uint64_t wait_ns(std::uint64_t now_ns) const;
+  void deliver(const runtime::MeshMessage& message);
+  void deliver_local();
+  void post(shard::CoreId to, const runtime::MeshMessage& message);
+  void on_log_durable();
+  void forget_log();
+  void start_draining();
+  bool drained();
+  void last_checkpoints();
+
+  // A shard of this core, ready for an edit or a subscription; errors go to whoever asked.
+  void edit_shard(std::unique_ptr<shard::EditRequest> request);
+  void subscribe_shard(const shard::SubscribeRequest& request);
+  shard::Coordinator& coordinator(WorldId world);
+
+  // net::NetworkEvents
+  void on_open(net::ConnectionId connection, proto::Form form) override;
+  void on_message(net::ConnectionId connection, std::span<const std::byte> payload) override;
+  void on_close(net::ConnectionId connection) override;
+  void on_http(net::ConnectionId connection, const net::HttpRequest& request) override;
+
+  // shard::ShardOutput
+  std::uint64_t log(const storage::Record& record) override;
+  void publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) override;
+  void reply(std::unique_ptr<shard::StatesReply> reply) override;
+  void outcome(shard::EditOutcome outcome) override;
+  void durable(shard::CoreMask cores, const shard::DurableMark& mark) override;
+  void forward(std::unique_ptr<shard::EditRequest> part) override;
+
+  // session::SessionOutput
+  void send(session::Connection connection, const proto::ServerMessage& message) override;
+  void send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) override;
+  void close(session::Connection connection, std::uint16_t code, std::string_view reason) override;
+  void edit(std::unique_ptr<shard::EditRequest> request) override;
+  void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) override;
+  void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override;
+  void interest_off(std::unique_ptr<shard::InterestOff> off) override;
+  void presence(const session::PresenceNote& note) override;
+  void ask_presence(WorldId world, const shard::Origin& newcomer) override;
+  void presence_to(const shard::Origin& newcomer, const session::PresenceNote& note) override;
+  void speaks_for(SessionId session, session::Connection connection) override;
+  void silent(SessionId session, session::Connection connection) override;
+
+  // session::SessionDirectory
+  Result<session::Identity> authenticate(std::string_view token) override;
+  std::shared_ptr<const map::World> find_world(std::string_view name_or_id) override;
+  SessionId new_session() override;
+  std::string resume_token(SessionId session) override;
+  Result<SessionId> session_of(std::string_view resume_token) override;
+  Incarnation incarnation() const override;
+
+  // http::ApiServices
+  Status authorize(std::string_view authorization, Right right) override;
+  std::vector<std::shared_ptr<const map::World>> worlds() override;
+  void create_world(map::World world, WorldDone done) override;
+  void put_asset(WorldId world, std::string hash, std::string bytes, Done done) override;
+  void get_asset(WorldId world, std::string hash, BytesDone done) override;
+  void metrics(std::function<void(std::string)> done) override;
+  bool ready() override;
+
+  CoreSnapshot snapshot() const;
+
+  Node& node_;
+  const shard::CoreId self_;
+  std::unique_ptr<runtime::Ring> ring_;
+  proto::Encoder encoder_;
+  ShardTable shards_;
+  LogDriver log_;
+  CheckpointDriver checkpoints_;
+  session::Home home_;
+  http::Api api_;
+  net::Network network_;
+
+  std::unordered_map<WorldId, std::unique_ptr<shard::Coordinator>> coordinators_;
+  std::vector<runtime::MeshMessage> local_, delivering_;  // what this core says to itself
+  ShardSlot* current_ = nullptr;           // the shard that is calling back
+  shard::Coordinator* current_coordinator_ = nullptr;
+  std::vector<ShardSlot*> waiting_;        // shards with edits that are not durable yet
+  proto::ByteBuffer payload_;              // scratch of send()
+  std::uint64_t next_session_ = 1;
+  std::uint64_t ticks_ = 0;
+  std::uint64_t drain_began_ns_ = 0;
+  bool counted_drained_ = false;
+};
+
+}  // namespace terrazzo::app

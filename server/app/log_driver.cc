@@ -1,0 +1,111 @@
+#include "server/app/log_driver.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "server/runtime/clock.h"
+
+namespace terrazzo::app {
+namespace {
+
+std::uint64_t segment_bytes(const Node& node) { return std::uint64_t{node.config.segment_mib} << 20; }
+
+}  // namespace
+
+LogDriver::LogDriver(Node& node, unsigned core, runtime::Ring& ring)
+    : node_(node), core_(core), ring_(ring),
+      // Segments of this run are numbered after its incarnation's start: recovery has removed all older ones.
+      writer_(core, node.incarnation, 1, segment_bytes(node)) {
+  prepare_spare();
+}
+
+LogDriver::~LogDriver() {
+  for (const Segment& segment : segments_) ::close(segment.fd);
+  if (spare_) ::close(spare_->fd);
+}
+
+std::uint64_t LogDriver::append(const storage::Record& record) {
+  ++counters_.records;
+  return writer_.append(record);
+}
+
+void LogDriver::prepare_spare() {
+  if (spare_ || spare_asked_) return;
+  const std::uint32_t number = next_spare_;
+  spare_asked_ = node_.workers->submit(core_, [this, number]() -> WorkerPool::Done {
+    const Result<int> fd = node_.data->create_segment(core_, node_.incarnation, number, segment_bytes(node_));
+    return [this, number, made = fd.ok() ? *fd : -1] {
+      spare_asked_ = false;
+      if (made < 0) return;  // asked again at the next submit; the disk may be full for a while
+      spare_ = Segment{number, made, 0};
+      next_spare_ = number + 1;
+    };
+  });
+}
+
+int LogDriver::take_segment_file(const storage::WalWrite& write) {
+  if (!write.new_segment) {
+    TZ_ASSERT(!segments_.empty() && segments_.back().number == write.segment);
+    return segments_.back().fd;
+  }
+  if (!spare_ || spare_->number != write.segment) {
+    prepare_spare();
+    return -1;
+  }
+  segments_.push_back(*std::exchange(spare_, std::nullopt));
+  prepare_spare();
+  return segments_.back().fd;
+}
+
+void LogDriver::submit(std::uint64_t now_ns) {
+  if (in_flight_ || writer_.failed()) return;
+  if (!waiting_) waiting_ = writer_.next_group();
+  if (!waiting_) return;
+  const int fd = take_segment_file(*waiting_);
+  if (fd < 0) return;
+  // What is in this group is what has been appended and handed out so far.
+  group_last_sequence_ = writer_.appended_sequence();
+  in_flight_ = true;
+  submitted_ns_ = now_ns;
+  ++counters_.groups;
+  counters_.bytes += waiting_->bytes.size();
+  ring_.write_and_datasync(fd, waiting_->bytes, waiting_->offset, this);
+}
+
+void LogDriver::complete(std::int32_t result, std::uint32_t) {
+  result_ = result;
+  completed_ = true;
+}
+
+bool LogDriver::take_completed() {
+  if (!std::exchange(completed_, false)) return false;
+  in_flight_ = false;
+  waiting_.reset();
+  counters_.sync_ns += runtime::monotonic_ns() - submitted_ns_;
+  if (result_ < 0) {
+    ++counters_.failures;
+    writer_.group_synced(Error{ErrorCode::read_only, std::string("the log could not be written: ") + std::strerror(-result_)});
+  } else {
+    segments_.back().last_sequence = group_last_sequence_;
+    writer_.group_synced({});
+  }
+  return true;
+}
+
+void LogDriver::forget_before(std::uint64_t sequence) {
+  // The last segment is being written.
+  while (segments_.size() > 1 && segments_.front().last_sequence < sequence) {
+    const Segment old = segments_.front();
+    segments_.pop_front();
+    ::close(old.fd);
+    const bool asked = node_.workers->submit(core_, [this, old]() -> WorkerPool::Done {
+      node_.data->remove_segment(core_, node_.incarnation, old.number);
+      return {};
+    });
+    if (!asked) node_.data->remove_segment(core_, node_.incarnation, old.number);
+  }
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "server/app/metrics_page.h"
+#include "server/app/node.h"
+#include "server/runtime/ring.h"
+#include "server/storage/wal.h"
+
+namespace terrazzo::app {
+
+// Drives one core's write-ahead log on its ring: one group in flight (write and data sync linked), the next gathers. A spare
+// segment file is prepared by a worker ahead of need, because zero-writing one takes tens of milliseconds.
+class LogDriver final : private runtime::Completion {
+ public:
+  LogDriver(Node& node, unsigned core, runtime::Ring& ring);
+  ~LogDriver() override;
+
+  std::uint64_t append(const storage::Record& record);
+  // Hands the next group to the ring, if there is one and its segment file exists.
+  void submit(std::uint64_t now_ns);
+  // Whether a group has completed since the last call; durable_sequence() may have advanced, or failed() turned true.
+  bool take_completed();
+
+  std::uint64_t appended_sequence() const { return writer_.appended_sequence(); }
+  std::uint64_t durable_sequence() const { return writer_.durable_sequence(); }
+  bool failed() const { return writer_.failed(); }
+  bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
+  std::size_t pending_bytes() const { return writer_.pending_bytes(); }
+  // Removes segments all of whose records are before `sequence`.
+  void forget_before(std::uint64_t sequence);
+  const LogCounters& counters() const { return counters_; }
+
+ private:
+  struct Segment {
+    std::uint32_t number = 0;
+    int fd = -1;
+    std::uint64_t last_sequence = 0;
+  };
+  void complete(std::int32_t result, std::uint32_t flags) override;
+  void prepare_spare();
+  int take_segment_file(const storage::WalWrite& write);
+
+  Node& node_;
+  const unsigned core_;
+  runtime::Ring& ring_;
+  storage::WalWriter writer_;
+  std::deque<Segment> segments_;
+  std::optional<storage::WalWrite> waiting_;  // a group whose segment file is still being made
+  std::optional<Segment> spare_;
+  bool spare_asked_ = false;
+  std::uint32_t next_spare_ = 1;
+  bool in_flight_ = false;
+  bool completed_ = false;
+  std::int32_t result_ = 0;
+  std::uint64_t group_last_sequence_ = 0;
+  std::uint64_t submitted_ns_ = 0;
+  LogCounters counters_;
+};
+
+}  // namespace terrazzo::app

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/net/network.h"
+#include "server/session/session.h"
+#include "server/shard/shard.h"
+
+namespace terrazzo::app {
+
+struct LogCounters {
+  std::uint64_t records = 0, groups = 0, bytes = 0, sync_ns = 0, failures = 0;
+};
+
+// One core's counters at a moment, taken by that core itself: nothing is counted across cores.
+struct CoreSnapshot {
+  unsigned core = 0;
+  net::NetworkCounters network;
+  session::SessionCounters sessions;
+  std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, ticks = 0,
+                ring_enters = 0;
+  shard::ShardCounters shard;
+  LogCounters log;
+};
+
+// A request for /metrics on its way through all cores; the asking core answers when the last one has written its part.
+struct MetricsGather {
+  unsigned asked_by = 0;
+  unsigned missing = 0;
+  std::vector<CoreSnapshot> cores;
+  std::function<void(std::string)> done;
+};
+
+// The text exposition of Prometheus (one line per core and series).
+std::string metrics_page(const std::vector<CoreSnapshot>& cores, std::uint64_t incarnation);
+
+}  // namespace terrazzo::app

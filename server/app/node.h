@@ -1,0 +1,41 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/strong_id.h"
+#include "server/app/authenticator.h"
+#include "server/app/config.h"
+#include "server/app/resume_tokens.h"
+#include "server/app/session_table.h"
+#include "server/app/worker_pool.h"
+#include "server/app/world_directory.h"
+#include "server/io/data_directory.h"
+#include "server/runtime/mesh.h"
+
+namespace terrazzo::app {
+
+// What all cores of one process share: set up before they run, then read-only, or safe from any thread by itself.
+struct Node {
+  Config config;
+  int cores = 1;
+  Incarnation incarnation;
+  std::unique_ptr<io::DataDirectory> data;
+  WorldDirectory worlds;
+  SessionTable sessions;
+  std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<ResumeTokens> resume_tokens;
+  std::unique_ptr<runtime::Mesh> mesh;
+  std::unique_ptr<WorkerPool> workers;
+  // By world: the largest number of its coordinated edits that recovery saw.
+  std::unordered_map<WorldId, std::uint64_t> last_coordinated;
+
+  std::atomic<bool> draining{false};   // SIGTERM came
+  std::atomic<int> cores_drained{0};   // cores without connections; a core goes when all are
+};
+
+}  // namespace terrazzo::app
