@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "base/strong_id.h"
+#include "map/coords.h"
+#include "map/world.h"
+
+// What a client tells its program. Events own what they hold; they are values to keep, copy and move between threads.
+namespace terrazzo::client {
+
+using SubscriptionId = StrongId<struct SubscriptionTag, std::uint32_t>;
+
+enum class State : std::uint8_t {
+  idle,        // connect() was not called yet
+  connecting,  // socket and WebSocket handshake
+  greeting,    // hello sent, welcome awaited
+  ready,       // welcomed, no world open
+  opening,     // open sent, the world's metadata awaited
+  live,        // in a world: subscriptions and edits flow
+  waiting,     // the connection was lost; the next attempt comes after a delay
+  failed,      // given up: the reason will not go away by itself (or reconnecting is switched off)
+  closed,      // by close()
+};
+std::string_view state_name(State state);
+
+struct StateChanged {
+  State state = State::idle;
+  std::optional<Error> error;    // why, for waiting and failed (and for ready, where open was refused)
+  std::uint32_t retry_in_ms = 0;  // for waiting
+};
+
+// The metadata of the world is here, for the first time or anew.
+struct WorldChanged {};
+
+// Every chunk of the subscription is in the cache, and from now on kept as the server has it. Comes again after each
+// reconnect and after each change of its rectangle.
+struct SubscriptionReady {
+  SubscriptionId subscription;
+};
+
+struct Area {
+  map::LayerId layer = 0;
+  map::Rect rect;  // cells
+};
+
+// What the optimistic view, the confirmed one, or both show has (probably) changed inside `areas`; chunks that are not in
+// the cache are left out of neither count nor areas.
+struct CellsChanged {
+  enum class Cause : std::uint8_t {
+    edit,      // somebody's edit, in the server's order: shard, lsn, author and edit say which
+    state,     // the server sent the state of a chunk
+    own,       // an edit of this client, before the server saw it
+    rollback,  // an edit of this client was rejected and taken back
+  };
+  Cause cause = Cause::edit;
+  map::ShardPos shard;
+  Lsn lsn;
+  SessionId author;
+  EditId edit;
+  std::vector<Area> areas;
+};
+
+// Of own edits, in this order: applied (has its place in the order, may still be lost with the server), then durable; or
+// rejected. An edit asked for with AckMode::applied whose shards no subscription touches ends with applied.
+struct EditApplied {
+  EditId edit;
+};
+struct EditDurable {
+  EditId edit;
+};
+// Nothing of the edit is applied, and the view no longer shows it. Code `conflict` with a lost session: the message says so.
+struct EditRejected {
+  EditId edit;
+  Error error;
+};
+
+struct PeerChanged {
+  SessionId session;
+};
+struct PeerLeft {
+  SessionId session;
+};
+
+// An error of the server that answers no edit: a refused subscription, say. The connection lives on.
+struct ServerError {
+  Error error;
+};
+
+// The program polled too rarely: this many of the oldest events are gone. State is to be read anew.
+struct EventsLost {
+  std::uint64_t count = 0;
+};
+
+using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable, EditRejected,
+                           PeerChanged, PeerLeft, ServerError, EventsLost>;
+
+}  // namespace terrazzo::client
