@@ -20,8 +20,9 @@ class Coordinator {
 
   void submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out);
   void log_durable(std::uint64_t sequence, ShardOutput& out);
-  // An outcome of a part (owner → coordinator). When all parts are applied, the author gets one outcome
-  // per shard, of stage durable: the whole edit is on disk since before the parts went out.
+  // An outcome of a part (owner → coordinator). When all parts are applied, the author gets one outcome per shard, of stage
+  // durable: the whole edit is on disk since before the parts went out. When all parts are durable in their shards' own
+  // logs, the coordinator's record is not needed any more.
   void part_outcome(const EditOutcome& outcome, ShardOutput& out);
   void read_only(const Error& why);
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.

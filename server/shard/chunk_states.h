@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/shared_bytes.h"
+#include "proto/codec.h"
+#include "server/shard/messages.h"
+#include "server/storage/shard_store.h"
+
+namespace terrazzo::shard {
+
+// Judges the revisions that a subscriber says it knows.
+struct KnownRules {
+  Incarnation current;
+  // The LSN this run recovered: what clients saw of the run before, up to here, is still true. Older runs are not
+  // remembered, so what clients know of them counts for nothing.
+  Lsn recovered;
+
+  bool believable(Incarnation incarnation, Lsn revision) const {
+    if (incarnation.value == 0 || incarnation == current) return true;
+    return incarnation.value + 1 == current.value && revision <= recovered;
+  }
+};
+
+struct ChunkStates {
+  std::vector<SharedBytes> frames;
+  std::uint64_t chunks = 0;
+};
+
+// The states of the chunks that the subscriber lacks, by layer, row and column. `store` null: everything is empty.
+ChunkStates encode_states(const storage::ShardStore* store, const SubscribeRequest& request, const KnownRules& rules,
+                          proto::Encoder& encoder);
+
+}  // namespace terrazzo::shard

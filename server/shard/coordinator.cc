@@ -1,0 +1,158 @@
+#include "server/shard/coordinator.h"
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "server/shard/log_record.h"
+
+namespace terrazzo::shard {
+namespace {
+
+struct EditName {
+  SessionId author;
+  EditId id;
+  bool operator==(const EditName&) const = default;
+};
+struct EditNameHash {
+  std::size_t operator()(const EditName& name) const noexcept {
+    return std::hash<SessionId>{}(name.author) ^ (std::hash<EditId>{}(name.id) >> 7);
+  }
+};
+
+// As many decided edits are remembered for being recognised: far more than all sessions' edits in flight.
+constexpr std::size_t kRemembered = 65536;
+
+}  // namespace
+
+struct Coordinator::State {
+  WorldId world;
+  std::uint64_t last = 0;
+  std::optional<Error> read_only;
+
+  // From submission until every part is in its own shard's log on disk: until then recovery needs the whole edit.
+  struct Running {
+    std::unique_ptr<CoordinatedRequest> request;  // null once the parts are out
+    Origin origin;
+    EditId edit;
+    std::uint64_t sequence = 0;
+    std::size_t to_apply = 0, to_sync = 0;  // parts
+    std::vector<proto::ShardMark> marks;
+    std::optional<Error> failed;
+    bool answered() const { return to_apply == 0; }
+  };
+  std::map<std::uint64_t, Running> running;  // by number
+  std::unordered_map<EditName, std::uint64_t, EditNameHash> numbers;
+  std::deque<EditName> remembered;
+
+  void remember(const EditName& name, std::uint64_t number) {
+    if (!numbers.emplace(name, number).second) return;
+    remembered.push_back(name);
+    if (remembered.size() <= kRemembered) return;
+    numbers.erase(remembered.front());
+    remembered.pop_front();
+  }
+  void forward_parts(Running& entry, ShardOutput& out) {
+    for (std::unique_ptr<EditRequest>& part : entry.request->parts) out.forward(std::move(part));
+    entry.request.reset();
+  }
+  void answer(const Running& entry, ShardOutput& out);
+};
+
+Coordinator::Coordinator(WorldId world, std::uint64_t last) : state_(new State) {
+  state_->world = world;
+  state_->last = last;
+}
+Coordinator::~Coordinator() = default;
+
+void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out) {
+  State& s = *state_;
+  const EditName name{request->origin.session, request->id};
+  const auto known = s.numbers.find(name);
+  const bool again = known != s.numbers.end();
+  if (again) {
+    const auto running = s.running.find(known->second);
+    if (running != s.running.end()) {  // its author came back on a new connection
+      running->second.origin = request->origin;
+      if (running->second.answered()) s.answer(running->second, out);
+      return;
+    }
+  } else if (s.read_only) {
+    EditOutcome refused;
+    refused.origin = request->origin;
+    refused.edit = request->id;
+    refused.stage = EditOutcome::Stage::rejected;
+    refused.error = s.read_only;
+    return out.outcome(std::move(refused));
+  }
+  const std::uint64_t number = again ? known->second : ++s.last;
+  for (const auto& part : request->parts) part->coordinated = number;
+  State::Running& entry = s.running[number];
+  entry.origin = request->origin;
+  entry.edit = request->id;
+  entry.to_apply = entry.to_sync = request->parts.size();
+  entry.request = std::move(request);
+  if (again) return s.forward_parts(entry, out);  // the shards recognise it and answer where they are
+  s.remember(name, number);
+  std::vector<std::byte> payload;
+  encode_coordinated(*entry.request, payload);
+  entry.sequence = out.log({storage::RecordKind::coordinated, {s.world, 0, 0}, Lsn{number}, payload});
+}
+
+void Coordinator::log_durable(std::uint64_t sequence, ShardOutput& out) {
+  for (auto& [number, entry] : state_->running)
+    if (entry.request && entry.sequence <= sequence) state_->forward_parts(entry, out);
+}
+
+void Coordinator::part_outcome(const EditOutcome& outcome, ShardOutput& out) {
+  const auto found = state_->running.find(outcome.coordinated);
+  if (found == state_->running.end()) return;
+  State::Running& entry = found->second;
+  if (outcome.stage == EditOutcome::Stage::durable) {
+    if (--entry.to_sync == 0) state_->running.erase(found);
+    return;
+  }
+  entry.marks.push_back(outcome.mark);
+  // A part that was refused never becomes durable, so the entry stays and the log with it, for the next recovery.
+  if (outcome.stage == EditOutcome::Stage::rejected) entry.failed = outcome.error;
+  if (--entry.to_apply == 0) state_->answer(entry, out);
+}
+
+void Coordinator::State::answer(const Running& entry, ShardOutput& out) {
+  EditOutcome outcome;
+  outcome.origin = entry.origin;
+  outcome.edit = entry.edit;
+  if (entry.failed) {
+    outcome.stage = EditOutcome::Stage::rejected;
+    outcome.error = Error{entry.failed->code,
+                          "the edit is decided and on disk, but a shard could not take its part yet: " + entry.failed->message +
+                              "; the server completes it when it restarts"};
+    return out.outcome(std::move(outcome));
+  }
+  outcome.stage = EditOutcome::Stage::durable;
+  for (const proto::ShardMark& mark : entry.marks) {
+    outcome.mark = mark;
+    out.outcome(outcome);
+  }
+}
+
+void Coordinator::read_only(const Error& why) {
+  if (!state_->read_only) state_->read_only = why;
+}
+
+std::uint64_t Coordinator::oldest_needed() const {
+  std::uint64_t oldest = std::numeric_limits<std::uint64_t>::max();
+  for (const auto& [number, entry] : state_->running)
+    if (entry.sequence != 0) oldest = std::min(oldest, entry.sequence);
+  return oldest;
+}
+
+void Coordinator::replay(SessionId author, EditId id, std::uint64_t coordinated) {
+  state_->last = std::max(state_->last, coordinated);
+  state_->remember({author, id}, coordinated);
+}
+
+}  // namespace terrazzo::shard

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "map/edit.h"
+#include "server/shard/messages.h"
+
+// The payloads of log records: edits as applied, without conditions (they held) and clipped to their shard. Little-endian;
+// docs/storage.md has the layout.
+namespace terrazzo::shard {
+
+struct LoggedEdit {
+  SessionId author;
+  std::uint64_t coordinated = 0;
+  map::Edit edit;  // ops live in the arena given
+};
+
+void encode_edit(const EditRequest& request, std::vector<std::byte>& out);
+Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena);
+
+// The parts of an edit over several shards; its number is the record's LSN.
+void encode_coordinated(const CoordinatedRequest& request, std::vector<std::byte>& out);
+
+}  // namespace terrazzo::shard

@@ -1,0 +1,288 @@
+#include "server/shard/shard.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include "map/edit_check.h"
+#include "server/shard/chunk_states.h"
+#include "server/shard/dedupe_window.h"
+#include "server/shard/fanout.h"
+#include "server/shard/interest.h"
+#include "server/shard/log_record.h"
+#include "server/shard/store_apply.h"
+
+namespace terrazzo::shard {
+namespace {
+
+// Replaying 16 MiB of log takes a fraction of a second; a checkpoint per 16 MiB costs little beside writing them.
+constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
+
+}  // namespace
+
+struct Shard::State {
+  State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
+        proto::Encoder& shared_encoder, std::unique_ptr<storage::ShardStore> own_store, StoreFactory own_factory)
+      : key(own_key), world(std::move(own_world)), run(own_run), encoder(shared_encoder), store(std::move(own_store)),
+        factory(std::move(own_factory)) {}
+
+  ShardKey key;
+  std::shared_ptr<const map::World> world;
+  RunInfo run;
+  proto::Encoder& encoder;
+  std::unique_ptr<storage::ShardStore> store;
+  StoreFactory factory;
+
+  Fanout fanout{encoder};
+  InterestIndex interest;
+  DedupeWindow applied;
+  std::optional<Error> read_only;
+  std::uint64_t last_coordinated = 0;
+  Lsn durable;    // by log or checkpoint
+  Lsn recovered;  // what this run started from
+
+  // Edits whose records are on their way to the disk, in log order.
+  struct Waiting {
+    std::uint64_t sequence;
+    Lsn lsn;
+    Origin origin;
+    EditId edit;
+    std::uint64_t coordinated;
+  };
+  std::deque<Waiting> waiting;
+  std::uint64_t last_sequence = 0;
+
+  std::uint64_t log_bytes = 0;  // since the last checkpoint began
+  std::vector<std::byte> payload;  // scratch
+  ShardCounters counters;
+
+  EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
+    EditOutcome outcome;
+    outcome.origin = request.origin;
+    outcome.edit = request.edit.id;
+    outcome.coordinated = request.coordinated;
+    outcome.mark = {key.position, store ? store->lsn() : Lsn{}};
+    outcome.stage = stage;
+    return outcome;
+  }
+  void reject(const EditRequest& request, Error error, ShardOutput& out) {
+    ++counters.rejected;
+    EditOutcome outcome = outcome_of(request, EditOutcome::Stage::rejected);
+    outcome.error = std::move(error);
+    out.outcome(std::move(outcome));
+  }
+  bool is_duplicate(const EditRequest& request) const {
+    if (request.coordinated != 0) return request.coordinated <= last_coordinated;
+    return applied.seen(request.origin.session, request.edit.id);
+  }
+  void answer_duplicate(const EditRequest& request, ShardOutput& out);
+  Status ensure_store();
+  Status begin(const map::Edit& edit);
+  void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit);
+  void log(const EditRequest& request, ShardOutput& out);
+  void publish(const EditRequest& request, ShardOutput& out);
+  void become_read_only(const Error& why) {
+    if (!read_only) read_only = why;
+  }
+  std::vector<std::byte> aux() const;
+  Status read_aux();
+};
+
+Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
+             std::unique_ptr<storage::ShardStore> store, StoreFactory factory)
+    : state_(new State(key, std::move(world), run, encoder, std::move(store), std::move(factory))) {
+  if (!state_->store) return;
+  state_->durable = state_->store->durable_lsn();
+  if (const Status read = state_->read_aux(); !read) state_->become_read_only(read.error());
+}
+Shard::~Shard() = default;
+
+const ShardKey& Shard::key() const { return state_->key; }
+Lsn Shard::lsn() const { return state_->store ? state_->store->lsn() : Lsn{}; }
+Lsn Shard::durable_lsn() const { return state_->durable; }
+std::uint64_t Shard::last_coordinated() const { return state_->last_coordinated; }
+const storage::ShardStore* Shard::store() const { return state_->store.get(); }
+const ShardCounters& Shard::counters() const {
+  state_->counters.encodings = state_->fanout.encodings();
+  return state_->counters;
+}
+void Shard::set_world(std::shared_ptr<const map::World> world) { state_->world = std::move(world); }
+void Shard::read_only(const Error& why) { state_->become_read_only(why); }
+void Shard::interest_off(const InterestOff& off) {
+  for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
+}
+
+// ---- applying ----
+
+Status Shard::State::ensure_store() {
+  if (store) return {};
+  Result<std::unique_ptr<storage::ShardStore>> made = factory();
+  if (!made) return made.error();
+  store = *std::move(made);
+  return {};
+}
+
+Status Shard::State::begin(const map::Edit& edit) {
+  return store->begin_edit(next(store->lsn()), pages_worst(*store, edit.ops));
+}
+
+void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit) {
+  apply_ops(*store, edit.ops);
+  applied.remember(author, edit.id, store->lsn());
+  if (coordinated != 0) last_coordinated = coordinated;
+}
+
+void Shard::State::log(const EditRequest& request, ShardOutput& out) {
+  payload.clear();
+  encode_edit(request, payload);
+  log_bytes += payload.size();
+  last_sequence = out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
+}
+
+void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
+  Fanout::Cast cast = fanout.cast(
+      key, {key.position, store->lsn(), request.origin.session, request.edit.id, request.edit.ops}, interest);
+  if (!cast.publication) return;
+  ++counters.publications;
+  out.publish(cast.cores, std::move(cast.publication));
+}
+
+void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out) {
+  ++counters.duplicates;
+  out.outcome(outcome_of(request, EditOutcome::Stage::applied));
+  // Its record is somewhere up to the newest one: when that is on disk, so is this edit.
+  if (store->lsn() <= durable) {
+    out.outcome(outcome_of(request, EditOutcome::Stage::durable));
+  } else {
+    waiting.push_back({last_sequence, store->lsn(), request.origin, request.edit.id, request.coordinated});
+  }
+}
+
+void Shard::edit(const EditRequest& request, ShardOutput& out) {
+  State& s = *state_;
+  if (s.is_duplicate(request)) return s.answer_duplicate(request, out);
+  if (s.read_only) return s.reject(request, *s.read_only, out);
+  if (const Status held = check_conditions(s.store.get(), request.edit.conditions); !held)
+    return s.reject(request, held.error(), out);
+  Status begun = s.ensure_store();
+  if (begun) begun = s.begin(request.edit);
+  if (!begun) {
+    // A coordinated edit is decided already; a shard that cannot follow must not go on without it.
+    if (request.coordinated != 0) s.become_read_only(begun.error());
+    return s.reject(request, begun.error(), out);
+  }
+  s.apply(request.origin.session, request.coordinated, request.edit);
+  ++s.counters.edits;
+  s.log(request, out);
+  s.waiting.push_back({s.last_sequence, s.store->lsn(), request.origin, request.edit.id, request.coordinated});
+  s.publish(request, out);
+  out.outcome(s.outcome_of(request, EditOutcome::Stage::applied));
+}
+
+void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {
+  State& s = *state_;
+  const Lsn before = s.durable;
+  while (!s.waiting.empty() && s.waiting.front().sequence <= sequence) {
+    const State::Waiting& entry = s.waiting.front();
+    s.durable = std::max(s.durable, entry.lsn);
+    EditOutcome outcome;
+    outcome.origin = entry.origin;
+    outcome.edit = entry.edit;
+    outcome.coordinated = entry.coordinated;
+    outcome.mark = {s.key.position, entry.lsn};
+    outcome.stage = EditOutcome::Stage::durable;
+    out.outcome(std::move(outcome));
+    s.waiting.pop_front();
+  }
+  if (s.durable != before && s.interest.anybody() != 0) out.durable(s.interest.anybody(), {s.key, s.durable});
+}
+
+void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
+  State& s = *state_;
+  ++s.counters.subscriptions;
+  s.interest.add(request.origin.core, request.form, request.chunks);
+  auto reply = std::make_unique<StatesReply>();
+  reply->origin = request.origin;
+  reply->sub = request.sub;
+  reply->ticket = request.ticket;
+  reply->shard = s.key.position;
+  reply->mark = {s.key.position, lsn()};
+  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, s.encoder);
+  s.counters.chunks_sent += states.chunks;
+  reply->frames = std::move(states.frames);
+  out.reply(std::move(reply));
+}
+
+// ---- recovery ----
+
+Status Shard::replay(const storage::Record& record) {
+  State& s = *state_;
+  if (record.lsn <= lsn()) return {};
+  if (record.lsn != next(lsn())) {
+    return Error{ErrorCode::internal,
+                 fmt::format("shard {},{}: the log goes on with edit {}, but the shard holds {} edits: records between are "
+                             "missing",
+                             s.key.position.x, s.key.position.y, record.lsn.value, lsn().value)};
+  }
+  Arena arena;
+  Result<LoggedEdit> logged = decode_edit(record.payload, arena);
+  if (!logged) return logged.error();
+  if (Status made = s.ensure_store(); !made) return made;
+  if (Status begun = s.begin(logged->edit); !begun) return begun;
+  s.apply(logged->author, logged->coordinated, logged->edit);
+  s.durable = lsn();
+  return {};
+}
+
+Status Shard::roll_forward(const EditRequest& part, ShardOutput& out) {
+  State& s = *state_;
+  TZ_ASSERT(part.coordinated != 0);
+  if (part.coordinated <= s.last_coordinated) return {};
+  if (Status made = s.ensure_store(); !made) return made;
+  if (Status begun = s.begin(part.edit); !begun) return begun;
+  s.apply(part.origin.session, part.coordinated, part.edit);
+  s.log(part, out);
+  return {};
+}
+
+void Shard::recovered() {
+  state_->recovered = lsn();
+  state_->durable = lsn();
+}
+
+// ---- checkpoint ----
+
+std::vector<std::byte> Shard::State::aux() const {
+  std::vector<std::byte> bytes(sizeof last_coordinated);
+  std::memcpy(bytes.data(), &last_coordinated, sizeof last_coordinated);
+  applied.encode(bytes);
+  return bytes;
+}
+
+Status Shard::State::read_aux() {
+  const std::vector<std::byte> bytes = store->aux();
+  std::span<const std::byte> rest = bytes;
+  if (rest.empty()) return {};  // a new store
+  if (rest.size() < sizeof last_coordinated) return Error{ErrorCode::internal, "the shard's own state is damaged"};
+  std::memcpy(&last_coordinated, rest.data(), sizeof last_coordinated);
+  rest = rest.subspan(sizeof last_coordinated);
+  return applied.decode(rest);
+}
+
+bool Shard::wants_checkpoint() const {
+  return state_->log_bytes >= kCheckpointLogBytes && state_->store && !state_->store->checkpoint_running();
+}
+
+Result<storage::CheckpointStep> Shard::begin_checkpoint() {
+  TZ_ASSERT(state_->store != nullptr);
+  state_->log_bytes = 0;
+  return state_->store->begin_checkpoint(state_->aux());
+}
+
+Result<storage::CheckpointStep> Shard::checkpoint_synced(Status outcome) {
+  return state_->store->checkpoint_synced(std::move(outcome));
+}
+
+}  // namespace terrazzo::shard
