@@ -62,9 +62,9 @@ struct Coordinator::State {
   void answer(const Running& entry, ShardOutput& out);
 };
 
-Coordinator::Coordinator(WorldId world, std::uint64_t last) : state_(new State) {
+Coordinator::Coordinator(WorldId world, Incarnation incarnation) : state_(new State) {
   state_->world = world;
-  state_->last = last;
+  state_->last = incarnation.value << 32;
 }
 Coordinator::~Coordinator() = default;
 
@@ -148,11 +148,6 @@ std::uint64_t Coordinator::oldest_needed() const {
   for (const auto& [number, entry] : state_->running)
     if (entry.sequence != 0) oldest = std::min(oldest, entry.sequence);
   return oldest;
-}
-
-void Coordinator::replay(SessionId author, EditId id, std::uint64_t coordinated) {
-  state_->last = std::max(state_->last, coordinated);
-  state_->remember({author, id}, coordinated);
 }
 
 }  // namespace terrazzo::shard

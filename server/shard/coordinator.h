@@ -11,11 +11,12 @@ namespace terrazzo::shard {
 
 // Gives a world's edits over several shards one order and makes them atomic: the whole edit goes to the coordinator's own
 // log first; once that is durable, the parts go to their shards, in the same order for all. Recovery rolls forward what
-// a crash left half-way (Shard::roll_forward). Pure; lives on one core per world.
+// a crash left half-way (Shard::roll_forward). An edit that a client sends again after a restart is recognised by its
+// shards. Pure; lives on one core per world.
 class Coordinator {
  public:
-  // `last`: the largest coordinated number that recovery saw in any log or shard of the world.
-  Coordinator(WorldId world, std::uint64_t last);
+  // Numbers its edits incarnation × 2^32 + 1, 2, …: larger than any of an earlier run, without remembering one.
+  Coordinator(WorldId world, Incarnation incarnation);
   ~Coordinator();
 
   void submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out);
@@ -27,8 +28,6 @@ class Coordinator {
   void read_only(const Error& why);
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.
   std::uint64_t oldest_needed() const;
-  // Remembers ids seen in the log during recovery, so that a resubmitted edit is recognised.
-  void replay(SessionId author, EditId id, std::uint64_t coordinated);
 
  private:
   struct State;

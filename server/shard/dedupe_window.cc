@@ -30,6 +30,11 @@ bool DedupeWindow::seen(SessionId author, EditId edit) const {
   return test(found->second.bits, edit.value);
 }
 
+bool DedupeWindow::remembers(SessionId author, EditId edit) const {
+  const auto found = windows_.find(author);
+  return found != windows_.end() && found->second.newest - edit.value < kIds && seen(author, edit);
+}
+
 void DedupeWindow::remember(SessionId author, EditId edit, Lsn now) {
   Window& window = windows_[author];
   window.last_lsn = now.value;

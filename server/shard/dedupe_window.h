@@ -20,6 +20,8 @@ class DedupeWindow {
   static constexpr std::size_t kSessionsMax = 8192;
 
   bool seen(SessionId author, EditId edit) const;
+  // As seen(), but an id older than the window is not taken for applied: for recovery, which must not guess.
+  bool remembers(SessionId author, EditId edit) const;
   // `now`: the shard's LSN, which orders sessions by when they wrote last.
   void remember(SessionId author, EditId edit, Lsn now);
   std::size_t sessions() const { return windows_.size(); }

@@ -74,7 +74,7 @@ struct Shard::State {
     out.outcome(std::move(outcome));
   }
   bool is_duplicate(const EditRequest& request) const {
-    if (request.coordinated != 0) return request.coordinated <= last_coordinated;
+    if (request.coordinated != 0 && request.coordinated <= last_coordinated) return true;
     return applied.seen(request.origin.session, request.edit.id);
   }
   void answer_duplicate(const EditRequest& request, ShardOutput& out);
@@ -102,7 +102,6 @@ Shard::~Shard() = default;
 const ShardKey& Shard::key() const { return state_->key; }
 Lsn Shard::lsn() const { return state_->store ? state_->store->lsn() : Lsn{}; }
 Lsn Shard::durable_lsn() const { return state_->durable; }
-std::uint64_t Shard::last_coordinated() const { return state_->last_coordinated; }
 const storage::ShardStore* Shard::store() const { return state_->store.get(); }
 const ShardCounters& Shard::counters() const {
   state_->counters.encodings = state_->fanout.encodings();
@@ -236,14 +235,13 @@ Status Shard::replay(const storage::Record& record) {
   return {};
 }
 
-Status Shard::roll_forward(const EditRequest& part, ShardOutput& out) {
+Status Shard::roll_forward(const EditRequest& part) {
   State& s = *state_;
   TZ_ASSERT(part.coordinated != 0);
-  if (part.coordinated <= s.last_coordinated) return {};
+  if (part.coordinated <= s.last_coordinated || s.applied.remembers(part.origin.session, part.edit.id)) return {};
   if (Status made = s.ensure_store(); !made) return made;
   if (Status begun = s.begin(part.edit); !begun) return begun;
   s.apply(part.origin.session, part.coordinated, part.edit);
-  s.log(part, out);
   return {};
 }
 

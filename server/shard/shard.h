@@ -42,14 +42,13 @@ class Shard {
   const ShardKey& key() const;
   Lsn lsn() const;
   Lsn durable_lsn() const;  // by log or checkpoint
-  std::uint64_t last_coordinated() const;
 
   // ---- recovery, before anything else ----
   // Replays a logged edit; records at or before lsn() are skipped, a gap is an error. Call recovered() at the end: from
   // then on known revisions are judged by the LSN reached.
   Status replay(const storage::Record& record);
-  // A part of a coordinated edit that the log of this shard lacks: applied and logged like a new edit.
-  Status roll_forward(const EditRequest& part, ShardOutput& out);
+  // A part of a coordinated edit, applied if this shard lacks it. Not logged: recovery ends with a checkpoint.
+  Status roll_forward(const EditRequest& part);
   void recovered();
 
   // ---- the tick ----
