@@ -38,7 +38,11 @@ void CoreServices::run() {
 
 void CoreServices::tick() {
   ++ticks_;
-  ring_->submit_and_wait(wait_ns(runtime::monotonic_ns()));
+  std::uint64_t wait = wait_ns(runtime::monotonic_ns());
+  // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
+  if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
+  ring_->submit_and_wait(wait);
+  node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   network_.dispatch(now);
@@ -233,8 +237,7 @@ void CoreServices::subscribe_shard(const shard::SubscribeRequest& request) {
 shard::Coordinator& CoreServices::coordinator(WorldId world) {
   std::unique_ptr<shard::Coordinator>& found = coordinators_[world];
   if (!found) {
-    const auto last = node_.last_coordinated.find(world);
-    found = std::make_unique<shard::Coordinator>(world, last == node_.last_coordinated.end() ? 0 : last->second);
+    found = std::make_unique<shard::Coordinator>(world, node_.incarnation);
     if (log_.failed()) found->read_only({ErrorCode::read_only, "the write-ahead log of this core failed"});
   }
   return *found;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "base/strong_id.h"
@@ -31,8 +30,6 @@ struct Node {
   std::unique_ptr<ResumeTokens> resume_tokens;
   std::unique_ptr<runtime::Mesh> mesh;
   std::unique_ptr<WorkerPool> workers;
-  // By world: the largest number of its coordinated edits that recovery saw.
-  std::unordered_map<WorldId, std::uint64_t> last_coordinated;
 
   std::atomic<bool> draining{false};   // SIGTERM came
   std::atomic<int> cores_drained{0};   // cores without connections; a core goes when all are

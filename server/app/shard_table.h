@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -38,13 +39,13 @@ class ShardTable {
   // Opens the shard's file where there is one; a place nobody has edited yet has none. An error: no such world, or the file
   // cannot be believed (then every later call says the same).
   Result<ShardSlot*> find_or_open(const shard::ShardKey& key);
-  // Hands over all slots, e.g. from recovery to the owner.
-  std::vector<std::unique_ptr<ShardSlot>> take_all();
-  void adopt(std::unique_ptr<ShardSlot> slot);
-
   template <class Visit>
   void for_each(Visit visit) {
     for (auto& [key, slot] : slots_) visit(*slot);
+  }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [key, slot] : slots_) visit(std::as_const(*slot));
   }
   std::size_t size() const { return slots_.size(); }
 

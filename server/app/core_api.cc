@@ -1,0 +1,106 @@
+// What the HTTP endpoints ask of the node (http::ApiServices): whatever touches the disk runs on a worker.
+#include <utility>
+
+#include "map/formats/world_json.h"
+#include "server/app/core_services.h"
+
+namespace terrazzo::app {
+namespace {
+
+Error busy() {
+  return {ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again in a moment"};
+}
+
+std::string_view without_bearer(std::string_view authorization) {
+  constexpr std::string_view kBearer = "Bearer ";
+  return authorization.starts_with(kBearer) ? authorization.substr(kBearer.size()) : std::string_view();
+}
+
+}  // namespace
+
+net::NetworkLimits network_limits(const Config& config) {
+  net::NetworkLimits limits;
+  limits.message_bytes_max = config.message_bytes_max;
+  limits.outbox_bytes_max = config.outbox_bytes_max;
+  limits.connections_max = config.connections_max;
+  return limits;
+}
+
+Status CoreServices::authorize(std::string_view authorization, Right right) {
+  const Result<session::Identity> identity = node_.authenticator->authenticate(without_bearer(authorization));
+  if (!identity) return identity.error();
+  if (right == Right::write && identity->role == session::Role::viewer)
+    return Error{ErrorCode::forbidden, "a viewer cannot change anything: use a token with the role editor or owner"};
+  return {};
+}
+
+std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() { return node_.worlds.list(); }
+
+void CoreServices::create_world(map::World world, WorldDone done) {
+  const bool asked = node_.workers->submit(self_, [this, world = std::move(world), done]() mutable -> WorkerPool::Done {
+    Result<WorldId> id = node_.data->new_world_id();
+    if (!id) return [done, error = id.error()] { done(error); };
+    world.id = *id;
+    const auto shared = std::make_shared<const map::World>(std::move(world));
+    // The name is taken in memory first: of two that create the same world at once, one loses here and writes nothing.
+    if (const Status added = node_.worlds.add(shared); !added) return [done, error = added.error()] { done(error); };
+    if (const Status written = node_.data->write_world(shared->id, formats::world_to_json(*shared)); !written) {
+      node_.worlds.remove(shared->id);
+      return [done, error = written.error()] { done(error); };
+    }
+    return [done, shared] { done(shared); };
+  });
+  if (!asked) done(busy());
+}
+
+void CoreServices::put_asset(WorldId, std::string hash, std::string bytes, Done done) {
+  const bool asked = node_.workers->submit(self_, [this, hash = std::move(hash), bytes = std::move(bytes), done]() -> WorkerPool::Done {
+    return [done, written = node_.data->write_asset(hash, bytes)] { done(written); };
+  });
+  if (!asked) done(busy());
+}
+
+void CoreServices::get_asset(WorldId, std::string hash, BytesDone done) {
+  const bool asked = node_.workers->submit(self_, [this, hash = std::move(hash), done]() -> WorkerPool::Done {
+    return [done, bytes = node_.data->read_asset(hash)]() mutable { done(std::move(bytes)); };
+  });
+  if (!asked) done(busy());
+}
+
+void CoreServices::metrics(std::function<void(std::string)> done) {
+  auto gather = std::make_unique<MetricsGather>();
+  gather->asked_by = self_;
+  gather->missing = static_cast<unsigned>(node_.cores);
+  gather->done = std::move(done);
+  post(self_, boxed(MeshKind::metrics, std::move(gather)));
+}
+
+bool CoreServices::ready() { return !node_.draining.load(std::memory_order_relaxed) && !log_.failed(); }
+
+CoreSnapshot CoreServices::snapshot() const {
+  CoreSnapshot shot;
+  shot.core = self_;
+  shot.network = network_.counters();
+  shot.sessions = home_.counters();
+  shot.session_count = home_.session_count();
+  shot.watched_chunks = home_.watched_chunks();
+  shot.shards = shards_.size();
+  shards_.for_each([&](const ShardSlot& slot) {
+    const shard::ShardCounters& counters = slot.shard->counters();
+    shot.shard.edits += counters.edits;
+    shot.shard.rejected += counters.rejected;
+    shot.shard.duplicates += counters.duplicates;
+    shot.shard.subscriptions += counters.subscriptions;
+    shot.shard.publications += counters.publications;
+    shot.shard.encodings += counters.encodings;
+    shot.shard.chunks_sent += counters.chunks_sent;
+    if (slot.file) shot.shard_pages += slot.file->page_count();
+  });
+  shot.checkpoints = checkpoints_.done();
+  shot.ticks = ticks_;
+  shot.ring_enters = ring_->enter_calls();
+  shot.log = log_.counters();
+  return shot;
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,37 @@
+// What sessions ask of the node (session::SessionDirectory).
+#include "map/formats/world_json.h"
+#include "server/app/core_services.h"
+
+namespace terrazzo::app {
+namespace {
+
+// A session's number: the run, the core that welcomed it, a counter. Never the same twice on one data directory.
+constexpr int kIncarnationShift = 40, kCoreShift = 32;
+
+}  // namespace
+
+session::SessionLimits session_limits(const Config& config) {
+  session::SessionLimits limits;
+  limits.wire.message_bytes_max = config.message_bytes_max;
+  return limits;
+}
+
+Result<session::Identity> CoreServices::authenticate(std::string_view token) {
+  return node_.authenticator->authenticate(token);
+}
+
+std::shared_ptr<const map::World> CoreServices::find_world(std::string_view name_or_id) {
+  return node_.worlds.find(name_or_id);
+}
+
+SessionId CoreServices::new_session() {
+  return SessionId{node_.incarnation.value << kIncarnationShift | std::uint64_t{self_} << kCoreShift | next_session_++};
+}
+
+std::string CoreServices::resume_token(SessionId session) { return node_.resume_tokens->issue(session); }
+
+Result<SessionId> CoreServices::session_of(std::string_view resume_token) { return node_.resume_tokens->verify(resume_token); }
+
+Incarnation CoreServices::incarnation() const { return node_.incarnation; }
+
+}  // namespace terrazzo::app

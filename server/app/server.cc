@@ -1,0 +1,185 @@
+#include "server/app/server.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "map/formats/world_json.h"
+#include "server/app/core_services.h"
+#include "server/app/node.h"
+#include "server/app/recovery.h"
+#include "server/net/network.h"
+#include "server/runtime/affinity.h"
+#include "server/runtime/ring.h"
+
+namespace terrazzo::app {
+namespace {
+
+constexpr std::uint32_t kRingEntries = 4096;
+constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
+
+// Everything started, in the order in which it goes down again (members are destroyed from the last to the first).
+struct Running {
+  Node node;
+  std::vector<std::unique_ptr<CoreServices>> cores;
+  std::vector<std::thread> threads;
+};
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+int core_count(const Config& config) {
+  const auto allowed = static_cast<unsigned>(runtime::allowed_cpus().size());
+  const unsigned wanted = config.cores != 0 ? config.cores : allowed;
+  return static_cast<int>(std::clamp(wanted, 1u, static_cast<unsigned>(shard::kCoresMax)));
+}
+
+Status load_worlds(Node& node) {
+  const Result<std::vector<WorldId>> ids = node.data->list_worlds();
+  if (!ids) return ids.error();
+  for (const WorldId id : *ids) {
+    const Result<std::string> text = node.data->read_world(id);
+    if (!text) return text.error();
+    Result<map::World> world = formats::world_from_json(*text);
+    if (!world) {
+      return Error{ErrorCode::internal, "the metadata of world " + std::to_string(id.value) + " is damaged: " +
+                                            world.error().message + "; restore its world.json from a backup"};
+    }
+    world->id = id;
+    if (Status added = node.worlds.add(std::make_shared<const map::World>(*std::move(world))); !added) return added;
+  }
+  return {};
+}
+
+Status set_up_identity(Node& node) {
+  node.resume_tokens = std::make_unique<ResumeTokens>(node.data->secret());
+  if (node.config.auth == AuthMode::none) {
+    node.authenticator = std::make_unique<Authenticator>(Authenticator::none());
+    return {};
+  }
+  const std::string path =
+      node.config.token_secret_file.empty() ? node.config.data_dir + "/token.secret" : node.config.token_secret_file;
+  Result<std::string> secret = load_or_make_secret(path);
+  if (!secret) return secret.error();
+  node.authenticator = std::make_unique<Authenticator>(Authenticator::with_secret(*std::move(secret)));
+  return {};
+}
+
+Status open_data(Node& node) {
+  Result<std::unique_ptr<io::DataDirectory>> data = io::DataDirectory::open(node.config.data_dir);
+  if (!data) return data.error();
+  node.data = *std::move(data);
+  node.incarnation = node.data->incarnation();
+  if (Status loaded = load_worlds(node); !loaded) return loaded;
+  return set_up_identity(node);
+}
+
+// One listening socket per core on the same port: the kernel spreads connections over them.
+Result<std::vector<int>> open_listeners(const Config& config, int cores) {
+  std::vector<int> listeners;
+  std::uint16_t port = config.port;
+  for (int core = 0; core < cores; ++core) {
+    const Result<int> fd = net::open_listener(config.host, port);
+    if (!fd) {
+      for (const int open : listeners) ::close(open);
+      return fd.error();
+    }
+    listeners.push_back(*fd);
+    port = net::local_port(*fd);
+  }
+  return listeners;
+}
+
+Status start_cores(Running& running, const std::vector<int>& listeners) {
+  Node& node = running.node;
+  std::vector<std::unique_ptr<runtime::Ring>> rings;
+  std::vector<runtime::Ring*> raw;
+  for (int core = 0; core < node.cores; ++core) {
+    Result<std::unique_ptr<runtime::Ring>> ring = runtime::Ring::create(kRingEntries);
+    if (!ring) return ring.error();
+    rings.push_back(*std::move(ring));
+    raw.push_back(rings.back().get());
+  }
+  node.mesh = std::make_unique<runtime::Mesh>(raw, kMeshCapacity);
+  node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores),
+                                              [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); });
+  for (int core = 0; core < node.cores; ++core) {
+    const auto at = static_cast<std::size_t>(core);
+    running.cores.push_back(std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(rings[at]),
+                                                           listeners[at]));
+  }
+  const Result<RecoveryReport> recovered = recover(node, running.cores);
+  if (!recovered) return recovered.error();
+  if (recovered->segments != 0) {
+    spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
+                 recovered->segments, recovered->records, recovered->replayed, recovered->shards, recovered->rolled_forward);
+  }
+  return {};
+}
+
+void run_threads(Running& running) {
+  const std::vector<int> cpus = runtime::allowed_cpus();
+  for (std::size_t core = 0; core < running.cores.size(); ++core) {
+    running.threads.emplace_back([&running, core, cpu = cpus[core % cpus.size()]] {
+      const std::string name = "core-" + std::to_string(core);
+      ::pthread_setname_np(::pthread_self(), name.c_str());
+      if (running.node.config.pin && running.cores.size() <= runtime::allowed_cpus().size()) runtime::pin_this_thread(cpu);
+      running.cores[core]->run();
+    });
+  }
+}
+
+void drain_on_signal(Running& running) {
+  const sigset_t signals = stop_signals();
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  spdlog::info("{}: draining", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  running.node.draining.store(true);
+  for (int core = 0; core < running.node.cores; ++core) running.node.mesh->wake(core);
+  for (std::thread& thread : running.threads) thread.join();
+  spdlog::info("stopped; everything acknowledged is on disk");
+}
+
+}  // namespace
+
+Status serve(const Config& config) {
+  if (Status valid = validate(config); !valid) return valid;
+  const runtime::RingFeatures features = runtime::probe_ring();
+  if (!features.available) return Error{ErrorCode::unsupported, features.why_not};
+  // Blocked before any thread starts, so that only sigwait() sees them.
+  const sigset_t signals = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  Running running;
+  running.node.config = config;
+  running.node.cores = core_count(config);
+  if (Status opened = open_data(running.node); !opened) return opened;
+  Result<std::vector<int>> listeners = open_listeners(config, running.node.cores);
+  if (!listeners) return listeners.error();
+  const std::uint16_t port = net::local_port(listeners->front());
+  if (Status started = start_cores(running, *listeners); !started) return started;
+
+  const bool v6 = config.host.find(':') != std::string::npos;
+  std::printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", config.host.c_str(), v6 ? "]" : "", port);
+  std::fflush(stdout);
+  spdlog::info("{} cores, {} worlds, incarnation {}, data in {}", running.node.cores, running.node.worlds.list().size(),
+               running.node.incarnation.value, config.data_dir);
+  run_threads(running);
+  drain_on_signal(running);
+  return {};
+}
+
+}  // namespace terrazzo::app

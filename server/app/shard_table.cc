@@ -1,0 +1,47 @@
+#include "server/app/shard_table.h"
+
+#include <utility>
+
+namespace terrazzo::app {
+
+Result<ShardSlot*> ShardTable::find_or_open(const shard::ShardKey& key) {
+  if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
+  if (const auto found = damaged_.find(key); found != damaged_.end()) return found->second;
+  Result<std::unique_ptr<ShardSlot>> opened = open(key);
+  if (!opened) {
+    damaged_.emplace(key, opened.error());
+    return opened.error();
+  }
+  return slots_.emplace(key, *std::move(opened)).first->second.get();
+}
+
+Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) {
+  std::shared_ptr<const map::World> world = node_.worlds.find(key.world);
+  if (!world) return Error{ErrorCode::not_found, "there is no world " + std::to_string(key.world.value)};
+  const storage::ShardIdentity identity{key.world, key.position.x, key.position.y};
+  const std::string path = node_.data->shard_path(key.world, key.position.x, key.position.y);
+  auto slot = std::make_unique<ShardSlot>();
+  std::unique_ptr<storage::ShardStore> store;
+  if (node_.data->exists(path)) {
+    Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::open(path);
+    if (!file) return file.error();
+    Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
+    if (!opened) return Error{opened.error().code, path + ": " + opened.error().message};
+    slot->file = *std::move(file);
+    store = *std::move(opened);
+  }
+  // Runs inside the shard's first edit, on this core; the slot outlives its shard.
+  const auto make_store = [this, key, identity, path, &file = slot->file]() -> Result<std::unique_ptr<storage::ShardStore>> {
+    if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
+    Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
+    if (!created) return created.error();
+    file = *std::move(created);
+    return storage::ShardStore::create(*file, identity);
+  };
+  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), shard::RunInfo{node_.incarnation}, encoder_,
+                                               std::move(store), make_store);
+  slot->shard->recovered();
+  return slot;
+}
+
+}  // namespace terrazzo::app
