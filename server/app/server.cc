@@ -25,8 +25,10 @@ namespace {
 constexpr std::uint32_t kRingEntries = 4096;
 constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
 
-// Everything started, in the order in which it goes down again (members are destroyed from the last to the first).
 struct Running {
+  // Jobs of the workers point into cores: they end first.
+  ~Running() { node.workers.reset(); }
+
   Node node;
   std::vector<std::unique_ptr<CoreServices>> cores;
   std::vector<std::thread> threads;
