@@ -1,0 +1,103 @@
+#include "server/shard/coordinator.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "recording_output.h"
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::shard {
+namespace {
+
+constexpr auto kNothingNeeded = std::numeric_limits<std::uint64_t>::max();
+
+std::unique_ptr<CoordinatedRequest> request(std::uint64_t id, std::uint32_t slot = 0) {
+  const map::Op op{map::OpKind::fill, 0, map::Rect::of_size(-1, -1, 2, 2), map::Cell{1}, {}, {}};
+  auto made = std::make_unique<CoordinatedRequest>();
+  made->world = WorldId{9};
+  made->origin = {SessionId{3}, slot, 0, 0};
+  made->id = EditId{id};
+  made->parts = *split_edit(WorldId{9}, made->origin, {made->id, map::AckMode::durable, {&op, 1}, {}});
+  return made;
+}
+
+EditOutcome part(const EditRequest& forwarded, EditOutcome::Stage stage) {
+  EditOutcome outcome;
+  outcome.edit = forwarded.edit.id;
+  outcome.coordinated = forwarded.coordinated;
+  outcome.mark = {forwarded.shard.position, Lsn{1}};
+  outcome.stage = stage;
+  return outcome;
+}
+
+TEST(Coordinator, LogsBeforeAnyShardHearsOfTheEdit) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{2});
+  coordinator.submit(request(1), out);
+  ASSERT_EQ(out.records.size(), 1u);
+  EXPECT_EQ(out.records[0].kind, storage::RecordKind::coordinated);
+  EXPECT_TRUE(out.forwarded.empty());
+  coordinator.log_durable(1, out);
+  ASSERT_EQ(out.forwarded.size(), 4u);
+  for (const auto& forwarded : out.forwarded) EXPECT_EQ(forwarded->coordinated, out.records[0].lsn.value);
+  EXPECT_GT(out.records[0].lsn.value, std::uint64_t{2} << 32);
+}
+
+TEST(Coordinator, AnswersWhenAllPartsAreAppliedAndNeedsItsRecordUntilAllAreDurable) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  coordinator.submit(request(1), out);
+  coordinator.log_durable(1, out);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_TRUE(out.outcomes.empty());
+    coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::applied), out);
+  }
+  EXPECT_EQ(out.count(EditOutcome::Stage::durable), 4u);
+  EXPECT_EQ(coordinator.oldest_needed(), 1u);
+  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
+  EXPECT_EQ(coordinator.oldest_needed(), kNothingNeeded);
+}
+
+TEST(Coordinator, AnEditSentAgainGetsItsOldNumberAndIsLoggedOnce) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  coordinator.submit(request(1), out);
+  coordinator.submit(request(1, 5), out);  // its author reconnected before the answer
+  coordinator.log_durable(1, out);
+  ASSERT_EQ(out.forwarded.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::applied), out);
+  for (const EditOutcome& outcome : out.outcomes) EXPECT_EQ(outcome.origin.connection_slot, 5u);
+  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
+  coordinator.submit(request(1), out);
+  EXPECT_EQ(out.records.size(), 1u);
+  ASSERT_EQ(out.forwarded.size(), 8u);
+  EXPECT_EQ(out.forwarded[4]->coordinated, out.forwarded[0]->coordinated);
+}
+
+TEST(Coordinator, ARefusedPartKeepsTheRecordForTheNextRecovery) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  coordinator.submit(request(1), out);
+  coordinator.log_durable(1, out);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EditOutcome outcome = part(*out.forwarded[i], i == 2 ? EditOutcome::Stage::rejected : EditOutcome::Stage::applied);
+    if (i == 2) outcome.error = Error{ErrorCode::overloaded, "the disk is full"};
+    coordinator.part_outcome(outcome, out);
+  }
+  ASSERT_EQ(out.count(EditOutcome::Stage::rejected), 1u);
+  EXPECT_NE(out.outcomes[0].error->message.find("the disk is full"), std::string::npos);
+  EXPECT_EQ(coordinator.oldest_needed(), 1u);
+}
+
+TEST(Coordinator, TakesNothingNewWhenReadOnly) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  coordinator.read_only({ErrorCode::read_only, "why"});
+  coordinator.submit(request(1), out);
+  EXPECT_TRUE(out.records.empty());
+  EXPECT_EQ(out.count(EditOutcome::Stage::rejected), 1u);
+}
+
+}  // namespace
+}  // namespace terrazzo::shard

@@ -1,0 +1,302 @@
+#include "server/shard/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <random>
+
+#include "map/chunk_codec.h"
+#include "map/edit_apply.h"
+#include "memory_page_file.h"
+#include "recording_output.h"
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::shard {
+namespace {
+
+using Stage = EditOutcome::Stage;
+constexpr WorldId kWorld{7};
+
+std::shared_ptr<const map::World> test_world() {
+  auto world = std::make_shared<map::World>();
+  world->id = kWorld;
+  world->name = "w";
+  world->layers.resize(2);
+  world->layers[1].id = 1;
+  world->tilesets.resize(1);
+  world->tilesets[0].tile_count = 100;
+  return world;
+}
+
+// One shard over a file in memory that survives its restarts.
+class ShardTest : public testing::Test {
+ protected:
+  ShardTest() { start(1); }
+
+  void start(std::uint64_t incarnation) {
+    shard.reset();
+    std::unique_ptr<storage::ShardStore> store;
+    if (created) store = std::move(storage::ShardStore::open(file, identity)).value();
+    shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{incarnation}}, encoder, std::move(store), [this] {
+      created = true;
+      return storage::ShardStore::create(file, identity);
+    });
+    shard->recovered();
+  }
+  void checkpoint() {
+    auto step = shard->begin_checkpoint();
+    while (step.ok() && *step != storage::CheckpointStep::done) step = shard->checkpoint_synced({});
+    ASSERT_TRUE(step.ok()) << step.error().message;
+  }
+  void edit(std::uint64_t id, const map::Op& op, std::span<const map::Condition> conditions = {}, std::uint64_t author = 1) {
+    auto parts = split_edit(kWorld, {SessionId{author}, 0, 0, 0}, {EditId{id}, map::AckMode::durable, {&op, 1}, conditions});
+    ASSERT_EQ(parts->size(), 1u);
+    shard->edit(*parts->front(), out);
+  }
+  static map::Op fill(const map::Rect& rect, std::uint32_t tile, map::LayerId layer = 0) {
+    return {map::OpKind::fill, layer, rect, map::Cell{tile}, {}, {}};
+  }
+  std::uint32_t cell(map::LayerId layer, map::CellPos position) {
+    if (shard->store() == nullptr) return 0;
+    const storage::ChunkRead read = shard->store()->read(layer, map::index_in_shard(map::chunk_of(position)));
+    return read.cells == nullptr ? read.fill : read.cells[map::index_in_chunk(position)];
+  }
+  SubscribeRequest subscription(const map::Rect& chunks, proto::Form form = proto::Form::binary, CoreId core = 0) {
+    SubscribeRequest request;
+    request.shard = key;
+    request.origin.core = core;
+    request.form = form;
+    request.sub = 4;
+    request.ticket = 8;
+    request.chunks = chunks;
+    request.layers = {0, 1};
+    return request;
+  }
+
+  const ShardKey key{kWorld, {0, 0}};
+  const storage::ShardIdentity identity{kWorld, 0, 0};
+  MemoryPageFile file;
+  bool created = false;
+  proto::Encoder encoder;
+  RecordingOutput out;
+  std::unique_ptr<Shard> shard;
+};
+
+// The chunks of a binary reply, decoded as a client would.
+std::vector<proto::Chunk> chunks_of(const StatesReply& reply, Arena& arena) {
+  std::vector<proto::Chunk> chunks;
+  for (const SharedBytes& frame : reply.frames) {
+    // One unmasked binary frame: skip its header.
+    const std::span<const std::byte> bytes = frame.bytes();
+    const auto length = std::to_integer<unsigned>(bytes[1]);
+    const std::size_t header = length < 126 ? 2 : length == 126 ? 4 : 10;
+    const std::span<const std::byte> payload = bytes.subspan(header);
+    const auto aligned = arena.allocate_array<std::uint64_t>((payload.size() + 7) / 8);
+    std::memcpy(aligned.data(), payload.data(), payload.size());
+    const auto messages = proto::decode_server_messages(
+        proto::Form::binary, {reinterpret_cast<const std::byte*>(aligned.data()), payload.size()}, arena);
+    EXPECT_TRUE(messages.ok());
+    if (!messages) continue;
+    for (const proto::ServerMessage& message : *messages)
+      if (const auto* chunk = std::get_if<proto::Chunk>(&message)) chunks.push_back(*chunk);
+  }
+  return chunks;
+}
+
+TEST_F(ShardTest, MakesNoFileUntilTheFirstEdit) {
+  shard->subscribe(subscription({0, 0, 2, 2}), out);
+  EXPECT_FALSE(created);
+  edit(1, fill({0, 0, 1, 1}, 5));
+  EXPECT_TRUE(created);
+  EXPECT_EQ(cell(0, {0, 0}), 5u);
+}
+
+TEST_F(ShardTest, AnswersAppliedAtOnceAndDurableAfterTheLog) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  edit(2, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(out.count(Stage::applied), 2u);
+  EXPECT_EQ(out.count(Stage::durable), 0u);
+  shard->log_durable(1, out);
+  ASSERT_EQ(out.count(Stage::durable), 1u);
+  EXPECT_EQ(out.outcomes.back().edit, EditId{1});
+  EXPECT_EQ(out.outcomes.back().mark.lsn, Lsn{1});
+  EXPECT_EQ(shard->durable_lsn(), Lsn{1});
+}
+
+TEST_F(ShardTest, AppliesAnEditOnceHoweverOftenItIsSent) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  edit(2, fill({0, 0, 1, 1}, 6));
+  edit(1, fill({0, 0, 1, 1}, 5));
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+  EXPECT_EQ(out.records.size(), 2u);
+  EXPECT_EQ(shard->lsn(), Lsn{2});
+  shard->log_durable(2, out);
+  EXPECT_EQ(out.count(Stage::durable), 3u);  // the copy is answered, too
+}
+
+TEST_F(ShardTest, RecognisesAnEditAfterACheckpointAndARestart) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  edit(2, fill({0, 0, 1, 1}, 6));
+  checkpoint();
+  start(2);
+  edit(1, fill({0, 0, 1, 1}, 5));
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+  EXPECT_EQ(out.outcomes.back().stage, Stage::durable);
+}
+
+TEST_F(ShardTest, ConditionsThatFailChangeNothing) {
+  edit(1, fill({0, 0, 4, 4}, 5));
+  const map::Condition wrong{0, map::Rect::of_size(0, 0, 5, 1), map::Cell{5}, {}};
+  edit(2, fill({0, 0, 4, 4}, 6), {&wrong, 1});
+  ASSERT_EQ(out.outcomes.back().stage, Stage::rejected);
+  EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::condition_failed);
+  EXPECT_EQ(shard->lsn(), Lsn{1});
+  const map::Condition right{0, map::Rect::of_size(0, 0, 4, 4), map::Cell{5}, {}};
+  edit(3, fill({0, 0, 4, 4}, 6), {&right, 1});
+  EXPECT_EQ(cell(0, {3, 3}), 6u);
+}
+
+TEST_F(ShardTest, AFullDiskRefusesTheEditWhole) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  file.pages_max = file.page_count();
+  std::vector<map::Cell> cells(8192 * 8);
+  for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = map::Cell{static_cast<std::uint32_t>(i % 7)};
+  std::uint64_t id = 2;
+  for (; id < 2000 && out.count(Stage::rejected) == 0; ++id)
+    edit(id, {map::OpKind::set, 0, map::Rect::of_size(0, static_cast<std::int64_t>(id - 2) * 32 % 8192, 8192, 8), {}, {}, cells});
+  ASSERT_EQ(out.count(Stage::rejected), 1u);
+  EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::overloaded);
+  const Lsn before = shard->lsn();
+  EXPECT_EQ(before.value, id - 2);
+  file.pages_max = 1u << 20;
+  edit(id, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(shard->lsn(), next(before));
+}
+
+TEST_F(ShardTest, ReadOnlyRefusesWithItsReason) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  shard->read_only({ErrorCode::read_only, "the log failed"});
+  edit(2, fill({0, 0, 1, 1}, 6));
+  ASSERT_EQ(out.outcomes.back().stage, Stage::rejected);
+  EXPECT_EQ(out.outcomes.back().error->message, "the log failed");
+  EXPECT_EQ(cell(0, {0, 0}), 5u);
+}
+
+TEST_F(ShardTest, SubscribersGetStatesThenEveryLaterEditOfTheirChunks) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  shard->subscribe(subscription({0, 0, 2, 2}, proto::Form::binary, 3), out);
+  ASSERT_EQ(out.replies.size(), 1u);
+  EXPECT_EQ(out.replies[0]->mark.lsn, Lsn{1});
+  Arena arena;
+  const auto chunks = chunks_of(*out.replies[0], arena);
+  ASSERT_EQ(chunks.size(), 1u);  // the others were never touched
+  std::array<map::Cell, map::kChunkCells> cells;
+  ASSERT_TRUE(map::decode_chunk(chunks[0].coded, cells).ok());
+  EXPECT_EQ(cells[0], map::Cell{5});
+  EXPECT_EQ(chunks[0].revision, Lsn{1});
+  edit(2, fill({200, 200, 201, 201}, 5));
+  EXPECT_TRUE(out.published.empty());  // nobody looks there
+  edit(3, fill({0, 0, 100, 1}, 7));
+  ASSERT_EQ(out.published.size(), 1u);
+  EXPECT_EQ(out.published[0].cores, CoreMask{1} << 3);
+  EXPECT_TRUE(out.published[0].publication->frame[0]);
+  EXPECT_FALSE(out.published[0].publication->frame[1]);  // nobody reads JSON
+  shard->interest_off({key, 3, proto::Form::binary, {{0, 0}, {1, 0}, {0, 1}, {1, 1}}});
+  edit(4, fill({0, 0, 1, 1}, 8));
+  EXPECT_EQ(out.published.size(), 1u);
+}
+
+TEST_F(ShardTest, AKnownRevisionSparesTheState) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  edit(2, fill({32, 0, 33, 1}, 5));
+  SubscribeRequest request = subscription({0, 0, 2, 1});
+  request.known = {{0, {0, 0}, Lsn{1}}, {0, {1, 0}, Lsn{1}}, {1, {0, 0}, Lsn{0}}};
+  shard->subscribe(request, out);
+  Arena arena;
+  const auto chunks = chunks_of(*out.replies[0], arena);
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].chunk, (map::ChunkPos{1, 0}));
+}
+
+TEST_F(ShardTest, RevisionsOfALostPastAreNotBelieved) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  checkpoint();
+  edit(2, fill({0, 0, 1, 1}, 6));   // lost with the crash
+  edit(3, fill({32, 0, 33, 1}, 6));  // likewise
+  start(2);
+  EXPECT_EQ(shard->lsn(), Lsn{1});
+  edit(9, fill({64, 0, 65, 1}, 6), {}, 2);  // another edit 2
+  SubscribeRequest request = subscription({0, 0, 3, 1});
+  request.incarnation = Incarnation{1};
+  request.known = {{0, {0, 0}, Lsn{2}}, {0, {1, 0}, Lsn{3}}, {0, {2, 0}, Lsn{2}}};
+  shard->subscribe(request, out);
+  Arena arena;
+  const auto chunks = chunks_of(*out.replies[0], arena);
+  ASSERT_EQ(chunks.size(), 3u);  // also the one that is empty again
+  EXPECT_EQ(chunks[1].revision, Lsn{0});
+  EXPECT_EQ(chunks[1].fill, map::Cell{0});
+}
+
+TEST_F(ShardTest, ReplayGivesTheSameCellsWhereverTheCheckpointWas) {
+  for (const unsigned seed : {1u, 2u, 3u}) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    file = MemoryPageFile();
+    created = false;
+    out = RecordingOutput();
+    start(1);
+    std::vector<map::Cell> cells;
+    const std::uint64_t checkpoint_at = 1 + random() % 60;
+    for (std::uint64_t id = 1; id <= 60; ++id) {
+      const map::Rect rect = map::Rect::of_size(random() % 300, random() % 300, 1 + random() % 90, 1 + random() % 90);
+      map::Op op{static_cast<map::OpKind>(random() % 3), static_cast<map::LayerId>(random() % 2), rect,
+                 map::Cell{static_cast<std::uint32_t>(random() % 3)}, map::Cell{static_cast<std::uint32_t>(random() % 3)}, {}};
+      if (op.kind == map::OpKind::set) {
+        cells.assign(rect.area(), {});
+        for (map::Cell& c : cells) c.bits = static_cast<std::uint32_t>(random() % 3);
+        op.cells = cells;
+      }
+      edit(id, op);
+      if (id == checkpoint_at) checkpoint();
+    }
+    std::vector<std::uint32_t> before;
+    for (int i = 0; i < 2 * 400 * 400; ++i) before.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
+    start(2);
+    EXPECT_EQ(shard->lsn(), Lsn{checkpoint_at});
+    for (const LoggedRecord& record : out.records) ASSERT_TRUE(shard->replay(record.view()).ok());
+    EXPECT_EQ(shard->lsn(), Lsn{60});
+    std::vector<std::uint32_t> after;
+    for (int i = 0; i < 2 * 400 * 400; ++i) after.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
+    EXPECT_EQ(before, after);
+    EXPECT_TRUE(shard->store()->verify().ok());
+  }
+}
+
+TEST_F(ShardTest, AGapInTheLogIsAnError) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  edit(2, fill({0, 0, 1, 1}, 6));
+  created = false;
+  file = MemoryPageFile();
+  start(2);
+  EXPECT_FALSE(shard->replay(out.records[1].view()).ok());
+}
+
+TEST_F(ShardTest, RollForwardAppliesOnlyPartsThatAreMissing) {
+  const map::Op op = fill({0, 0, 10, 10}, 5);
+  auto parts = split_edit(kWorld, {SessionId{1}, 0, 0, 0}, {EditId{4}, map::AckMode::durable, {&op, 1}, {}});
+  EditRequest& part = *parts->front();
+  part.coordinated = 10;
+  shard->edit(part, out);
+  edit(5, fill({0, 0, 1, 1}, 6));
+  ASSERT_TRUE(shard->roll_forward(part).ok());
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+  part.coordinated = 11;  // the same edit, sent again after a restart under a new number
+  ASSERT_TRUE(shard->roll_forward(part).ok());
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+  part.edit.id = EditId{6};
+  ASSERT_TRUE(shard->roll_forward(part).ok());
+  EXPECT_EQ(cell(0, {0, 0}), 5u);
+}
+
+}  // namespace
+}  // namespace terrazzo::shard
