@@ -59,7 +59,7 @@ void CoreServices::tick() {
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
-  if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
+  if (!local_.empty() || checkpoints_.wants_a_step() || node_.mesh->has_backlog(self_)) return 0;
   std::uint64_t until = now_ns + kMaxWaitNs;
   until = std::min(until, home_.next_tick_ns());
   // 0 would mean: do not wait.

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/assert.h"
+#include "server/runtime/ring.h"
+#include "server/runtime/spsc_ring.h"
 
 namespace terrazzo::runtime {
 
@@ -16,5 +21,60 @@ struct alignas(64) MeshMessage {
   std::uint64_t words[7] = {};
 };
 static_assert(sizeof(MeshMessage) == 64);
+
+// A ring for every ordered pair of cores.
+//  1. Messages of one core to another arrive in the order posted.
+//  2. post() neither blocks nor fails: beyond the ring's capacity the sender keeps the messages and hands them over as the
+//     ring empties. What may grow without bound is refused at admission (sessions' limits), not here.
+//  3. A core that sleeps is woken by the first flush() after a post to it; none is missed.
+class Mesh {
+ public:
+  // One ring of the kernel per core, for waking it.
+  Mesh(std::span<Ring* const> cores, std::uint32_t capacity);
+  Mesh(const Mesh&) = delete;
+  Mesh& operator=(const Mesh&) = delete;
+
+  // On core `from`'s thread.
+  void post(int from, int to, const MeshMessage& message);
+  // Hands over what did not fit and wakes the sleeping cores that were posted to. On `from`'s thread, once per tick.
+  void flush(int from);
+  // Messages of `from` for `to` that wait on the sender's side.
+  std::size_t backlog(int from, int to) const { return lane(from, to).overflow.size(); }
+  bool has_backlog(int from) const;
+
+  // On core `to`'s thread: visit(const MeshMessage&) for everything that is there. Returns how many.
+  template <class Visit>
+  std::size_t drain(int to, Visit&& visit) {
+    std::size_t count = 0;
+    for (int from = 0; from < cores_; ++from)
+      if (from != to) count += lane(from, to).ring.drain(visit);
+    return count;
+  }
+  bool empty(int to) const;
+
+  // On `core`'s thread, before it blocks: false when messages are there, and it must not. After it: awake().
+  [[nodiscard]] bool about_to_sleep(int core);
+  void awake(int core);
+  // From any thread.
+  void wake(int core) { wakers_[static_cast<std::size_t>(core)]->wake(); }
+
+ private:
+  struct Lane {
+    explicit Lane(std::uint32_t capacity) : ring(capacity) {}
+    SpscRing<MeshMessage> ring;
+    std::deque<MeshMessage> overflow;  // the sender's
+    bool posted = false;               // since the last flush
+  };
+  struct alignas(64) Sleep {
+    std::atomic<bool> sleeping{false};
+  };
+  Lane& lane(int from, int to) { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
+  const Lane& lane(int from, int to) const { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
+
+  const int cores_;
+  std::vector<Ring*> wakers_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<Sleep> sleeps_;
+};
 
 }  // namespace terrazzo::runtime

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace terrazzo::integration {
+
+// A folder under the system's temporary one; gone with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A real terrazzo-server on a port of its own. The constructor returns when it listens; a failure to start is a test failure
+// with the server's words. Stopped with SIGKILL at the latest by the destructor.
+class ServerProcess {
+ public:
+  explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {}, std::uint16_t port = 0);
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  std::string http_url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string websocket_url() const { return "ws://127.0.0.1:" + std::to_string(port_); }
+  std::uint16_t port() const { return port_; }
+  pid_t pid() const { return pid_; }
+  bool running() const { return pid_ > 0; }
+
+  void kill();        // SIGKILL, and waits
+  int terminate();    // SIGTERM, and waits; the exit status as of waitpid
+  std::string log() const;  // what it wrote to standard error
+
+ private:
+  pid_t pid_ = -1;
+  std::uint16_t port_ = 0;
+  std::filesystem::path log_;
+};
+
+// Runs a program to its end: exit status, and standard output and error together.
+struct Ran {
+  int exit_code = -1;
+  std::string output;
+};
+Ran run_program(const std::string& program, const std::vector<std::string>& arguments,
+                const std::vector<std::string>& environment = {});
+
+}  // namespace terrazzo::integration
