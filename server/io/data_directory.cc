@@ -1,0 +1,253 @@
+#include "server/io/data_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "server/io/durable_file.h"
+
+namespace terrazzo::io {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kFormatVersion = 1;
+
+Error failed(const std::string& path, const char* what) {
+  return {ErrorCode::internal, fmt::format("{}: {}: {}", path, what, std::strerror(errno))};
+}
+
+template <class Number>
+bool parse(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+Status random_bytes(void* to, std::size_t size) {
+  return ::getrandom(to, size, 0) == static_cast<ssize_t>(size)
+             ? Status()
+             : Error{ErrorCode::internal, fmt::format("the kernel gives no random numbers: {}", std::strerror(errno))};
+}
+
+// Names in a folder; none where there is no folder.
+Result<std::vector<std::string>> list(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
+    names.push_back(it->path().filename().string());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return Error{ErrorCode::internal, fmt::format("{}: cannot be listed: {}", path, error.message())};
+  std::ranges::sort(names);
+  return names;
+}
+
+// <incarnation>-<number>.wal
+bool parse_segment(std::string_view name, SegmentName& segment) {
+  const std::size_t dash = name.find('-');
+  return name.ends_with(".wal") && dash != std::string_view::npos && parse(name.substr(0, dash), segment.incarnation.value) &&
+         parse(name.substr(dash + 1, name.size() - dash - 5), segment.number);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
+  if (Status made = make_folder(path); !made) return made.error();
+  std::unique_ptr<DataDirectory> data(new DataDirectory(fs::absolute(path).lexically_normal().string()));
+  for (const auto step : {&DataDirectory::lock, &DataDirectory::load_node, &DataDirectory::load_secret})
+    if (Status done = (data.get()->*step)(); !done) return done.error();
+  for (const char* folder : {"/wal", "/worlds", "/assets"})
+    if (Status made = make_folder(data->path_ + folder); !made) return made.error();
+  return data;
+}
+
+DataDirectory::~DataDirectory() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+}
+
+Status DataDirectory::lock() {
+  const std::string file = path_ + "/LOCK";
+  lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd_ < 0) return failed(file, "cannot be opened");
+  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    char holder[32] = {};
+    const ssize_t size = ::pread(lock_fd_, holder, sizeof holder - 1, 0);
+    return Error{ErrorCode::conflict,
+                 fmt::format("{} is in use by another server (process {}): stop it, or give this one another --data folder",
+                             path_, size > 0 ? holder : "unknown")};
+  }
+  const std::string own = std::to_string(::getpid());
+  if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, own.data(), own.size(), 0) < 0) return failed(file, "cannot be written");
+  return {};
+}
+
+Status DataDirectory::load_node() {
+  const std::string file = path_ + "/node.json";
+  std::uint64_t before = 0;
+  if (exists(file)) {
+    const Result<std::string> text = read_file(file);
+    if (!text) return text.error();
+    const nlohmann::json node = nlohmann::json::parse(*text, nullptr, false);
+    if (!node.is_object() || !node.value("format", nlohmann::json()).is_number_unsigned() ||
+        !node.value("incarnation", nlohmann::json()).is_number_unsigned()) {
+      return Error{ErrorCode::internal, file + " is damaged: restore it from a backup, it must hold \"format\" and \"incarnation\""};
+    }
+    if (node["format"] != kFormatVersion) {
+      return Error{ErrorCode::unsupported, fmt::format("{} says format {}, this server knows {}: use the version that wrote it",
+                                                       file, node["format"].dump(), kFormatVersion)};
+    }
+    before = node["incarnation"].get<std::uint64_t>();
+  }
+  incarnation_ = Incarnation{before + 1};
+  const nlohmann::json node{{"format", kFormatVersion}, {"incarnation", incarnation_.value}};
+  return replace_file(file, node.dump(2) + "\n");
+}
+
+Status DataDirectory::load_secret() {
+  const std::string file = path_ + "/node.secret";
+  if (!exists(file)) {
+    if (Status made = random_bytes(secret_.data(), secret_.size()); !made) return made;
+    return replace_file(file, {reinterpret_cast<const char*>(secret_.data()), secret_.size()});
+  }
+  const Result<std::string> bytes = read_file(file);
+  if (!bytes) return bytes.error();
+  if (bytes->size() != secret_.size())
+    return Error{ErrorCode::internal, file + " is damaged: remove it, and clients start new sessions instead of resuming theirs"};
+  std::memcpy(secret_.data(), bytes->data(), secret_.size());
+  return {};
+}
+
+bool DataDirectory::exists(const std::string& file) const { return ::access(file.c_str(), F_OK) == 0; }
+
+// ---- worlds ----
+
+std::string DataDirectory::world_folder(WorldId world) const { return fmt::format("{}/worlds/{}", path_, world.value); }
+
+std::string DataDirectory::shard_path(WorldId world, std::int32_t x, std::int32_t y) const {
+  return fmt::format("{}/{}_{}.shard", world_folder(world), x, y);
+}
+
+Status DataDirectory::make_shard_folder(WorldId world) {
+  return exists(world_folder(world)) ? Status() : make_folder(world_folder(world));
+}
+
+Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
+  const Result<std::vector<std::string>> names = list(path_ + "/worlds");
+  if (!names) return names.error();
+  std::vector<WorldId> worlds;
+  for (const std::string& name : *names) {
+    WorldId id;
+    // A folder without metadata is what a crash left of a world that nobody was told of.
+    if (parse(name, id.value) && exists(world_folder(id) + "/world.json")) worlds.push_back(id);
+  }
+  return worlds;
+}
+
+Result<std::string> DataDirectory::read_world(WorldId world) const { return read_file(world_folder(world) + "/world.json"); }
+
+Status DataDirectory::write_world(WorldId world, std::string_view json) {
+  if (Status made = make_shard_folder(world); !made) return made;
+  return replace_file(world_folder(world) + "/world.json", json);
+}
+
+Result<WorldId> DataDirectory::new_world_id() const {
+  for (;;) {
+    std::uint64_t id = 0;
+    if (Status made = random_bytes(&id, sizeof id); !made) return made.error();
+    id &= (std::uint64_t{1} << 53) - 1;
+    if (id != 0 && !exists(world_folder(WorldId{id}))) return WorldId{id};
+  }
+}
+
+// ---- assets ----
+
+std::string DataDirectory::asset_path(const std::string& hash) const {
+  return fmt::format("{}/assets/{}/{}", path_, hash.substr(0, 2), hash.substr(2));
+}
+
+Status DataDirectory::write_asset(const std::string& hash, std::string_view bytes) {
+  TZ_ASSERT(hash.size() == 64);
+  const std::string file = asset_path(hash);
+  if (exists(file)) return {};  // the name says what is in it
+  if (Status made = make_folder(fs::path(file).parent_path().string()); !made) return made;
+  return replace_file(file, bytes);
+}
+
+Result<std::string> DataDirectory::read_asset(const std::string& hash) const {
+  TZ_ASSERT(hash.size() == 64);
+  const std::string file = asset_path(hash);
+  if (!exists(file)) return Error{ErrorCode::not_found, "there is no asset " + hash};
+  return read_file(file);
+}
+
+// ---- log segments ----
+
+std::string DataDirectory::segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const {
+  return fmt::format("{}/wal/core-{:02}/{}-{}.wal", path_, core, incarnation.value, number);
+}
+
+Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes) {
+  const std::string file = segment_path(core, incarnation, number);
+  const std::string folder = fs::path(file).parent_path().string();
+  if (!exists(folder))
+    if (Status made = make_folder(folder); !made) return made.error();
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return failed(file, "cannot be made");
+  const auto give_up = [&](const char* what) {
+    const Error error = failed(file, what);
+    ::close(fd);
+    ::unlink(file.c_str());
+    return error;
+  };
+  const std::vector<char> zeros(std::size_t{1} << 20, '\0');
+  for (std::uint64_t at = 0; at < bytes;) {
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), bytes - at));
+    const ssize_t written = ::pwrite(fd, zeros.data(), count, static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return give_up("cannot be filled with zeros");
+    at += static_cast<std::uint64_t>(written);
+  }
+  if (::fsync(fd) != 0) return give_up("cannot be synced");
+  if (Status synced = sync_folder(folder); !synced) {
+    ::close(fd);
+    return synced.error();
+  }
+  return fd;
+}
+
+Status DataDirectory::remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) {
+  const std::string file = segment_path(core, incarnation, number);
+  return ::unlink(file.c_str()) == 0 || errno == ENOENT ? Status() : Status(failed(file, "cannot be removed"));
+}
+
+Result<std::vector<SegmentName>> DataDirectory::list_segments() const {
+  const Result<std::vector<std::string>> folders = list(path_ + "/wal");
+  if (!folders) return folders.error();
+  std::vector<SegmentName> segments;
+  for (const std::string& folder : *folders) {
+    SegmentName segment;
+    if (!folder.starts_with("core-") || !parse(std::string_view(folder).substr(5), segment.core)) continue;
+    const Result<std::vector<std::string>> names = list(path_ + "/wal/" + folder);
+    if (!names) return names.error();
+    for (const std::string& name : *names)
+      if (parse_segment(name, segment)) segments.push_back(segment);
+  }
+  return segments;
+}
+
+Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const {
+  Result<std::string> text = read_file(segment_path(core, incarnation, number));
+  if (!text) return text.error();
+  const auto* first = reinterpret_cast<const std::byte*>(text->data());
+  return std::vector<std::byte>(first, first + text->size());
+}
+
+}  // namespace terrazzo::io

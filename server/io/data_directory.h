@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/strong_id.h"
+
+namespace terrazzo::io {
+
+struct SegmentName {
+  std::uint32_t core = 0;
+  Incarnation incarnation;
+  std::uint32_t number = 0;
+};
+
+// Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
+//   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal
+//   worlds/<id>/world.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
+// World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until destruction.
+class DataDirectory {
+ public:
+  // Makes the folder if it is missing, takes the lock, counts a new incarnation. conflict: another server has it.
+  static Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
+  ~DataDirectory();
+  DataDirectory(const DataDirectory&) = delete;
+  DataDirectory& operator=(const DataDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  Incarnation incarnation() const { return incarnation_; }
+  // 32 random bytes made at the first start; signs resume tokens.
+  const std::array<std::byte, 32>& secret() const { return secret_; }
+
+  // ---- worlds ----
+  Result<std::vector<WorldId>> list_worlds() const;
+  Result<std::string> read_world(WorldId world) const;
+  Status write_world(WorldId world, std::string_view json);
+  // Random, below 2^53 so that it is a number in every JSON reader, and not in use.
+  Result<WorldId> new_world_id() const;
+  std::string shard_path(WorldId world, std::int32_t x, std::int32_t y) const;
+  Status make_shard_folder(WorldId world);
+  bool exists(const std::string& file) const;
+
+  // ---- assets, by the hex SHA-256 of their bytes ----
+  Status write_asset(const std::string& hash, std::string_view bytes);
+  Result<std::string> read_asset(const std::string& hash) const;  // not_found
+
+  // ---- log segments ----
+  // A new file of `bytes` zeros, written and synced: syncing data into it later need not touch the file's metadata.
+  // The descriptor is the caller's.
+  Result<int> create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes);
+  Status remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number);
+  Result<std::vector<SegmentName>> list_segments() const;
+  Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
+
+ private:
+  explicit DataDirectory(std::string path) : path_(std::move(path)) {}
+  Status lock();
+  Status load_node();
+  Status load_secret();
+  std::string world_folder(WorldId world) const;
+  std::string asset_path(const std::string& hash) const;
+  std::string segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
+
+  std::string path_;
+  int lock_fd_ = -1;
+  Incarnation incarnation_;
+  std::array<std::byte, 32> secret_{};
+};
+
+}  // namespace terrazzo::io

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/storage/page_file.h"
+
+namespace terrazzo::io {
+
+// A shard's file, mapped shared. The address range is reserved once, so the mapping never moves while the file grows; disk
+// space is allocated before it is mapped in, so a full disk is an error and not a SIGBUS. One thread.
+class MmapPageFile final : public storage::PageFile {
+ public:
+  // Makes the file; already_exists, internal.
+  static Result<std::unique_ptr<MmapPageFile>> create(const std::string& path);
+  static Result<std::unique_ptr<MmapPageFile>> open(const std::string& path);
+  ~MmapPageFile() override;
+  MmapPageFile(const MmapPageFile&) = delete;
+  MmapPageFile& operator=(const MmapPageFile&) = delete;
+
+  std::byte* base() override { return base_; }
+  storage::PageNo page_count() const override { return pages_; }
+  Status grow(storage::PageNo pages) override;
+  int fd() const { return fd_; }
+
+ private:
+  MmapPageFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  Status map(storage::PageNo pages);
+
+  std::string path_;
+  int fd_;
+  std::byte* base_ = nullptr;
+  storage::PageNo pages_ = 0;
+};
+
+}  // namespace terrazzo::io
