@@ -102,7 +102,7 @@ struct Welcome {
 };
 
 struct WorldInfo {
-  const map::World* world = nullptr;
+  std::string_view json;  // the world's metadata as map/formats/world_json writes it
 };
 
 // The state of one chunk of one layer: encoded cells (map/chunk_codec.h), or one cell value everywhere.

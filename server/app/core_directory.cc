@@ -24,6 +24,8 @@ std::shared_ptr<const map::World> CoreServices::find_world(std::string_view name
   return node_.worlds.find(name_or_id);
 }
 
+std::string CoreServices::world_json(const map::World& world) { return formats::world_to_json(world); }
+
 SessionId CoreServices::new_session() {
   return SessionId{node_.incarnation.value << kIncarnationShift | std::uint64_t{self_} << kCoreShift | next_session_++};
 }

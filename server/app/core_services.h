@@ -91,6 +91,7 @@ class CoreServices final : private net::NetworkEvents,
   // session::SessionDirectory
   Result<session::Identity> authenticate(std::string_view token) override;
   std::shared_ptr<const map::World> find_world(std::string_view name_or_id) override;
+  std::string world_json(const map::World& world) override;
   SessionId new_session() override;
   std::string resume_token(SessionId session) override;
   Result<SessionId> session_of(std::string_view resume_token) override;

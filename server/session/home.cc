@@ -333,9 +333,10 @@ void Home::superseded(Connection connection) {
 void Home::world_changed(const std::shared_ptr<const map::World>& world) {
   const auto view = worlds_.find(world->id);
   if (view == worlds_.end()) return;
+  const std::string json = directory_.world_json(*world);
   for (const std::uint32_t slot : view->second.slots) {
     sessions_[slot]->set_world(world);
-    out_.send(sessions_[slot]->connection(), proto::WorldInfo{world.get()});
+    out_.send(sessions_[slot]->connection(), proto::WorldInfo{json});
   }
 }
 

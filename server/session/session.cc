@@ -98,7 +98,8 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
     return error(ErrorCode::not_found,
                  "there is no world \"" + std::string(message.world) + "\": GET /v1/worlds lists those there are", out);
   }
-  out.send(connection_, proto::WorldInfo{world_.get()});
+  const std::string json = directory_.world_json(*world_);
+  out.send(connection_, proto::WorldInfo{json});
   out.ask_presence(world_->id, origin());
 }
 

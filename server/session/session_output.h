@@ -66,6 +66,8 @@ class SessionDirectory {
   virtual ~SessionDirectory() = default;
   virtual Result<Identity> authenticate(std::string_view token) = 0;
   virtual std::shared_ptr<const map::World> find_world(std::string_view name_or_id) = 0;
+  // The metadata as `world` messages carry it.
+  virtual std::string world_json(const map::World& world) = 0;
   virtual SessionId new_session() = 0;
   virtual std::string resume_token(SessionId session) = 0;
   // unauthenticated: the token is not one of this node's.

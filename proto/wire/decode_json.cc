@@ -1,0 +1,372 @@
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <cstring>
+
+#include "proto/wire/json_fields.h"
+#include "proto/wire/limits.h"
+#include "proto/wire/wire.h"
+
+namespace terrazzo::proto {
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::object;
+
+constexpr std::size_t kDepthMax = 64;
+constexpr std::int64_t kLayerMax = 255;
+
+// Visits {"op": …} objects in the array `name`; false: something in it was wrong (kept in `fields`).
+template <class Visit>
+bool each_object(JsonFields& fields, const char* name, Visit&& visit) {
+  const auto value = fields.find(name);
+  if (!value) return true;
+  simdjson::dom::array values;
+  if (value->get(values) != simdjson::SUCCESS || values.size() > kOpsMax) {
+    fields.fail(name, fmt::format("an array of at most {} objects", kOpsMax));
+    return false;
+  }
+  std::size_t i = 0;
+  for (const element e : values) {
+    object o;
+    if (e.get(o) != simdjson::SUCCESS) {
+      fields.fail(fmt::format("{}[{}]", name, i), "an object");
+      return false;
+    }
+    if (!visit(i++, o)) return false;
+  }
+  return true;
+}
+
+std::size_t size_of(const JsonFields& fields, const char* name) {
+  const auto value = fields.find(name);
+  simdjson::dom::array values;
+  return value && value->get(values) == simdjson::SUCCESS ? std::min(values.size(), kOpsMax) : 0;
+}
+
+class Reader {
+ public:
+  explicit Reader(Arena& arena) : arena_(arena) {}
+
+  ClientMessage client(object o) {
+    JsonFields fields(o, "message", arena_);
+    const std::string_view type = fields.text("type", true);
+    if (!fields.ok()) return invalid(ErrorCode::bad_message, fields.wrong());
+    if (type == "hello") return hello(o);
+    if (type == "open") return open(o);
+    if (type == "subscribe") return subscribe(o);
+    if (type == "unsubscribe") return unsubscribe(o);
+    if (type == "edit") return edit(o);
+    if (type == "presence") return presence_message(o);
+    if (type == "ping") return ping(o);
+    return invalid(ErrorCode::unknown_type, fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
+                                                        "edit, presence and ping", type.substr(0, 64)));
+  }
+
+  // False: not a message of the server.
+  bool server(object o, ServerMessage& out) {
+    JsonFields fields(o, "message", arena_);
+    const std::string_view type = fields.text("type", true);
+    if (type == "welcome") {
+      out = welcome(fields);
+    } else if (type == "world") {
+      const auto world = fields.find("world");
+      if (!world) return false;
+      out = WorldInfo{arena_.copy(std::string_view(simdjson::minify(*world)))};
+    } else if (type == "chunk") {
+      out = chunk(fields);
+    } else if (type == "subscribed") {
+      out = Subscribed{fields.number32("sub", std::nullopt), marks(fields)};
+    } else if (type == "applied") {
+      const map::ShardPos shard = shard_of(fields);
+      const Lsn lsn{fields.big("lsn", std::nullopt)};
+      const SessionId author{fields.big("author", std::nullopt)};
+      const EditId id{fields.big("edit", std::nullopt)};
+      out = Applied{shard, lsn, author, id, ops(fields)};
+    } else if (type == "ack") {
+      out = Ack{EditId{fields.big("id", std::nullopt)}, marks(fields), fields.boolean("durable", false)};
+    } else if (type == "durable") {
+      out = Durable{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
+    } else if (type == "reject") {
+      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false)};
+    } else if (type == "error") {
+      out = ErrorMessage{code(fields), fields.text("message", false)};
+    } else if (type == "presence") {
+      out = PresenceOf{SessionId{fields.big("session", std::nullopt)}, fields.text("name", false), fields.color("color"), presence(fields)};
+    } else if (type == "left") {
+      out = Left{SessionId{fields.big("session", std::nullopt)}};
+    } else if (type == "pong") {
+      out = Pong{fields.big("t", 0)};
+    } else if (type == "going_away") {
+      out = GoingAway{fields.number32("retry_after_ms", 0)};
+    } else {
+      return false;
+    }
+    return fields.ok();
+  }
+
+ private:
+  Invalid invalid(ErrorCode code, std::string_view message, std::optional<EditId> edit = {}) {
+    return {code, arena_.copy(message), edit};
+  }
+  template <class Message>
+  ClientMessage checked(const JsonFields& fields, const Message& message) {
+    if (!fields.ok()) return invalid(ErrorCode::bad_message, fields.wrong());
+    return message;
+  }
+
+  ClientMessage hello(object o) {
+    JsonFields f(o, "hello", arena_);
+    Hello m;
+    m.protocol = f.number32("protocol", kProtocolVersion);
+    m.client = f.text("client", false);
+    m.token = f.text("token", false);
+    m.name = f.text("name", false);
+    m.color = f.color("color");
+    if (const auto resume = f.find("resume")) {
+      object r;
+      if (resume->get(r) != simdjson::SUCCESS) {
+        f.fail("resume", "{\"session\": …, \"incarnation\": …}");
+      } else {
+        JsonFields inner(r, "hello.resume", arena_);
+        m.resume = Resume{inner.text("session", true), Incarnation{inner.big("incarnation", 0)}};
+        if (!inner.ok()) return invalid(ErrorCode::bad_message, inner.wrong());
+      }
+    }
+    return checked(f, m);
+  }
+  ClientMessage open(object o) {
+    JsonFields f(o, "open", arena_);
+    return checked(f, Open{f.text("world", true)});
+  }
+  ClientMessage subscribe(object o) {
+    JsonFields f(o, "subscribe", arena_);
+    Subscribe m;
+    m.sub = f.number32("sub", std::nullopt);
+    m.rect = f.rect("rect", false);
+    m.incarnation = Incarnation{f.big("incarnation", 0)};
+    m.layers = layers(f);
+    m.known = known(f);
+    return checked(f, m);
+  }
+  std::span<const map::LayerId> layers(JsonFields& f) {
+    const auto value = f.find("layers");
+    if (!value) return {};
+    simdjson::dom::array values;
+    std::vector<map::LayerId> out;
+    bool good = value->get(values) == simdjson::SUCCESS && values.size() <= map::kLayersMax;
+    if (good) {
+      for (const element e : values) {
+        std::int64_t layer = -1;
+        good = good && e.get(layer) == simdjson::SUCCESS && layer >= 0 && layer <= kLayerMax;
+        out.push_back(static_cast<map::LayerId>(layer & 0xFF));
+      }
+    }
+    if (!good) f.fail("layers", "an array of layer ids, 0 to 255");
+    return arena_.copy(std::span<const map::LayerId>(out));
+  }
+  std::span<const KnownChunk> known(JsonFields& f) {
+    const std::span<const std::int64_t> rows = f.rows("known", 4, kKnownMax);
+    const std::span<KnownChunk> out = arena_.allocate_array<KnownChunk>(rows.size() / 4);
+    constexpr std::int64_t edge = std::int64_t{1} << (31 - map::kChunkShift);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::int64_t *row = rows.data() + i * 4, layer = row[0], x = row[1], y = row[2], revision = row[3];
+      if (layer < 0 || layer > kLayerMax || x < -edge || x >= edge || y < -edge || y >= edge || revision < 0)
+        f.fail("known", "rows of [layer, chunk x, chunk y, revision]");
+      out[i] = {static_cast<map::LayerId>(layer & 0xFF), {static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)},
+                Lsn{static_cast<std::uint64_t>(revision)}};
+    }
+    return out;
+  }
+  ClientMessage unsubscribe(object o) {
+    JsonFields f(o, "unsubscribe", arena_);
+    return checked(f, Unsubscribe{f.number32("sub", std::nullopt)});
+  }
+  ClientMessage ping(object o) {
+    JsonFields f(o, "ping", arena_);
+    return checked(f, Ping{f.big("t", 0)});
+  }
+  ClientMessage presence_message(object o) {
+    JsonFields f(o, "presence", arena_);
+    return checked(f, presence(f));
+  }
+  Presence presence(JsonFields& f) {
+    Presence m;
+    m.cursor = f.position("cursor");
+    m.viewport = f.optional_rect("viewport");
+    m.selection = f.optional_rect("selection");
+    if (f.has("tool")) m.tool = f.text("tool", true);
+    return m;
+  }
+
+  ClientMessage edit(object o) {
+    JsonFields f(o, "edit", arena_);
+    map::Edit m;
+    m.id = EditId{f.big("id", std::nullopt)};
+    if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong());
+    const std::string_view ack = f.text("ack", false);
+    if (!ack.empty() && ack != "durable" && ack != "applied") f.fail("ack", "\"durable\" or \"applied\"");
+    m.ack = ack == "applied" ? map::AckMode::applied : map::AckMode::durable;
+    m.ops = ops(f);
+    m.conditions = conditions(f);
+    if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong(), m.id);
+    return m;
+  }
+  std::span<const map::Op> ops(JsonFields& f) {
+    const std::span<map::Op> out = arena_.allocate_array<map::Op>(size_of(f, "ops"));
+    const bool good = each_object(f, "ops", [&](std::size_t i, object o) {
+      const std::string where = fmt::format("op {}", i);
+      JsonFields inner(o, where, arena_);
+      if (i < out.size()) out[i] = op(inner);
+      if (!inner.ok()) f.adopt(inner);
+      return inner.ok();
+    });
+    return good ? std::span<const map::Op>(out) : std::span<const map::Op>();
+  }
+  map::Op op(JsonFields& f) {
+    map::Op m;
+    const std::string_view kind = f.text("op", true);
+    m.layer = static_cast<map::LayerId>(f.integer("layer", 0, kLayerMax, std::nullopt));
+    m.rect = f.rect("rect", true);
+    if (kind == "set") {
+      m.kind = map::OpKind::set;
+      m.cells = f.cells("cells");
+      if (f.ok() && m.cells.size() != m.rect.area())
+        f.fail("cells", fmt::format("{} numbers, one per position of the rectangle, row by row", m.rect.area()));
+    } else if (kind == "fill") {
+      m.kind = map::OpKind::fill;
+      m.cell = f.cell("cell");
+    } else if (kind == "replace") {
+      m.kind = map::OpKind::replace;
+      m.from = f.cell("from");
+      m.cell = f.cell("to");
+    } else {
+      f.fail("op", "\"set\", \"fill\" or \"replace\"");
+    }
+    return m;
+  }
+  std::span<const map::Condition> conditions(JsonFields& f) {
+    const std::span<map::Condition> out = arena_.allocate_array<map::Condition>(size_of(f, "if"));
+    const bool good = each_object(f, "if", [&](std::size_t i, object o) {
+      const std::string where = fmt::format("condition {}", i);
+      JsonFields inner(o, where, arena_);
+      map::Condition c;
+      c.layer = static_cast<map::LayerId>(inner.integer("layer", 0, kLayerMax, std::nullopt));
+      c.rect = inner.rect("rect", true);
+      if (inner.has("cells")) {
+        c.cells = inner.cells("cells");
+        if (inner.ok() && c.cells.size() != c.rect.area())
+          inner.fail("cells", fmt::format("{} numbers, one per position of the rectangle, row by row", c.rect.area()));
+      } else {
+        c.cell = inner.cell("cell");
+      }
+      if (i < out.size()) out[i] = c;
+      if (!inner.ok()) f.adopt(inner);
+      return inner.ok();
+    });
+    return good ? std::span<const map::Condition>(out) : std::span<const map::Condition>();
+  }
+
+  Welcome welcome(JsonFields& f) {
+    Welcome m;
+    m.session = SessionId{f.big("session", std::nullopt)};
+    m.resume = f.text("resume", false);
+    m.incarnation = Incarnation{f.big("incarnation", std::nullopt)};
+    m.user = f.text("user", false);
+    m.role = f.text("role", false);
+    m.resumed = f.boolean("resumed", false);
+    object o;
+    if (const auto value = f.find("limits"); value && value->get(o) == simdjson::SUCCESS) {
+      JsonFields l(o, "limits", arena_);
+      m.limits = {l.number32("message_bytes_max", 0),    l.number32("cells_per_edit_max", 0),
+                  l.number32("ops_per_edit_max", 0),     l.number32("edits_in_flight_max", 0),
+                  l.number32("chunks_per_subscription_max", 0), l.number32("subscriptions_max", 0)};
+    }
+    return m;
+  }
+  Chunk chunk(JsonFields& f) {
+    Chunk m;
+    constexpr std::int64_t edge = std::int64_t{1} << (31 - map::kChunkShift);
+    m.layer = static_cast<map::LayerId>(f.integer("layer", 0, kLayerMax, std::nullopt));
+    m.chunk = {static_cast<std::int32_t>(f.integer("cx", -edge, edge - 1, std::nullopt)),
+               static_cast<std::int32_t>(f.integer("cy", -edge, edge - 1, std::nullopt))};
+    m.revision = Lsn{f.big("revision", std::nullopt)};
+    if (f.has("fill")) {
+      m.fill = f.cell("fill");
+    } else {
+      m.cells = f.cells("cells");
+      if (m.cells.size() != map::kChunkCells) f.fail("cells", "1024 numbers");
+    }
+    return m;
+  }
+  std::span<const ShardMark> marks(JsonFields& f) {
+    const std::span<const std::int64_t> rows = f.rows("shards", 3, kKnownMax);
+    const std::span<ShardMark> out = arena_.allocate_array<ShardMark>(rows.size() / 3);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = {{static_cast<std::int32_t>(rows[i * 3]), static_cast<std::int32_t>(rows[i * 3 + 1])},
+                Lsn{static_cast<std::uint64_t>(rows[i * 3 + 2])}};
+    return out;
+  }
+  map::ShardPos shard_of(JsonFields& f) {
+    const auto position = f.position("shard");
+    if (!position) f.fail("shard", "[x,y]");
+    return {position.value_or(map::CellPos{}).x, position.value_or(map::CellPos{}).y};
+  }
+  ErrorCode code(JsonFields& f) {
+    const std::string_view name = f.text("code", true);
+    for (std::size_t i = 0; i < kErrorCodeNames.size(); ++i)
+      if (kErrorCodeNames[i] == name) return static_cast<ErrorCode>(i);
+    return ErrorCode::internal;  // of a newer server
+  }
+
+  Arena& arena_;
+};
+
+// The objects of a payload: one, or an array of them.
+Result<std::span<const object>> parse(std::span<const std::byte> bytes, Arena& arena) {
+  // Texts of messages point into the parser, so it lives as long as the arena's content.
+  auto* parser = arena.create<simdjson::dom::parser>();
+  if (parser->allocate(bytes.size() + 1, kDepthMax) != simdjson::SUCCESS) return Error{ErrorCode::too_large, "no memory for this message"};
+  const auto fail = [](std::string why) { return Error{ErrorCode::bad_message, "JSON message: " + std::move(why)}; };
+  element root;
+  const auto error = parser->parse(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), true).get(root);
+  if (error != simdjson::SUCCESS) return fail(simdjson::error_message(error));
+  std::vector<object> objects;
+  object one;
+  simdjson::dom::array many;
+  if (root.get(one) == simdjson::SUCCESS) {
+    objects.push_back(one);
+  } else if (root.get(many) == simdjson::SUCCESS) {
+    for (const element e : many) {
+      if (e.get(one) != simdjson::SUCCESS) return fail("an array holds message objects only");
+      objects.push_back(one);
+      if (objects.size() > kMessagesMax) return fail(fmt::format("more than {} messages in one", kMessagesMax));
+    }
+  } else {
+    return fail("a message is an object {\"type\": …}, or an array of such");
+  }
+  return std::span<const object>(arena.copy(std::span<const object>(objects)));
+}
+
+}  // namespace
+
+Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::byte> bytes, Arena& arena) {
+  const auto objects = parse(bytes, arena);
+  if (!objects) return objects.error();
+  const std::span<ClientMessage> messages = arena.allocate_array<ClientMessage>(objects->size());
+  Reader reader(arena);
+  for (std::size_t i = 0; i < objects->size(); ++i) messages[i] = reader.client((*objects)[i]);
+  return std::span<const ClientMessage>(messages);
+}
+
+Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::byte> bytes, Arena& arena) {
+  const auto objects = parse(bytes, arena);
+  if (!objects) return objects.error();
+  const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(objects->size());
+  Reader reader(arena);
+  for (std::size_t i = 0; i < objects->size(); ++i)
+    if (!reader.server((*objects)[i], messages[i])) return Error{ErrorCode::bad_message, fmt::format("JSON message {} is not one of a server", i)};
+  return std::span<const ServerMessage>(messages);
+}
+
+}  // namespace terrazzo::proto

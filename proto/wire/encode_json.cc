@@ -1,0 +1,257 @@
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/assert.h"
+#include "proto/wire/wire.h"
+
+namespace terrazzo::proto {
+namespace {
+
+// Appends to the message's bytes; fmt writes numbers, nlohmann escapes texts.
+class Writer {
+ public:
+  explicit Writer(ByteBuffer& out) : out_(out) {}
+
+  void write(const Hello& m) {
+    begin("hello");
+    put(R"(,"protocol":{})", m.protocol);
+    text("client", m.client);
+    text("token", m.token);
+    text("name", m.name);
+    color(m.color);
+    if (m.resume) {
+      put(R"(,"resume":{{"session":{},"incarnation":{}}})", quoted(m.resume->session), m.resume->incarnation.value);
+    }
+    end();
+  }
+  void write(const Open& m) {
+    begin("open");
+    text("world", m.world);
+    end();
+  }
+  void write(const Subscribe& m) {
+    begin("subscribe");
+    put(R"(,"sub":{})", m.sub);
+    rect("rect", m.rect);
+    if (!m.layers.empty()) list("layers", m.layers, [&](map::LayerId layer) { put("{}", layer); });
+    if (!m.known.empty()) {
+      list("known", m.known, [&](const KnownChunk& k) { put("[{},{},{},{}]", k.layer, k.chunk.x, k.chunk.y, k.revision.value); });
+      put(R"(,"incarnation":{})", m.incarnation.value);
+    }
+    end();
+  }
+  void write(const Unsubscribe& m) {
+    begin("unsubscribe");
+    put(R"(,"sub":{})", m.sub);
+    end();
+  }
+  void write(const map::Edit& m) {
+    begin("edit");
+    put(R"(,"id":{})", m.id.value);
+    if (m.ack == map::AckMode::applied) put(R"(,"ack":"applied")");
+    ops(m.ops);
+    if (!m.conditions.empty()) {
+      list("if", m.conditions, [&](const map::Condition& c) {
+        put(R"({{"layer":{})", c.layer);
+        rect("rect", c.rect);
+        if (c.cells.empty()) {
+          put(R"(,"cell":{})", c.cell.bits);
+        } else {
+          cells(c.cells);
+        }
+        put("}}");
+      });
+    }
+    end();
+  }
+  void write(const Presence& m) {
+    begin("presence");
+    presence(m);
+    end();
+  }
+  void write(const Ping& m) {
+    begin("ping");
+    put(R"(,"t":{})", m.t);
+    end();
+  }
+  void write(const Invalid&) { TZ_ASSERT(false); }
+
+  void write(const Welcome& m) {
+    begin("welcome");
+    // A string: JavaScript's numbers end at 2^53.
+    put(R"(,"session":"{}")", m.session.value);
+    text("resume", m.resume);
+    put(R"(,"incarnation":{})", m.incarnation.value);
+    text("user", m.user);
+    text("role", m.role);
+    put(R"(,"limits":{{"message_bytes_max":{},"cells_per_edit_max":{},"ops_per_edit_max":{},"edits_in_flight_max":{},)"
+        R"("chunks_per_subscription_max":{},"subscriptions_max":{}}},"resumed":{})",
+        m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max, m.limits.edits_in_flight_max,
+        m.limits.chunks_per_subscription_max, m.limits.subscriptions_max, m.resumed);
+    end();
+  }
+  void write(const WorldInfo& m) {
+    begin("world");
+    put(R"(,"world":{})", m.json);
+    end();
+  }
+  void write(const Chunk& m) {
+    begin("chunk");
+    put(R"(,"layer":{},"cx":{},"cy":{},"revision":{})", m.layer, m.chunk.x, m.chunk.y, m.revision.value);
+    if (m.fill) {
+      put(R"(,"fill":{})", m.fill->bits);
+    } else {
+      TZ_ASSERT(m.cells.size() == map::kChunkCells);
+      cells(m.cells);
+    }
+    end();
+  }
+  void write(const Subscribed& m) {
+    begin("subscribed");
+    put(R"(,"sub":{})", m.sub);
+    marks(m.shards);
+    end();
+  }
+  void write(const Applied& m) {
+    begin("applied");
+    put(R"(,"shard":[{},{}],"lsn":{},"author":"{}","edit":{})", m.shard.x, m.shard.y, m.lsn.value, m.author.value, m.edit.value);
+    ops(m.ops);
+    end();
+  }
+  void write(const Ack& m) {
+    begin("ack");
+    put(R"(,"id":{})", m.edit.value);
+    marks(m.shards);
+    put(R"(,"durable":{})", m.durable);
+    end();
+  }
+  void write(const Durable& m) {
+    begin("durable");
+    put(R"(,"shard":[{},{}],"lsn":{})", m.shard.x, m.shard.y, m.lsn.value);
+    end();
+  }
+  void write(const Reject& m) {
+    begin("reject");
+    put(R"(,"id":{},"code":"{}")", m.edit.value, error_code_name(m.code));
+    text("message", m.message);
+    end();
+  }
+  void write(const ErrorMessage& m) {
+    begin("error");
+    put(R"(,"code":"{}")", error_code_name(m.code));
+    text("message", m.message);
+    end();
+  }
+  void write(const PresenceOf& m) {
+    begin("presence");
+    put(R"(,"session":"{}")", m.session.value);
+    text("name", m.name);
+    color(m.color);
+    presence(m.presence);
+    end();
+  }
+  void write(const Left& m) {
+    begin("left");
+    put(R"(,"session":"{}")", m.session.value);
+    end();
+  }
+  void write(const Pong& m) {
+    begin("pong");
+    put(R"(,"t":{})", m.t);
+    end();
+  }
+  void write(const GoingAway& m) {
+    begin("going_away");
+    put(R"(,"retry_after_ms":{})", m.retry_after_ms);
+    end();
+  }
+
+ private:
+  // Bytes as an output iterator of chars.
+  struct Sink {
+    using iterator_category = std::output_iterator_tag;
+    using value_type = void;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = void;
+    Sink& operator*() { return *this; }
+    Sink& operator++() { return *this; }
+    Sink operator++(int) { return *this; }
+    Sink& operator=(char c) {
+      out->push_back(static_cast<std::byte>(c));
+      return *this;
+    }
+    ByteBuffer* out;
+  };
+
+  template <class... Args>
+  void put(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(Sink{&out_}, format, std::forward<Args>(args)...);
+  }
+  void begin(std::string_view type) { put(R"({{"type":"{}")", type); }
+  void end() { put("}}"); }
+  static std::string quoted(std::string_view value) {
+    return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  void text(std::string_view name, std::string_view value) {
+    if (!value.empty()) put(R"(,"{}":{})", name, quoted(value));
+  }
+  void color(std::uint32_t value) {
+    if (value != 0) put(R"(,"color":"#{:06x}")", value & 0xFFFFFF);
+  }
+  void rect(std::string_view name, const map::Rect& r) { put(R"(,"{}":[{},{},{},{}])", name, r.x0, r.y0, r.width(), r.height()); }
+  template <class T, class Write>
+  void list(std::string_view name, std::span<const T> values, Write&& one) {
+    put(R"(,"{}":[)", name);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (i != 0) out_.push_back(std::byte{','});
+      one(values[i]);
+    }
+    out_.push_back(std::byte{']'});
+  }
+  void cells(std::span<const map::Cell> values) {
+    list("cells", values, [&](map::Cell c) {
+      const fmt::format_int digits(c.bits);
+      const auto* first = reinterpret_cast<const std::byte*>(digits.data());
+      out_.insert(out_.end(), first, first + digits.size());
+    });
+  }
+  void ops(std::span<const map::Op> values) {
+    list("ops", values, [&](const map::Op& op) {
+      constexpr std::string_view kNames[] = {"set", "fill", "replace"};
+      put(R"({{"op":"{}","layer":{})", kNames[static_cast<std::size_t>(op.kind)], op.layer);
+      rect("rect", op.rect);
+      switch (op.kind) {
+        case map::OpKind::set: cells(op.cells); break;
+        case map::OpKind::fill: put(R"(,"cell":{})", op.cell.bits); break;
+        case map::OpKind::replace: put(R"(,"from":{},"to":{})", op.from.bits, op.cell.bits); break;
+      }
+      put("}}");
+    });
+  }
+  void marks(std::span<const ShardMark> values) {
+    list("shards", values, [&](const ShardMark& m) { put("[{},{},{}]", m.shard.x, m.shard.y, m.lsn.value); });
+  }
+  void presence(const Presence& m) {
+    if (m.cursor) put(R"(,"cursor":[{},{}])", m.cursor->x, m.cursor->y);
+    if (m.viewport) rect("viewport", *m.viewport);
+    if (m.selection) rect("selection", *m.selection);
+    if (m.tool) put(R"(,"tool":{})", quoted(*m.tool));
+  }
+
+  ByteBuffer& out_;
+};
+
+}  // namespace
+
+void append_json(const ClientMessage& message, ByteBuffer& out) {
+  std::visit([writer = Writer(out)](const auto& m) mutable { writer.write(m); }, message);
+}
+
+void append_json(const ServerMessage& message, ByteBuffer& out) {
+  std::visit([writer = Writer(out)](const auto& m) mutable { writer.write(m); }, message);
+}
+
+}  // namespace terrazzo::proto

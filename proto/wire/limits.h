@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "map/coords.h"
+
+// What no message may exceed, whatever a server allows beyond that: bounds that keep a decoder's work and memory sane.
+namespace terrazzo::proto {
+
+inline constexpr std::size_t kTextBytesMax = 4096;         // names, tokens, tools
+inline constexpr std::size_t kOpsMax = 4096;               // of one edit, and conditions likewise
+inline constexpr std::size_t kKnownMax = 1u << 20;
+inline constexpr std::size_t kMessagesMax = 65536;         // in one WebSocket message
+inline constexpr std::int64_t kSideMax = (std::int64_t{1} << 32) - 1;  // cells, of a rectangle
+
+bool valid_utf8(std::string_view text);
+// A rectangle in the plane of cells, at least one cell wide and high.
+bool sane(const map::Rect& rect);
+
+}  // namespace terrazzo::proto

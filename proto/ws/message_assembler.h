@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "proto/ws/frame_codec.h"
+
+namespace terrazzo::proto::ws {
+
+// What a connection's bytes turned out to be. After closed() and violation() nothing more comes.
+class AssemblerEvents {
+ public:
+  virtual ~AssemblerEvents() = default;
+  // A whole message: 8-byte aligned, valid during the call; text is valid UTF-8.
+  virtual void message(std::span<const std::byte> payload) = 0;
+  virtual void ping(std::span<const std::byte> payload) = 0;
+  virtual void pong(std::span<const std::byte> payload) = 0;
+  // The peer's close frame; kCloseNoStatus: it gave no code.
+  virtual void closed(std::uint16_t code, std::string_view reason) = 0;
+  // The peer broke a rule; close the connection with this code.
+  virtual void violation(std::uint16_t code, std::string_view why) = 0;
+};
+
+// Makes messages of the bytes a client sends, however they are split: unmasks, puts fragments together, checks every rule of
+// RFC 6455 section 5 that binds a client. One per connection.
+class MessageAssembler {
+ public:
+  // Only messages of this kind are accepted: text for JSON, binary for the other form.
+  MessageAssembler(Form form, std::size_t message_bytes_max);
+  // False: the connection is over (closed() or violation() was called).
+  bool feed(std::span<const std::byte> bytes, AssemblerEvents& events);
+  std::size_t buffered_bytes() const { return message_.capacity(); }
+
+ private:
+  bool begin_frame(AssemblerEvents& events);
+  bool end_frame(AssemblerEvents& events);
+  bool end_message(AssemblerEvents& events);
+  bool end_close(AssemblerEvents& events);
+  bool violate(std::uint16_t code, std::string_view why, AssemblerEvents& events);
+
+  const Opcode kind_;
+  const std::size_t message_bytes_max_;
+  std::array<std::byte, kHeaderBytesMax> header_bytes_{};
+  std::size_t header_have_ = 0;
+  FrameHeader header_;
+  bool in_frame_ = false;
+  std::uint64_t frame_have_ = 0;  // payload bytes of the current frame
+  bool in_message_ = false;       // a first fragment came, the last has not
+  bool over_ = false;
+  ByteBuffer message_;
+  std::array<std::byte, kControlBytesMax> control_{};
+};
+
+}  // namespace terrazzo::proto::ws
