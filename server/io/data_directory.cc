@@ -22,9 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kFormatVersion = 1;
 
-Error failed(const std::string& path, const char* what) {
-  return {ErrorCode::internal, fmt::format("{}: {}: {}", path, what, std::strerror(errno))};
-}
+Error failed(const std::string& path, const char* what) { return file_error(path, what, errno); }
 
 template <class Number>
 bool parse(std::string_view text, Number& number) {
@@ -35,7 +33,7 @@ bool parse(std::string_view text, Number& number) {
 Status random_bytes(void* to, std::size_t size) {
   return ::getrandom(to, size, 0) == static_cast<ssize_t>(size)
              ? Status()
-             : Error{ErrorCode::internal, fmt::format("the kernel gives no random numbers: {}", std::strerror(errno))};
+             : Error{ErrorCode::internal, fmt::format("getrandom: the kernel gives no random numbers: {}; check that the container allows that call", std::strerror(errno))};
 }
 
 // Names in a folder; none where there is no folder.
@@ -45,9 +43,16 @@ Result<std::vector<std::string>> list(const std::string& path) {
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
     names.push_back(it->path().filename().string());
   if (error && error != std::errc::no_such_file_or_directory)
-    return Error{ErrorCode::internal, fmt::format("{}: cannot be listed: {}", path, error.message())};
+    return file_error(path, "cannot be listed", error.value());
   std::ranges::sort(names);
   return names;
+}
+
+// <x>_<y>.shard
+bool parse_shard(std::string_view name, ShardFile& shard) {
+  const std::size_t bar = name.find('_');
+  return name.ends_with(".shard") && bar != std::string_view::npos && parse(name.substr(0, bar), shard.x) &&
+         parse(name.substr(bar + 1, name.size() - bar - 7), shard.y);
 }
 
 // <incarnation>-<number>.wal
@@ -61,7 +66,10 @@ bool parse_segment(std::string_view name, SegmentName& segment) {
 
 Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
   if (Status made = make_folder(path); !made) return made.error();
-  std::unique_ptr<DataDirectory> data(new DataDirectory(fs::absolute(path).lexically_normal().string()));
+  std::error_code error;
+  const fs::path absolute = fs::canonical(path, error);
+  if (error) return file_error(path, "cannot be found", error.value());
+  std::unique_ptr<DataDirectory> data(new DataDirectory(absolute.string()));
   for (const auto step : {&DataDirectory::lock, &DataDirectory::load_node, &DataDirectory::load_secret})
     if (Status done = (data.get()->*step)(); !done) return done.error();
   for (const char* folder : {"/wal", "/worlds", "/assets"})
@@ -167,10 +175,25 @@ Result<WorldId> DataDirectory::new_world_id() const {
   }
 }
 
+Result<std::vector<ShardFile>> DataDirectory::list_shards(WorldId world) const {
+  const Result<std::vector<std::string>> names = list(world_folder(world));
+  if (!names) return names.error();
+  std::vector<ShardFile> shards;
+  ShardFile shard;
+  for (const std::string& name : *names)
+    if (parse_shard(name, shard)) shards.push_back(shard);
+  return shards;
+}
+
 // ---- assets ----
 
 std::string DataDirectory::asset_path(const std::string& hash) const {
   return fmt::format("{}/assets/{}/{}", path_, hash.substr(0, 2), hash.substr(2));
+}
+
+bool DataDirectory::has_asset(const std::string& hash) const {
+  TZ_ASSERT(hash.size() == 64);
+  return exists(asset_path(hash));
 }
 
 Status DataDirectory::write_asset(const std::string& hash, std::string_view bytes) {
@@ -184,7 +207,7 @@ Status DataDirectory::write_asset(const std::string& hash, std::string_view byte
 Result<std::string> DataDirectory::read_asset(const std::string& hash) const {
   TZ_ASSERT(hash.size() == 64);
   const std::string file = asset_path(hash);
-  if (!exists(file)) return Error{ErrorCode::not_found, "there is no asset " + hash};
+  if (!exists(file)) return Error{ErrorCode::not_found, "there is no asset " + hash + "; upload it first"};
   return read_file(file);
 }
 

@@ -13,6 +13,10 @@
 
 namespace terrazzo::io {
 
+struct ShardFile {
+  std::int32_t x = 0, y = 0;
+};
+
 struct SegmentName {
   std::uint32_t core = 0;
   Incarnation incarnation;
@@ -44,9 +48,11 @@ class DataDirectory {
   Result<WorldId> new_world_id() const;
   std::string shard_path(WorldId world, std::int32_t x, std::int32_t y) const;
   Status make_shard_folder(WorldId world);
+  Result<std::vector<ShardFile>> list_shards(WorldId world) const;  // empty where nobody has edited yet
   bool exists(const std::string& file) const;
 
   // ---- assets, by the hex SHA-256 of their bytes ----
+  bool has_asset(const std::string& hash) const;
   Status write_asset(const std::string& hash, std::string_view bytes);
   Result<std::string> read_asset(const std::string& hash) const;  // not_found
 

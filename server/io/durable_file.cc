@@ -13,12 +13,39 @@
 namespace terrazzo::io {
 namespace {
 
-Error failed(const std::string& path, const char* what) {
-  const ErrorCode code = errno == ENOENT   ? ErrorCode::not_found
-                         : errno == ENOSPC ? ErrorCode::overloaded
-                                           : ErrorCode::internal;
-  return {code, fmt::format("{}: {}: {}", path, what, std::strerror(errno))};
+std::string_view advice(int error_number) {
+  switch (error_number) {
+    case ENOENT: return "check that the path is right and that nobody removed it";
+    case EACCES:
+    case EPERM: return "give the user the server runs as the right to read and write there";
+    case EROFS: return "the file system is mounted read-only: mount it for writing, or choose another data folder";
+    case ENOSPC:
+    case EDQUOT: return "free some disk space (or raise the quota)";
+    case EFBIG: return "raise the limit on file size (ulimit -f, LimitFSIZE=)";
+    case EMFILE:
+    case ENFILE: return "raise the limit on open files (ulimit -n, LimitNOFILE=)";
+    case ENOMEM: return "raise the limit on memory or address space (ulimit -v), or on mappings (vm.max_map_count)";
+    case ENOTDIR:
+    case EISDIR: return "something else has this name: move it away";
+    case EIO: return "the disk fails: see the kernel's log, and restore from a backup onto another one";
+    default: return "see the kernel's log";
+  }
 }
+
+ErrorCode code_of(int error_number) {
+  if (error_number == ENOENT) return ErrorCode::not_found;
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  return full ? ErrorCode::overloaded : ErrorCode::internal;
+}
+
+// "." for a name without a folder; trailing slashes do not count.
+std::string parent_of(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+Error failed(const std::string& path, std::string_view what) { return file_error(path, what, errno); }
 
 Status write_all(int fd, const std::string& path, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -32,6 +59,11 @@ Status write_all(int fd, const std::string& path, std::string_view bytes) {
 
 }  // namespace
 
+Error file_error(const std::string& path, std::string_view what, int error_number) {
+  return {code_of(error_number),
+          fmt::format("{}: {}: {}; {}", path, what, std::strerror(error_number), advice(error_number))};
+}
+
 Status replace_file(const std::string& path, std::string_view bytes, unsigned mode) {
   static std::atomic<std::uint64_t> counter{0};  // two threads may replace the same file
   const std::string temporary = fmt::format("{}.new.{}", path, counter.fetch_add(1));
@@ -44,7 +76,7 @@ Status replace_file(const std::string& path, std::string_view bytes, unsigned mo
     ::unlink(temporary.c_str());
     return written;
   }
-  return sync_folder(std::filesystem::path(path).parent_path().string());
+  return sync_folder(parent_of(path));
 }
 
 Result<std::string> read_file(const std::string& path) {
@@ -78,11 +110,18 @@ Status sync_folder(const std::string& path) {
 }
 
 Status make_folder(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return Error{ErrorCode::internal, fmt::format("{}: the folder cannot be made: {}", path, error.message())};
-  const std::filesystem::path parent = std::filesystem::absolute(path).parent_path();
-  return sync_folder(parent.string());
+  if (path.empty() || ::mkdir(path.c_str(), 0700) == 0) return path.empty() ? Status() : sync_folder(parent_of(path));
+  if (errno == ENOENT) {
+    const std::string parent = parent_of(path);
+    if (parent == path) return failed(path, "the folder cannot be made");
+    if (Status made = make_folder(parent); !made) return made;
+    if (::mkdir(path.c_str(), 0700) == 0) return sync_folder(parent);
+  }
+  if (errno != EEXIST) return failed(path, "the folder cannot be made");
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return failed(path, "cannot be looked at");
+  if (!S_ISDIR(about.st_mode)) return file_error(path, "is no folder", ENOTDIR);
+  return {};
 }
 
 }  // namespace terrazzo::io

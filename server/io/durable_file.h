@@ -8,11 +8,16 @@
 // Small files that are replaced whole and survive a crash whole. Blocking; any thread.
 namespace terrazzo::io {
 
+// What went wrong with which file and what to do about it, from a system call's errno. not_found: it is not there;
+// overloaded: the disk (or a quota, or a limit on file size) is full; else internal.
+Error file_error(const std::string& path, std::string_view what, int error_number);
+
 // Writes beside `path`, syncs, renames over it, syncs the folder: afterwards the file is the old or the new one, never a mix.
 Status replace_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 Result<std::string> read_file(const std::string& path);
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& path);
+// Makes the folder and those above it that are missing, and their names durable.
 Status make_folder(const std::string& path);
 
 }  // namespace terrazzo::io

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "server/io/durable_file.h"
@@ -15,18 +17,26 @@
 namespace terrazzo::io {
 namespace {
 
-// Of addresses, not of memory: all layers of a full shard (256 × 65536 chunks) take 64 GiB, twice that with copies.
-constexpr std::size_t kReservedBytes = std::size_t{1} << 37;
+// Addresses, not memory, taken ahead of need so that growing rarely moves the mapping. Not the most a shard may ever take
+// (64 GiB, more with copies): of those a process could open some hundred only, of these a hundred thousand.
+constexpr std::size_t kReservedBytesMin = std::size_t{1} << 30;
+constexpr std::size_t kFileBytesMax = std::size_t{1} << 38;
 
-Error failed(const std::string& path, const char* what, ErrorCode code = ErrorCode::internal) {
-  return {code, fmt::format("{}: {}: {}", path, what, std::strerror(errno))};
-}
+Error failed(const std::string& path, const char* what) { return file_error(path, what, errno); }
+
+std::size_t bytes_of(storage::PageNo pages) { return std::size_t{pages} * storage::kPageBytes; }
+
+// Twice what is needed now, so that a file that grows to n bytes moves log2(n) times at most.
+std::size_t reservation_for(std::size_t bytes) { return std::max(kReservedBytesMin, std::bit_ceil(bytes) * 2); }
 
 }  // namespace
 
 Result<std::unique_ptr<MmapPageFile>> MmapPageFile::create(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return failed(path, "cannot be made", errno == EEXIST ? ErrorCode::already_exists : ErrorCode::internal);
+  if (fd < 0) {
+    if (errno != EEXIST) return failed(path, "cannot be made");
+    return Error{ErrorCode::already_exists, path + ": is there already; open it, or move it away if it is not a shard's"};
+  }
   std::unique_ptr<MmapPageFile> file(new MmapPageFile(path, fd));
   // The name must survive a crash before the log may speak of the shard.
   if (Status synced = sync_folder(std::filesystem::path(path).parent_path().string()); !synced) return synced.error();
@@ -42,50 +52,79 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path
   if (::fstat(fd, &about) != 0) return failed(path, "cannot be looked at");
   // What a crash left of growing by less than a page is nobody's.
   const auto pages = static_cast<std::size_t>(about.st_size) / storage::kPageBytes;
-  if (pages * storage::kPageBytes > kReservedBytes)
-    return Error{ErrorCode::too_large, fmt::format("{}: {} pages are more than a shard can have", path, pages)};
+  if (pages * storage::kPageBytes > kFileBytesMax)
+    return Error{ErrorCode::too_large,
+                 fmt::format("{}: {} pages are more than a shard can have; restore the file from a backup", path, pages)};
+  // A copy (of a backup, say) may have come with holes. File systems without fallocate have no cheap way to tell.
+  const auto bytes = static_cast<off_t>(pages * storage::kPageBytes);
+  if (bytes > 0 && ::fallocate(fd, 0, 0, bytes) != 0 && errno != EOPNOTSUPP)
+    return failed(path, "its holes cannot be filled");
   if (Status mapped = file->map(static_cast<storage::PageNo>(pages)); !mapped) return mapped.error();
   return file;
 }
 
 MmapPageFile::~MmapPageFile() {
-  if (base_ != nullptr) ::munmap(base_, kReservedBytes);
+  if (base_ != nullptr) ::munmap(base_, reserved_bytes_);
   if (fd_ >= 0) ::close(fd_);
 }
 
+// Maps the whole file into a new range; the old one goes afterwards, so that a failure changes nothing.
 Status MmapPageFile::map(storage::PageNo pages) {
-  void* reserved = ::mmap(nullptr, kReservedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (reserved == MAP_FAILED) return failed(path_, "no address range for its mapping (is there a limit on virtual memory?)");
-  base_ = static_cast<std::byte*>(reserved);
-  const std::size_t bytes = std::size_t{pages} * storage::kPageBytes;
-  if (bytes == 0) return {};
-  if (::mmap(base_, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_, 0) == MAP_FAILED)
-    return failed(path_, "cannot be mapped");
-  // Read-ahead in large folios made checkpoints write many times the dirty bytes (docs/storage.md).
-  ::madvise(base_, bytes, MADV_RANDOM);
+  const std::size_t bytes = bytes_of(pages), reserved_bytes = reservation_for(bytes);
+  void* const range = ::mmap(nullptr, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (range == MAP_FAILED) return failed(path_, "there is no address range for its mapping");
+  auto* const moved = static_cast<std::byte*>(range);
+  if (Status mapped = map_part(moved, 0, bytes); !mapped) {
+    ::munmap(range, reserved_bytes);
+    return mapped;
+  }
+  if (base_ != nullptr) ::munmap(base_, reserved_bytes_);
+  base_ = moved;
+  reserved_bytes_ = reserved_bytes;
   pages_ = pages;
+  return {};
+}
+
+Status MmapPageFile::map_part(std::byte* base, std::size_t from, std::size_t to) {
+  if (from == to) return {};
+  const auto offset = static_cast<off_t>(from);
+  if (::mmap(base + from, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_, offset) == MAP_FAILED)
+    return failed(path_, "cannot be mapped");
+  // Read-ahead in large folios made checkpoints write many times the dirty bytes (docs/storage.md). A child process has
+  // no business with the pages. Both are advice: the file works without.
+  ::madvise(base + from, to - from, MADV_RANDOM);
+  ::madvise(base + from, to - from, MADV_DONTFORK);
   return {};
 }
 
 Status MmapPageFile::grow(storage::PageNo pages) {
   if (pages <= pages_) return {};
-  const std::size_t from = std::size_t{pages_} * storage::kPageBytes, to = std::size_t{pages} * storage::kPageBytes;
-  if (to > kReservedBytes)
-    return Error{ErrorCode::overloaded, fmt::format("{}: {} pages are more than a shard can have", path_, pages)};
+  const std::size_t from = bytes_of(pages_), to = bytes_of(pages);
+  if (to > kFileBytesMax) {
+    return Error{ErrorCode::overloaded,
+                 fmt::format("{}: {} pages are more than a shard can have; drop named versions to free some", path_, pages)};
+  }
   int error = 0;
   do {
     error = ::posix_fallocate(fd_, static_cast<off_t>(from), static_cast<off_t>(to - from));
   } while (error == EINTR);
   if (error != 0) {
-    errno = error;
-    return failed(path_, "no disk space for more pages; free some, the edit can then be sent again", ErrorCode::overloaded);
+    give_back(from);
+    return file_error(path_, "there is no disk space for more pages; the edit can be sent again when there is", error);
   }
-  // Page by page what the extent needs: the part that is mapped already stays as it is.
-  if (::mmap(base_ + from, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_, static_cast<off_t>(from)) == MAP_FAILED)
-    return failed(path_, "the new pages cannot be mapped", ErrorCode::overloaded);
-  ::madvise(base_ + from, to - from, MADV_RANDOM);
+  Status mapped = to > reserved_bytes_ ? map(pages) : map_part(base_, from, to);
+  if (!mapped) {
+    give_back(from);
+    return Error{ErrorCode::overloaded, mapped.error().message};
+  }
   pages_ = pages;
   return {};
+}
+
+// Some file systems leave behind what they allocated before the space ran out; nobody has seen it yet. If it stays, the
+// next open counts it as free pages, which is right too.
+void MmapPageFile::give_back(std::size_t from) {
+  if (::ftruncate(fd_, static_cast<off_t>(from)) != 0) spdlog::warn("{}", failed(path_, "cannot be cut back").message);
 }
 
 }  // namespace terrazzo::io

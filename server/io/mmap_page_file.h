@@ -7,8 +7,8 @@
 
 namespace terrazzo::io {
 
-// A shard's file, mapped shared. The address range is reserved once, so the mapping never moves while the file grows; disk
-// space is allocated before it is mapped in, so a full disk is an error and not a SIGBUS. One thread.
+// A shard's file, mapped shared. Addresses are reserved ahead, so that the mapping moves only when the file outgrows 1 GiB
+// and at doublings of that; disk space is allocated before it is mapped in, so a full disk is an error and not a SIGBUS. One thread.
 class MmapPageFile final : public storage::PageFile {
  public:
   // Makes the file; already_exists, internal.
@@ -26,10 +26,13 @@ class MmapPageFile final : public storage::PageFile {
  private:
   MmapPageFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   Status map(storage::PageNo pages);
+  Status map_part(std::byte* base, std::size_t from, std::size_t to);
+  void give_back(std::size_t from);
 
   std::string path_;
   int fd_;
   std::byte* base_ = nullptr;
+  std::size_t reserved_bytes_ = 0;
   storage::PageNo pages_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -216,7 +217,8 @@ struct Ring::State {
 
   void start() {
     if (started) return;
-    TZ_ASSERT(::io_uring_enable_rings(&ring) == 0);
+    // io_uring_enable_rings() by hand: the shared library of liburing 2.3 forgot to export it.
+    TZ_ASSERT(::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) == 0);
     started = true;
     owner = std::this_thread::get_id();
   }

@@ -87,9 +87,12 @@ void apply_replace(storage::ShardStore& store, const map::Op& op) {
 }  // namespace
 
 std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map::Op> ops) {
-  std::uint64_t pages = 0;
+  std::uint64_t pages = 1;  // the layer directory
   for (const map::Op& op : ops) {
-    const std::uint64_t touched = map::chunks_of(op.rect).area();
+    // A leaf node for each region touched, and the layer's region node.
+    const map::Rect chunks = map::chunks_of(op.rect);
+    pages += map::Rect{chunks.x0 >> 4, chunks.y0 >> 4, ((chunks.x1 - 1) >> 4) + 1, ((chunks.y1 - 1) >> 4) + 1}.area() + 1;
+    const std::uint64_t touched = chunks.area();
     if (op.kind == map::OpKind::set) {
       pages += touched;
     } else if (op.kind == map::OpKind::fill) {
@@ -97,7 +100,7 @@ std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map:
       const map::Rect inner{(op.rect.x0 + map::kChunkSize - 1) >> map::kChunkShift,
                             (op.rect.y0 + map::kChunkSize - 1) >> map::kChunkShift, op.rect.x1 >> map::kChunkShift,
                             op.rect.y1 >> map::kChunkShift};
-      pages += touched - inner.area();
+      pages += touched - (inner.empty() ? 0 : inner.area());
     } else {
       // One for each chunk with a page and for each cut one: uniform chunks inside become other uniform ones.
       map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect& part) {

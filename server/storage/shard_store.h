@@ -53,7 +53,8 @@ class ShardStore {
 
   // The store's LSN: the newest edit begun. begin_edit(lsn) must be lsn()+1 and precede that edit's changes. It also
   // reserves pages, so that the changes of one edit never run out of space half-way:
-  // `pages_worst`: cell pages the edit may need at most (node pages are added by the store). overloaded: disk full.
+  // `pages_worst`: pages the edit may need at most: a copy for each cell page it writes in part, for each leaf (a region of
+  // 16×16 chunks) and region node (a layer) on the way there, and one for the layer directory. overloaded: disk full.
   Lsn lsn() const;
   Status begin_edit(Lsn lsn, std::uint32_t pages_worst);
   // 1024 cells to change in place, private to the current edit's state (copied on write if needed; a uniform chunk is

@@ -68,9 +68,9 @@ Result<WalScan> scan_segment(std::span<const std::byte> bytes, const std::functi
            Lsn{record.lsn},
            bytes.subspan(at + sizeof record, record.bytes)});
     ++scan.records;
-    at += sizeof record + round_up(record.bytes, 8);
+    // A file cut right behind a payload lacks the zeros up to a multiple of 8.
+    at = std::min<std::uint64_t>(at + sizeof record + round_up(record.bytes, 8), bytes.size());
     scan.bytes_valid = at;
-    if (at > bytes.size()) break;
   }
   return scan;
 }

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <vector>
+
+#include "base/error.h"
+#include "server/storage/page_file.h"
+
+namespace terrazzo::storage {
+
+// Which pages of the file are free. A page that a durable root reaches, or the one being written, waits until a newer root is
+// durable before it is used again.
+class PagePool {
+ public:
+  explicit PagePool(PageFile& file) : file_(file) {}
+
+  // At least `pages` calls of take() will succeed. overloaded: the disk is full.
+  Status reserve(std::size_t pages) { return free_.size() >= pages ? Status() : grow(pages); }
+  PageNo take();
+  // A page that no root knows.
+  void give_back(PageNo page) { free_.push_back(page); }
+  // A page that the newest root (durable or being written) reaches and the present state does not.
+  void retire(PageNo page) { retired_.push_back(page); }
+
+  // The present state becomes a root: what was retired so far is in the root before it only.
+  void root_begun();
+  // That root is durable: those pages are free.
+  void root_durable();
+
+  // After open: every page of the file that is not marked is free.
+  void adopt(const std::vector<bool>& used);
+
+  std::size_t free_count() const { return free_.size(); }
+  std::size_t pending_count() const { return retired_.size() + leaving_.size(); }
+  const std::vector<PageNo>& free_pages() const { return free_; }
+  template <class Visit>
+  void for_each_pending(Visit&& visit) const {
+    for (const PageNo page : retired_) visit(page);
+    for (const PageNo page : leaving_) visit(page);
+  }
+
+ private:
+  Status grow(std::size_t wanted);
+
+  PageFile& file_;
+  std::vector<PageNo> free_, retired_, leaving_;
+};
+
+}  // namespace terrazzo::storage
