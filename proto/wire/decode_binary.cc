@@ -1,7 +1,9 @@
 #include <flatbuffers/flatbuffers.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <type_traits>
 
 #include "proto/terrazzo_generated.h"
@@ -46,7 +48,14 @@ class Reader {
     return invalid(ErrorCode::unknown_type, "there is no client message of type {}", static_cast<int>(m.body_type()));
   }
 
-  // The server's side; false: it makes no sense.
+  // The server's side; unknown: of a newer server, to be skipped.
+  enum class Taken : std::uint8_t { message, unknown, senseless };
+  Taken take(const wire::ServerMessage& m, ServerMessage& out) {
+    if (m.body_type() > wire::ServerBody::MAX) return Taken::unknown;
+    return read(m, out) ? Taken::message : Taken::senseless;
+  }
+
+ private:
   bool read(const wire::ServerMessage& m, ServerMessage& out) {
     switch (m.body_type()) {
       case wire::ServerBody::Welcome: return take(m.body_as_Welcome(), out);
@@ -67,7 +76,6 @@ class Reader {
     return false;
   }
 
- private:
   template <class... Args>
   Invalid invalid(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
     return {code, arena_.copy(std::string_view(fmt::format(format, std::forward<Args>(args)...))), {}};
@@ -102,13 +110,19 @@ class Reader {
     out.sub = m.sub();
     out.rect = rect_of(*m.rect());
     out.incarnation = Incarnation{m.incarnation()};
-    if (m.layers()) out.layers = {m.layers()->data(), m.layers()->size()};
+    if (m.layers()) {
+      if (m.layers()->size() > map::kLayersMax) return invalid(ErrorCode::too_large, "subscribe: at most {} layers", map::kLayersMax);
+      out.layers = {m.layers()->data(), m.layers()->size()};
+    }
     if (m.known()) {
       if (m.known()->size() > kKnownMax) return invalid(ErrorCode::too_large, "subscribe: at most {} known chunks", kKnownMax);
       const std::span<KnownChunk> known = arena_.allocate_array<KnownChunk>(m.known()->size());
       for (std::size_t i = 0; i < known.size(); ++i) {
         const wire::KnownChunk& k = *m.known()->Get(static_cast<flatbuffers::uoffset_t>(i));
         known[i] = {k.layer(), {k.x(), k.y()}, Lsn{k.revision()}};
+        if (!sane(known[i].chunk))
+          return invalid(ErrorCode::bad_message, "subscribe: known chunk {} lies at {},{}: chunks lie from {} to {}", i, k.x(), k.y(),
+                         -kChunkEdge, kChunkEdge - 1);
       }
       out.known = known;
     }
@@ -173,9 +187,13 @@ class Reader {
     return nullptr;
   }
 
-  bool code_of(std::uint8_t value, ErrorCode& code) const {
-    code = static_cast<ErrorCode>(value);
-    return value < kErrorCodeNames.size();
+  // A code of a newer server is an internal one to us.
+  static ErrorCode code_of(std::uint8_t value) {
+    return value < kErrorCodeNames.size() ? static_cast<ErrorCode>(value) : ErrorCode::internal;
+  }
+  // Texts of a server are bounded by its messages alone.
+  static bool sane_texts(std::initializer_list<const flatbuffers::String*> values) {
+    return std::ranges::all_of(values, [](const flatbuffers::String* s) { return valid_utf8(text(s)); });
   }
   std::span<const ShardMark> marks_of(const flatbuffers::Vector<const wire::ShardMark*>* values) {
     if (values == nullptr) return {};
@@ -185,11 +203,16 @@ class Reader {
   }
   static ShardMark mark_of(const wire::ShardMark& m) { return {{m.x(), m.y()}, Lsn{m.lsn()}}; }
 
+  static bool sane_marks(const flatbuffers::Vector<const wire::ShardMark*>* values) {
+    return values == nullptr || std::all_of(values->begin(), values->end(), [](const wire::ShardMark* m) { return sane(mark_of(*m).shard); });
+  }
+
   template <class T>
   bool take(const T* m, ServerMessage& out) {
     return m != nullptr && take(*m, out);
   }
   bool take(const wire::Welcome& m, ServerMessage& out) {
+    if (!sane_texts({m.resume(), m.user(), m.role()})) return false;
     Limits limits;
     if (const wire::Limits* l = m.limits()) {
       limits = {l->message_bytes_max(), l->cells_per_edit_max(), l->ops_per_edit_max(), l->edits_in_flight_max(),
@@ -199,12 +222,14 @@ class Reader {
     return true;
   }
   bool take(const wire::World& m, ServerMessage& out) {
+    if (m.json() == nullptr || !sane_texts({m.json()})) return false;
     out = WorldInfo{text(m.json())};
     return true;
   }
   bool take(const wire::Chunk& m, ServerMessage& out) {
     if (m.chunk() == nullptr) return false;
     Chunk chunk{m.layer(), {m.chunk()->x(), m.chunk()->y()}, Lsn{m.revision()}, {}, {}, {}};
+    if (!sane(chunk.chunk)) return false;
     if (m.coded()) {
       chunk.coded = {reinterpret_cast<const std::byte*>(m.coded()->data()), m.coded()->size()};
     } else {
@@ -214,11 +239,12 @@ class Reader {
     return true;
   }
   bool take(const wire::Subscribed& m, ServerMessage& out) {
+    if (!sane_marks(m.shards())) return false;
     out = Subscribed{m.sub(), marks_of(m.shards())};
     return true;
   }
   bool take(const wire::Applied& m, ServerMessage& out) {
-    if (m.mark() == nullptr || m.ops() == nullptr) return false;
+    if (m.mark() == nullptr || m.ops() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
     const std::span<map::Op> ops = arena_.allocate_array<map::Op>(m.ops()->size());
     for (std::size_t i = 0; i < ops.size(); ++i)
       if (take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]) != nullptr) return false;
@@ -227,28 +253,28 @@ class Reader {
     return true;
   }
   bool take(const wire::Ack& m, ServerMessage& out) {
+    if (!sane_marks(m.shards())) return false;
     out = Ack{EditId{m.id()}, marks_of(m.shards()), m.durable()};
     return true;
   }
   bool take(const wire::Durable& m, ServerMessage& out) {
-    if (m.mark() == nullptr) return false;
+    if (m.mark() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
     const ShardMark mark = mark_of(*m.mark());
     out = Durable{mark.shard, mark.lsn};
     return true;
   }
   bool take(const wire::Reject& m, ServerMessage& out) {
-    ErrorCode code;
-    if (!code_of(m.code(), code)) return false;
-    out = Reject{EditId{m.id()}, code, text(m.message())};
+    if (!sane_texts({m.message()})) return false;
+    out = Reject{EditId{m.id()}, code_of(m.code()), text(m.message())};
     return true;
   }
   bool take(const wire::Error& m, ServerMessage& out) {
-    ErrorCode code;
-    if (!code_of(m.code(), code)) return false;
-    out = ErrorMessage{code, text(m.message())};
+    if (!sane_texts({m.message()})) return false;
+    out = ErrorMessage{code_of(m.code()), text(m.message())};
     return true;
   }
   bool take(const wire::PresenceOf& m, ServerMessage& out) {
+    if (!sane_texts({m.name()})) return false;
     PresenceOf presence{SessionId{m.session()}, text(m.name()), m.color(), {}};
     if (m.presence() && take_presence(*m.presence(), presence.presence) != nullptr) return false;
     out = presence;
@@ -315,13 +341,16 @@ Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std:
   const auto parts = split(bytes, arena);
   if (!parts) return parts.error();
   const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(parts->size());
+  std::size_t count = 0;
   Reader reader(arena);
   for (std::size_t i = 0; i < parts->size(); ++i) {
     const auto* message = verified<wire::ServerMessage>((*parts)[i]);
-    if (message == nullptr || !reader.read(*message, messages[i]))
-      return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
+    if (message == nullptr) return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
+    const Reader::Taken taken = reader.take(*message, messages[count]);
+    if (taken == Reader::Taken::senseless) return malformed(fmt::format("message {} is no message of a server", i));
+    if (taken == Reader::Taken::message) ++count;
   }
-  return std::span<const ServerMessage>(messages);
+  return std::span<const ServerMessage>(messages.first(count));
 }
 
 }  // namespace terrazzo::proto

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <cstring>
+#include <algorithm>
+#include <limits>
+#include <vector>
 
 #include "proto/wire/json_fields.h"
 #include "proto/wire/limits.h"
@@ -15,6 +17,7 @@ using simdjson::dom::object;
 
 constexpr std::size_t kDepthMax = 64;
 constexpr std::int64_t kLayerMax = 255;
+constexpr std::size_t kAnyBytes = std::numeric_limits<std::size_t>::max();  // texts of a server: its messages bound them
 
 // Visits {"op": …} objects in the array `name`; false: something in it was wrong (kept in `fields`).
 template <class Visit>
@@ -63,15 +66,16 @@ class Reader {
                                                         "edit, presence and ping", type.substr(0, 64)));
   }
 
-  // False: not a message of the server.
-  bool server(object o, ServerMessage& out) {
+  // Unknown: of a newer server, to be skipped.
+  enum class Taken : std::uint8_t { message, unknown, senseless };
+  Taken server(object o, ServerMessage& out) {
     JsonFields fields(o, "message", arena_);
     const std::string_view type = fields.text("type", true);
     if (type == "welcome") {
       out = welcome(fields);
     } else if (type == "world") {
       const auto world = fields.find("world");
-      if (!world) return false;
+      if (!world || !world->is_object()) return Taken::senseless;
       out = WorldInfo{arena_.copy(std::string_view(simdjson::minify(*world)))};
     } else if (type == "chunk") {
       out = chunk(fields);
@@ -88,9 +92,9 @@ class Reader {
     } else if (type == "durable") {
       out = Durable{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else if (type == "reject") {
-      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false)};
+      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false, kAnyBytes)};
     } else if (type == "error") {
-      out = ErrorMessage{code(fields), fields.text("message", false)};
+      out = ErrorMessage{code(fields), fields.text("message", false, kAnyBytes)};
     } else if (type == "presence") {
       out = PresenceOf{SessionId{fields.big("session", std::nullopt)}, fields.text("name", false), fields.color("color"), presence(fields)};
     } else if (type == "left") {
@@ -100,9 +104,9 @@ class Reader {
     } else if (type == "going_away") {
       out = GoingAway{fields.number32("retry_after_ms", 0)};
     } else {
-      return false;
+      return fields.ok() ? Taken::unknown : Taken::senseless;
     }
-    return fields.ok();
+    return fields.ok() ? Taken::message : Taken::senseless;
   }
 
  private:
@@ -168,10 +172,9 @@ class Reader {
   std::span<const KnownChunk> known(JsonFields& f) {
     const std::span<const std::int64_t> rows = f.rows("known", 4, kKnownMax);
     const std::span<KnownChunk> out = arena_.allocate_array<KnownChunk>(rows.size() / 4);
-    constexpr std::int64_t edge = std::int64_t{1} << (31 - map::kChunkShift);
     for (std::size_t i = 0; i < out.size(); ++i) {
       const std::int64_t *row = rows.data() + i * 4, layer = row[0], x = row[1], y = row[2], revision = row[3];
-      if (layer < 0 || layer > kLayerMax || x < -edge || x >= edge || y < -edge || y >= edge || revision < 0)
+      if (layer < 0 || layer > kLayerMax || x < -kChunkEdge || x >= kChunkEdge || y < -kChunkEdge || y >= kChunkEdge)
         f.fail("known", "rows of [layer, chunk x, chunk y, revision]");
       out[i] = {static_cast<map::LayerId>(layer & 0xFF), {static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)},
                 Lsn{static_cast<std::uint64_t>(revision)}};
@@ -286,10 +289,9 @@ class Reader {
   }
   Chunk chunk(JsonFields& f) {
     Chunk m;
-    constexpr std::int64_t edge = std::int64_t{1} << (31 - map::kChunkShift);
     m.layer = static_cast<map::LayerId>(f.integer("layer", 0, kLayerMax, std::nullopt));
-    m.chunk = {static_cast<std::int32_t>(f.integer("cx", -edge, edge - 1, std::nullopt)),
-               static_cast<std::int32_t>(f.integer("cy", -edge, edge - 1, std::nullopt))};
+    m.chunk = {static_cast<std::int32_t>(f.integer("cx", -kChunkEdge, kChunkEdge - 1, std::nullopt)),
+               static_cast<std::int32_t>(f.integer("cy", -kChunkEdge, kChunkEdge - 1, std::nullopt))};
     m.revision = Lsn{f.big("revision", std::nullopt)};
     if (f.has("fill")) {
       m.fill = f.cell("fill");
@@ -302,15 +304,18 @@ class Reader {
   std::span<const ShardMark> marks(JsonFields& f) {
     const std::span<const std::int64_t> rows = f.rows("shards", 3, kKnownMax);
     const std::span<ShardMark> out = arena_.allocate_array<ShardMark>(rows.size() / 3);
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = {{static_cast<std::int32_t>(rows[i * 3]), static_cast<std::int32_t>(rows[i * 3 + 1])},
-                Lsn{static_cast<std::uint64_t>(rows[i * 3 + 2])}};
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::int64_t x = rows[i * 3], y = rows[i * 3 + 1];
+      if (x < -kShardEdge || x >= kShardEdge || y < -kShardEdge || y >= kShardEdge) f.fail("shards", "rows of [shard x, shard y, lsn]");
+      out[i] = {{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)}, Lsn{static_cast<std::uint64_t>(rows[i * 3 + 2])}};
+    }
     return out;
   }
   map::ShardPos shard_of(JsonFields& f) {
     const auto position = f.position("shard");
-    if (!position) f.fail("shard", "[x,y]");
-    return {position.value_or(map::CellPos{}).x, position.value_or(map::CellPos{}).y};
+    const map::ShardPos shard{position.value_or(map::CellPos{}).x, position.value_or(map::CellPos{}).y};
+    if (!position || !sane(shard)) f.fail("shard", "[x,y]");
+    return shard;
   }
   ErrorCode code(JsonFields& f) {
     const std::string_view name = f.text("code", true);
@@ -364,9 +369,13 @@ Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::b
   if (!objects) return objects.error();
   const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(objects->size());
   Reader reader(arena);
-  for (std::size_t i = 0; i < objects->size(); ++i)
-    if (!reader.server((*objects)[i], messages[i])) return Error{ErrorCode::bad_message, fmt::format("JSON message {} is not one of a server", i)};
-  return std::span<const ServerMessage>(messages);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < objects->size(); ++i) {
+    const Reader::Taken taken = reader.server((*objects)[i], messages[count]);
+    if (taken == Reader::Taken::senseless) return Error{ErrorCode::bad_message, fmt::format("JSON message {} is no message of a server", i)};
+    if (taken == Reader::Taken::message) ++count;
+  }
+  return std::span<const ServerMessage>(messages.first(count));
 }
 
 }  // namespace terrazzo::proto

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/assert.h"
+#include "proto/wire/limits.h"
 #include "proto/wire/wire.h"
 
 namespace terrazzo::proto {
@@ -22,7 +23,9 @@ class Writer {
     text("name", m.name);
     color(m.color);
     if (m.resume) {
-      put(R"(,"resume":{{"session":{},"incarnation":{}}})", quoted(m.resume->session), m.resume->incarnation.value);
+      put(R"(,"resume":{{"session":{})", quoted(m.resume->session));
+      big("incarnation", m.resume->incarnation.value);
+      put("}}");
     }
     end();
   }
@@ -37,9 +40,13 @@ class Writer {
     rect("rect", m.rect);
     if (!m.layers.empty()) list("layers", m.layers, [&](map::LayerId layer) { put("{}", layer); });
     if (!m.known.empty()) {
-      list("known", m.known, [&](const KnownChunk& k) { put("[{},{},{},{}]", k.layer, k.chunk.x, k.chunk.y, k.revision.value); });
-      put(R"(,"incarnation":{})", m.incarnation.value);
+      list("known", m.known, [&](const KnownChunk& k) {
+        put("[{},{},{},", k.layer, k.chunk.x, k.chunk.y);
+        put(Big{k.revision.value});
+        put("]");
+      });
     }
+    if (m.incarnation.value != 0) big("incarnation", m.incarnation.value);
     end();
   }
   void write(const Unsubscribe& m) {
@@ -49,7 +56,7 @@ class Writer {
   }
   void write(const map::Edit& m) {
     begin("edit");
-    put(R"(,"id":{})", m.id.value);
+    big("id", m.id.value);
     if (m.ack == map::AckMode::applied) put(R"(,"ack":"applied")");
     ops(m.ops);
     if (!m.conditions.empty()) {
@@ -73,7 +80,7 @@ class Writer {
   }
   void write(const Ping& m) {
     begin("ping");
-    put(R"(,"t":{})", m.t);
+    big("t", m.t);
     end();
   }
   void write(const Invalid&) { TZ_ASSERT(false); }
@@ -83,7 +90,7 @@ class Writer {
     // A string: JavaScript's numbers end at 2^53.
     put(R"(,"session":"{}")", m.session.value);
     text("resume", m.resume);
-    put(R"(,"incarnation":{})", m.incarnation.value);
+    big("incarnation", m.incarnation.value);
     text("user", m.user);
     text("role", m.role);
     put(R"(,"limits":{{"message_bytes_max":{},"cells_per_edit_max":{},"ops_per_edit_max":{},"edits_in_flight_max":{},)"
@@ -94,12 +101,14 @@ class Writer {
   }
   void write(const WorldInfo& m) {
     begin("world");
+    TZ_ASSERT(!m.json.empty());
     put(R"(,"world":{})", m.json);
     end();
   }
   void write(const Chunk& m) {
     begin("chunk");
-    put(R"(,"layer":{},"cx":{},"cy":{},"revision":{})", m.layer, m.chunk.x, m.chunk.y, m.revision.value);
+    put(R"(,"layer":{},"cx":{},"cy":{})", m.layer, m.chunk.x, m.chunk.y);
+    big("revision", m.revision.value);
     if (m.fill) {
       put(R"(,"fill":{})", m.fill->bits);
     } else {
@@ -116,25 +125,30 @@ class Writer {
   }
   void write(const Applied& m) {
     begin("applied");
-    put(R"(,"shard":[{},{}],"lsn":{},"author":"{}","edit":{})", m.shard.x, m.shard.y, m.lsn.value, m.author.value, m.edit.value);
+    put(R"(,"shard":[{},{}])", m.shard.x, m.shard.y);
+    big("lsn", m.lsn.value);
+    put(R"(,"author":"{}")", m.author.value);
+    big("edit", m.edit.value);
     ops(m.ops);
     end();
   }
   void write(const Ack& m) {
     begin("ack");
-    put(R"(,"id":{})", m.edit.value);
+    big("id", m.edit.value);
     marks(m.shards);
     put(R"(,"durable":{})", m.durable);
     end();
   }
   void write(const Durable& m) {
     begin("durable");
-    put(R"(,"shard":[{},{}],"lsn":{})", m.shard.x, m.shard.y, m.lsn.value);
+    put(R"(,"shard":[{},{}])", m.shard.x, m.shard.y);
+    big("lsn", m.lsn.value);
     end();
   }
   void write(const Reject& m) {
     begin("reject");
-    put(R"(,"id":{},"code":"{}")", m.edit.value, error_code_name(m.code));
+    big("id", m.edit.value);
+    put(R"(,"code":"{}")", error_code_name(m.code));
     text("message", m.message);
     end();
   }
@@ -159,7 +173,7 @@ class Writer {
   }
   void write(const Pong& m) {
     begin("pong");
-    put(R"(,"t":{})", m.t);
+    big("t", m.t);
     end();
   }
   void write(const GoingAway& m) {
@@ -189,6 +203,21 @@ class Writer {
   template <class... Args>
   void put(fmt::format_string<Args...> format, Args&&... args) {
     fmt::format_to(Sink{&out_}, format, std::forward<Args>(args)...);
+  }
+  // A number where every reader keeps it exactly, else a string.
+  struct Big {
+    std::uint64_t value;
+  };
+  void put(Big big) {
+    if (big.value <= kJsonNumberMax) {
+      put("{}", big.value);
+    } else {
+      put("\"{}\"", big.value);
+    }
+  }
+  void big(std::string_view name, std::uint64_t value) {
+    put(",\"{}\":", name);
+    put(Big{value});
   }
   void begin(std::string_view type) { put(R"({{"type":"{}")", type); }
   void end() { put("}}"); }
@@ -232,7 +261,11 @@ class Writer {
     });
   }
   void marks(std::span<const ShardMark> values) {
-    list("shards", values, [&](const ShardMark& m) { put("[{},{},{}]", m.shard.x, m.shard.y, m.lsn.value); });
+    list("shards", values, [&](const ShardMark& m) {
+      put("[{},{},", m.shard.x, m.shard.y);
+      put(Big{m.lsn.value});
+      put("]");
+    });
   }
   void presence(const Presence& m) {
     if (m.cursor) put(R"(,"cursor":[{},{}])", m.cursor->x, m.cursor->y);

@@ -46,15 +46,15 @@ std::optional<element> JsonFields::find(const char* name) const {
 
 bool JsonFields::has(const char* name) const { return find(name).has_value(); }
 
-std::string_view JsonFields::text(const char* name, bool required) {
+std::string_view JsonFields::text(const char* name, bool required, std::size_t bytes_max) {
   const auto value = find(name);
   if (!value) {
     if (required) fail(name, "there: a string");
     return {};
   }
   const auto out = get<std::string_view>(*value);
-  if (!out || out->size() > kTextBytesMax) {
-    fail(name, fmt::format("a string of at most {} bytes", kTextBytesMax));
+  if (!out || out->size() > bytes_max) {
+    fail(name, fmt::format("a string of at most {} bytes", bytes_max));
     return {};
   }
   return *out;
@@ -188,15 +188,22 @@ std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t wid
       simdjson::dom::array numbers;
       good = good && row.get(numbers) == simdjson::SUCCESS && numbers.size() == width && out.size() < count_max * width;
       if (!good) break;
+      std::size_t column = 0;
       for (const element n : numbers) {
-        const auto number = get<std::int64_t>(n);
-        good = good && number.has_value();
-        out.push_back(number.value_or(0));
+        if (++column == width) {
+          const auto number = big_of(n);
+          good = good && number.has_value();
+          out.push_back(static_cast<std::int64_t>(number.value_or(0)));
+        } else {
+          const auto number = get<std::int64_t>(n);
+          good = good && number.has_value();
+          out.push_back(number.value_or(0));
+        }
       }
     }
   }
   if (!good) {
-    fail(name, fmt::format("an array of at most {} rows of {} whole numbers", count_max, width));
+    fail(name, fmt::format("an array of at most {} rows of {} whole numbers, the last not below 0", count_max, width));
     return {};
   }
   return arena_.copy(std::span<const std::int64_t>(out));

@@ -12,6 +12,7 @@
 #include "map/cell.h"
 #include "map/coords.h"
 #include "proto/messages.h"
+#include "proto/wire/limits.h"
 
 namespace terrazzo::proto {
 
@@ -32,7 +33,7 @@ class JsonFields {
   bool has(const char* name) const;
   std::optional<simdjson::dom::element> find(const char* name) const;
 
-  std::string_view text(const char* name, bool required);
+  std::string_view text(const char* name, bool required, std::size_t bytes_max = kTextBytesMax);
   bool boolean(const char* name, bool fallback);
   std::int64_t integer(const char* name, std::int64_t from, std::int64_t to, std::optional<std::int64_t> fallback);
   // An id or counter: a number, or the same in decimal as a string (JavaScript's numbers end at 2^53).
@@ -44,7 +45,8 @@ class JsonFields {
   std::optional<map::Rect> optional_rect(const char* name);
   std::optional<map::CellPos> position(const char* name);
   std::span<const map::Cell> cells(const char* name);
-  // [[a,b,c]…]: numbers; `width` of them each.
+  // [[a,b,c]…]: numbers; `width` of them each, row after row. The last of a row is an id or counter (see big()), as the bits of
+  // an unsigned number.
   std::span<const std::int64_t> rows(const char* name, std::size_t width, std::size_t count_max);
   // "#rrggbb".
   std::uint32_t color(const char* name);
