@@ -32,6 +32,7 @@ if(TERRAZZO_SANITIZE)
 endif()
 
 find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
 
 # terrazzo_library(name [PUBLIC_LIBS lib…] [LIBS lib…] SOURCES file…): a static library, included from the root of the tree.
 function(terrazzo_library name)

@@ -34,6 +34,7 @@ CoreServices::~CoreServices() = default;
 void CoreServices::run() {
   while (!drained()) tick();
   last_checkpoints();
+  network_.stop();
 }
 
 void CoreServices::tick() {
@@ -59,8 +60,8 @@ void CoreServices::tick() {
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
-  if (!local_.empty() || checkpoints_.wants_a_step() || node_.mesh->has_backlog(self_)) return 0;
-  std::uint64_t until = now_ns + kMaxWaitNs;
+  if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
+  std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min(until, home_.next_tick_ns());
   // 0 would mean: do not wait.
   return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);

@@ -46,7 +46,7 @@ struct NetworkLimits {
   std::size_t message_bytes_max = 1 << 20;
   std::size_t http_header_bytes_max = 16 * 1024;
   std::size_t http_body_bytes_max = 64 << 20;
-  std::size_t outbox_bytes_max = 4 << 20;  // beyond it the connection is closed with 1008 "overloaded"
+  std::size_t outbox_bytes_max = 64 << 20;  // beyond it the connection is closed with 1008 "overloaded"
   std::uint32_t connections_max = 20000;
   std::uint32_t ping_interval_ms = 20000;
   std::uint32_t idle_timeout_ms = 60000;
@@ -84,6 +84,8 @@ class Network {
   // No more accepts; every WebSocket is closed with 1012 once its outbox is empty. drained(): nobody left.
   void drain();
   bool drained() const;
+  // Ends every connection at once and returns when the kernel holds nothing of ours. On the core's thread, before it ends.
+  void stop();
   const NetworkCounters& counters() const;
 
  private:

@@ -1,0 +1,22 @@
+#include "server/net/frame_pool.h"
+
+namespace terrazzo::net {
+
+HeldFrame* FramePool::hold(const SharedBytes& bytes) {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<HeldFrame>());
+    free_.push_back(all_.back().get());
+  }
+  HeldFrame* frame = free_.back();
+  free_.pop_back();
+  frame->bytes = bytes;
+  frame->uses = 0;
+  return frame;
+}
+
+void FramePool::recycle(HeldFrame* frame) {
+  frame->bytes = {};
+  free_.push_back(frame);
+}
+
+}  // namespace terrazzo::net

@@ -1,0 +1,164 @@
+#include "server/net/http_exchange.h"
+
+#include <openssl/evp.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include "base/error.h"
+
+namespace terrazzo::net {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+
+constexpr std::string_view kPath = "/v1/ws";
+constexpr std::string_view kBinary = "terrazzo.v1.flatbuffers", kJson = "terrazzo.v1.json";
+
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+HttpResponse refused(unsigned status, ErrorCode code, const std::string& detail) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  const std::string name(error_code_name(code));
+  response.body = R"({"detail":")" + detail + R"(","status":)" + std::to_string(status) + R"(,"title":")" + name +
+                  R"(","type":"urn:terrazzo:error:)" + name + R"("})";
+  return response;
+}
+
+// RFC 6455, 4.2.2: base64(SHA-1(key + GUID)).
+std::string accept_key(std::string_view key) {
+  constexpr std::string_view guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  const std::string both = std::string(key) + std::string(guid);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(both.data(), both.size(), digest, &size, EVP_sha1(), nullptr);
+  unsigned char text[64];
+  const int length = EVP_EncodeBlock(text, digest, static_cast<int>(size));
+  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(length)};
+}
+
+// A browser names the page's origin; only pages of this server itself may use it from there.
+bool foreign(std::string_view origin, std::string_view host) {
+  if (origin.empty()) return false;
+  const std::size_t scheme = origin.find("://");
+  return scheme == std::string_view::npos || origin.substr(scheme + 3) != host;
+}
+
+}  // namespace
+
+struct HttpExchange::State {
+  std::size_t header_max, body_max;
+  std::optional<http::request_parser<http::string_body>> parser;
+  std::string pending;  // bytes not parsed yet
+  HttpRequest request;
+  HttpResponse refusal;
+
+  void start() {
+    parser.emplace();
+    parser->header_limit(static_cast<std::uint32_t>(header_max));
+    parser->body_limit(body_max);
+    parser->eager(true);
+  }
+  void refuse(const beast::error_code& error) {
+    if (error == http::error::header_limit) {
+      refusal = refused(431, ErrorCode::too_large, "the header is larger than this server takes");
+    } else if (error == http::error::body_limit) {
+      refusal = refused(413, ErrorCode::too_large, "the body is larger than this server takes");
+    } else {
+      refusal = refused(400, ErrorCode::bad_message, "this is not an HTTP/1.1 request: " + error.message());
+    }
+  }
+};
+
+HttpExchange::HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_max) : state_(new State) {
+  state_->header_max = header_bytes_max;
+  state_->body_max = body_bytes_max;
+  state_->start();
+}
+HttpExchange::~HttpExchange() = default;
+
+HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
+  State& s = *state_;
+  s.pending.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  beast::error_code error;
+  while (!s.parser->is_done() && !s.pending.empty()) {
+    const std::size_t used = s.parser->put(boost::asio::buffer(s.pending), error);
+    s.pending.erase(0, used);
+    if (error == http::error::need_more) {
+      // The parser wants a whole header at once; what is there stays.
+      if (s.pending.size() > s.header_max && !s.parser->is_header_done()) error = http::error::header_limit;
+      if (error == http::error::need_more) return Step::more;
+    }
+    if (error) {
+      s.refuse(error);
+      return Step::bad;
+    }
+  }
+  if (!s.parser->is_done()) return Step::more;
+  const auto& message = s.parser->get();
+  s.request = {view(message.method_string()),           view(message.target()), message.body(), view(message[http::field::content_type]),
+               view(message[http::field::authorization]), view(message[http::field::origin])};
+  if (foreign(s.request.origin, view(message[http::field::host]))) {
+    s.refusal = refused(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
+    return Step::bad;
+  }
+  return Step::request;
+}
+
+const HttpRequest& HttpExchange::request() const { return state_->request; }
+const HttpResponse& HttpExchange::refusal() const { return state_->refusal; }
+bool HttpExchange::keep_alive() const { return state_->parser->is_done() && state_->parser->get().keep_alive(); }
+std::string HttpExchange::take_rest() { return std::exchange(state_->pending, {}); }
+void HttpExchange::next() { state_->start(); }
+
+bool HttpExchange::wants_websocket() const {
+  const auto& message = state_->parser->get();
+  return http::token_list{message[http::field::upgrade]}.exists("websocket");
+}
+
+HttpExchange::Upgrade HttpExchange::upgrade() const {
+  const auto& message = state_->parser->get();
+  const auto refuse = [&](unsigned status, ErrorCode code, const std::string& detail) {
+    return Upgrade{response(refused(status, code, detail)), {}};
+  };
+  const std::string_view target = view(message.target());
+  if (target.substr(0, target.find('?')) != kPath) return refuse(404, ErrorCode::not_found, "the WebSocket is at /v1/ws");
+  const std::string_view key = view(message[http::field::sec_websocket_key]);
+  if (message.method() != http::verb::get || message.version() < 11 || key.empty() ||
+      !http::token_list{message[http::field::connection]}.exists("upgrade"))
+    return refuse(400, ErrorCode::bad_message, "a WebSocket handshake is a GET with Connection: Upgrade and Sec-WebSocket-Key");
+  if (view(message[http::field::sec_websocket_version]) != "13") {
+    HttpResponse wrong = refused(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
+    wrong.extra_headers = "Sec-WebSocket-Version: 13\r\n";
+    return {response(wrong), {}};
+  }
+  // The first of the client's wishes that we know; without a wish: JSON.
+  const auto wishes = message[http::field::sec_websocket_protocol];
+  std::string_view chosen;
+  for (const auto& wish : http::token_list{wishes}) {
+    if (chosen.empty() && (view(wish) == kBinary || view(wish) == kJson)) chosen = view(wish) == kBinary ? kBinary : kJson;
+  }
+  if (chosen.empty() && !wishes.empty())
+    return refuse(400, ErrorCode::unsupported, "the subprotocols are terrazzo.v1.flatbuffers and terrazzo.v1.json");
+  std::string text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+                     accept_key(key) + "\r\n";
+  if (!chosen.empty()) text += "Sec-WebSocket-Protocol: " + std::string(chosen) + "\r\n";
+  return {text + "\r\n", chosen == kBinary ? proto::Form::binary : proto::Form::json};
+}
+
+std::string HttpExchange::response(const HttpResponse& response) const {
+  std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
+                     std::string(view(http::obsolete_reason(http::int_to_status(response.status)))) + "\r\n";
+  text += "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
+  text += keep_alive() ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+  text += response.extra_headers + "\r\n";
+  const bool head = state_->parser->is_done() && state_->parser->get().method() == http::verb::head;
+  return head ? text : text + response.body;
+}
+
+}  // namespace terrazzo::net

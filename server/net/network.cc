@@ -1,0 +1,521 @@
+#include "server/net/network.h"
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "server/net/frame_pool.h"
+#include "server/net/peer.h"
+#include "server/net/receive_buffers.h"
+
+namespace terrazzo::net {
+namespace {
+
+namespace ws = proto::ws;
+
+constexpr std::uint16_t kReceiveBuffers = 256;
+constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kLookEveryNs = 250 * kMs;
+constexpr std::uint64_t kCloseWaitNs = 2000 * kMs;   // for the peer to answer a close frame, or to take an answer
+constexpr std::uint64_t kAcceptPauseNs = 200 * kMs;  // when the process has no descriptor left
+constexpr std::size_t kPendingBytesMax = 1 << 20;    // of a client that sends on while its request is being answered
+
+SharedBytes shared(std::span<const std::byte> bytes) {
+  SharedBytes copy = SharedBytes::allocate(bytes.size());
+  std::ranges::copy(bytes, copy.writable().begin());
+  return copy;
+}
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+
+}  // namespace
+
+struct Network::State {
+  State(runtime::Ring& own_ring, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
+      : ring(own_ring), listen_fd(fd), limits(own_limits), events(own_events), buffers(own_ring, kReceiveBuffers) {}
+
+  runtime::Ring& ring;
+  int listen_fd;
+  NetworkLimits limits;
+  NetworkEvents& events;
+  ReceiveBuffers buffers;
+  FramePool frames;
+  NetworkCounters counters;
+  std::uint64_t now = 0, looked = 0;
+
+  // By slot. `generations` outlive the peers.
+  std::vector<std::unique_ptr<Peer>> peers;
+  std::vector<std::uint32_t> generations;
+  std::vector<std::uint32_t> free_slots;
+  std::vector<session::Connection> dirty;      // something to flush
+  std::vector<session::Connection> ended;      // on_close is due
+  std::vector<session::Connection> unarmed;    // a receive is due
+
+  struct Arrival {
+    Peer* peer;
+    std::int32_t result;
+    std::uint32_t flags;
+  };
+  std::vector<Arrival> received, sent, handling;
+  std::vector<int> accepted;
+  bool accepting = false, draining = false;
+  std::uint64_t accept_after = 0;
+  proto::ByteBuffer header;  // scratch
+
+  struct AcceptCompletion final : runtime::Completion {
+    explicit AcceptCompletion(State& s) : state(s) {}
+    void complete(std::int32_t result, std::uint32_t flags) override {
+      if (result >= 0) {
+        state.accepted.push_back(result);
+      } else if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
+        state.accept_after = state.now + kAcceptPauseNs;
+      }
+      if ((flags & IORING_CQE_F_MORE) == 0) state.accepting = false;
+    }
+    State& state;
+  } accept{*this};
+
+  static void on_received(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
+    static_cast<State*>(network)->received.push_back({&peer, result, flags});
+  }
+  static void on_sent(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
+    static_cast<State*>(network)->sent.push_back({&peer, result, flags});
+  }
+
+  Peer* find(session::Connection name) {
+    if (name.slot >= peers.size()) return nullptr;
+    Peer* peer = peers[name.slot].get();
+    return peer != nullptr && peer->name == name ? peer : nullptr;
+  }
+
+  void arm_accept();
+  void welcome(int fd);
+  void arm_receive(Peer& peer);
+  void take_received(const Arrival& arrival);
+  void take_sent(const Arrival& arrival);
+  void feed(Peer& peer, std::span<const std::byte> bytes);
+  void feed_http(Peer& peer, std::span<const std::byte> bytes);
+  void upgrade(Peer& peer);
+  void queue(Peer& peer, HeldFrame* frame);
+  void queue_bytes(Peer& peer, std::span<const std::byte> bytes) { queue(peer, frames.hold(shared(bytes))); }
+  void queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload);
+  void mark_dirty(Peer& peer) {
+    if (!std::exchange(peer.dirty, true)) dirty.push_back(peer.name);
+  }
+  void begin_close(Peer& peer, std::uint16_t code, std::string_view reason);
+  // Sends what is queued, then shuts the socket.
+  void finish(Peer& peer);
+  void shut(Peer& peer);
+  void tell_closed(Peer& peer) {
+    if (std::exchange(peer.announced, false)) ended.push_back(peer.name);
+  }
+  void release_if_idle(Peer& peer);
+  void flush(Peer& peer);
+  void look_at_clocks();
+  void overload(Peer& peer);
+};
+
+namespace {
+
+// What a WebSocket connection's bytes mean, while they are fed.
+template <class State>
+class Sink final : public ws::AssemblerEvents {
+ public:
+  Sink(State& state, Peer& peer) : state_(state), peer_(peer) {}
+  void message(std::span<const std::byte> payload) override {
+    if (peer_.stage != Stage::websocket) return;  // closed by an earlier message of the same bytes
+    ++state_.counters.messages_in;
+    state_.events.on_message(peer_.name, payload);
+  }
+  void ping(std::span<const std::byte> payload) override {
+    if (peer_.stage == Stage::websocket) state_.queue_control(peer_, ws::Opcode::pong, payload);
+  }
+  void pong(std::span<const std::byte>) override {}
+  void closed(std::uint16_t code, std::string_view) override {
+    if (peer_.stage == Stage::websocket) state_.begin_close(peer_, code == ws::kCloseNoStatus ? ws::kCloseNormal : code, {});
+    state_.finish(peer_);  // both sides have said goodbye
+  }
+  void violation(std::uint16_t code, std::string_view why) override {
+    if (peer_.stage != Stage::websocket) return;
+    ++state_.counters.protocol_errors;
+    spdlog::debug("connection {}: closed with {}: {}", peer_.name.slot, code, why);
+    const ErrorCode reason = code == ws::kCloseTooBig ? ErrorCode::too_large : ErrorCode::bad_message;
+    state_.begin_close(peer_, code, error_code_name(reason));
+  }
+
+ private:
+  State& state_;
+  Peer& peer_;
+};
+
+}  // namespace
+
+// ---- coming and going ----
+
+void Network::State::arm_accept() {
+  if (accepting || draining || listen_fd < 0 || now < accept_after) return;
+  accepting = true;
+  ::io_uring_prep_multishot_accept(ring.next_entry(&accept), listen_fd, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
+void Network::State::welcome(int fd) {
+  const std::size_t open = peers.size() - free_slots.size();
+  if (draining || open >= limits.connections_max) {
+    ++counters.overloads;
+    ::close(fd);
+    return;
+  }
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (free_slots.empty()) {
+    free_slots.push_back(static_cast<std::uint32_t>(peers.size()));
+    peers.emplace_back();
+    generations.push_back(0);
+  }
+  const std::uint32_t slot = free_slots.back();
+  free_slots.pop_back();
+  const session::Connection name{slot, ++generations[slot]};
+  peers[slot] = std::make_unique<Peer>(name, fd, this, &on_received, &on_sent);
+  Peer& peer = *peers[slot];
+  peer.http = std::make_unique<HttpExchange>(limits.http_header_bytes_max, limits.http_body_bytes_max);
+  peer.last_heard_ns = now;
+  peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
+  ++counters.accepted;
+  ++counters.open;
+  arm_receive(peer);
+}
+
+void Network::State::arm_receive(Peer& peer) {
+  if (peer.receiving || peer.stage == Stage::gone) return;
+  peer.receiving = true;
+  ::io_uring_sqe* entry = ring.next_entry(&peer.receive);
+  if (ring.features().multishot_receive) {
+    ::io_uring_prep_recv_multishot(entry, peer.fd, nullptr, 0, 0);
+  } else {
+    ::io_uring_prep_recv(entry, peer.fd, nullptr, ReceiveBuffers::kBytes, 0);
+  }
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = ReceiveBuffers::kGroup;
+}
+
+void Network::State::shut(Peer& peer) {
+  if (peer.stage == Stage::gone) return;
+  tell_closed(peer);
+  peer.stage = Stage::gone;
+  // Ends the receive and the send that the kernel may still have; their completions let the peer go.
+  ::shutdown(peer.fd, SHUT_RDWR);
+  release_if_idle(peer);
+}
+
+void Network::State::release_if_idle(Peer& peer) {
+  if (peer.stage != Stage::gone || peer.receiving || peer.outbox.sending() || peer.announced) return;
+  peer.outbox.clear(frames);
+  ::close(peer.fd);
+  ++counters.closed;
+  --counters.open;
+  const std::uint32_t slot = peer.name.slot;
+  // Nothing in the arrival lists points to it: the last completion of either kind has been taken.
+  peers[slot].reset();
+  free_slots.push_back(slot);
+}
+
+void Network::State::finish(Peer& peer) {
+  if (peer.stage == Stage::gone) return;
+  peer.close_after_send = true;
+  if (peer.outbox.empty()) return shut(peer);
+  mark_dirty(peer);
+}
+
+void Network::State::begin_close(Peer& peer, std::uint16_t code, std::string_view reason) {
+  if (peer.stage != Stage::websocket) return;
+  header.clear();
+  ws::append_close(code, reason, header);
+  queue_bytes(peer, header);
+  peer.stage = Stage::closing;
+  peer.deadline_ns = now + kCloseWaitNs;
+  tell_closed(peer);
+}
+
+// ---- receiving ----
+
+void Network::State::take_received(const Arrival& arrival) {
+  Peer& peer = *arrival.peer;
+  const bool has_buffer = (arrival.flags & IORING_CQE_F_BUFFER) != 0;
+  const auto buffer = static_cast<std::uint16_t>(arrival.flags >> IORING_CQE_BUFFER_SHIFT);
+  if (arrival.result > 0 && has_buffer) {
+    const auto size = static_cast<std::size_t>(arrival.result);
+    counters.bytes_in += size;
+    peer.last_heard_ns = now;
+    if (peer.stage != Stage::gone) feed(peer, buffers.bytes(buffer, size));
+  }
+  if (has_buffer) buffers.give_back(buffer);
+  // Not before: what feed() does may shut the peer, and one that still receives is not released.
+  if ((arrival.flags & IORING_CQE_F_MORE) == 0) peer.receiving = false;
+  if (peer.stage == Stage::gone) return release_if_idle(peer);
+  if (arrival.result == 0) return shut(peer);  // the other side has ended
+  if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN) return shut(peer);
+  if (!peer.receiving) unarmed.push_back(peer.name);
+}
+
+void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
+  if (peer.assembler) {
+    Sink<State> sink(*this, peer);
+    peer.assembler->feed(bytes, sink);
+  } else if (peer.stage == Stage::http || peer.stage == Stage::answering) {
+    feed_http(peer, bytes);
+  }
+}
+
+void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
+  if (peer.stage == Stage::answering) {
+    // The next request, early. It waits inside the exchange, which takes nothing in before next().
+    if (bytes.size() > kPendingBytesMax) return shut(peer);
+    (void)peer.http->feed(bytes);
+    return;
+  }
+  switch (peer.http->feed(bytes)) {
+    case HttpExchange::Step::more: return;
+    case HttpExchange::Step::bad:
+      ++counters.protocol_errors;
+      queue_bytes(peer, bytes_of(peer.http->response(peer.http->refusal())));
+      peer.stage = Stage::closing;
+      peer.deadline_ns = now + kCloseWaitNs;
+      return finish(peer);
+    case HttpExchange::Step::request: break;
+  }
+  if (peer.http->wants_websocket()) return upgrade(peer);
+  ++counters.http_requests;
+  peer.stage = Stage::answering;
+  peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
+  events.on_http(peer.name, peer.http->request());
+}
+
+void Network::State::upgrade(Peer& peer) {
+  const HttpExchange::Upgrade answer = peer.http->upgrade();
+  queue_bytes(peer, bytes_of(answer.response));
+  if (!answer.form) {
+    ++counters.protocol_errors;
+    peer.stage = Stage::closing;
+    peer.deadline_ns = now + kCloseWaitNs;
+    return finish(peer);
+  }
+  const std::string rest = peer.http->take_rest();
+  peer.http.reset();
+  peer.form = *answer.form;
+  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max);
+  peer.stage = Stage::websocket;
+  peer.last_ping_ns = now;
+  peer.announced = true;
+  events.on_open(peer.name, peer.form);
+  if (!rest.empty()) feed(peer, bytes_of(rest));
+}
+
+// ---- sending ----
+
+void Network::State::queue(Peer& peer, HeldFrame* frame) {
+  peer.outbox.push(frame);
+  mark_dirty(peer);
+}
+
+void Network::State::queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload) {
+  header.clear();
+  ws::append_frame_header(opcode, payload.size(), header);
+  header.insert(header.end(), payload.begin(), payload.end());
+  queue_bytes(peer, header);
+}
+
+void Network::State::overload(Peer& peer) {
+  ++counters.overloads;
+  spdlog::info("connection {}: {} bytes wait for a client that does not read; closed", peer.name.slot, peer.outbox.bytes());
+  begin_close(peer, ws::kClosePolicy, error_code_name(ErrorCode::overloaded));
+}
+
+void Network::State::flush(Peer& peer) {
+  if (peer.stage == Stage::gone || peer.outbox.sending() || peer.outbox.empty()) return;
+  ++counters.sends;
+  ::io_uring_prep_sendmsg(ring.next_entry(&peer.send), peer.fd, peer.outbox.begin_send(), MSG_NOSIGNAL | MSG_WAITALL);
+}
+
+void Network::State::take_sent(const Arrival& arrival) {
+  Peer& peer = *arrival.peer;
+  if (arrival.result > 0) {
+    counters.bytes_out += static_cast<std::uint64_t>(arrival.result);
+    peer.outbox.sent(static_cast<std::size_t>(arrival.result), frames);
+  } else {
+    peer.outbox.send_failed();
+  }
+  if (peer.stage == Stage::gone) return release_if_idle(peer);
+  const bool again = arrival.result == -EINTR || arrival.result == -EAGAIN;
+  if (arrival.result <= 0 && !again) return shut(peer);
+  if (!peer.outbox.empty()) return mark_dirty(peer);
+  if (peer.close_after_send) shut(peer);
+}
+
+// ---- time ----
+
+void Network::State::look_at_clocks() {
+  if (now - looked < kLookEveryNs) return;
+  looked = now;
+  for (std::size_t slot = 0; slot < peers.size(); ++slot) {
+    Peer* peer = peers[slot].get();
+    if (peer == nullptr) continue;
+    switch (peer->stage) {
+      case Stage::http:
+      case Stage::answering:
+      case Stage::closing:
+        if (now >= peer->deadline_ns) shut(*peer);
+        break;
+      case Stage::websocket:
+        if (now - peer->last_heard_ns > limits.idle_timeout_ms * kMs) {
+          shut(*peer);
+        } else if (now - std::max(peer->last_heard_ns, peer->last_ping_ns) > limits.ping_interval_ms * kMs) {
+          peer->last_ping_ns = now;
+          queue_control(*peer, ws::Opcode::ping, {});
+        }
+        break;
+      case Stage::gone: break;
+    }
+  }
+}
+
+// ---- the interface ----
+
+Network::Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits, NetworkEvents& events)
+    : state_(new State(ring, listen_fd, limits, events)) {}
+
+Network::~Network() {
+  if (state_->listen_fd >= 0) ::close(state_->listen_fd);
+  for (const int fd : state_->accepted) ::close(fd);
+}
+
+void Network::dispatch(std::uint64_t now_ns) {
+  State& s = *state_;
+  s.now = now_ns;
+  for (const int fd : std::exchange(s.accepted, {})) s.welcome(fd);
+  s.handling.swap(s.sent);
+  for (const State::Arrival& arrival : s.handling) s.take_sent(arrival);
+  s.handling.clear();
+  s.handling.swap(s.received);
+  for (const State::Arrival& arrival : s.handling) s.take_received(arrival);
+  s.handling.clear();
+  s.look_at_clocks();
+  for (const session::Connection name : std::exchange(s.ended, {})) {
+    s.events.on_close(name);
+    if (Peer* peer = s.find(name)) s.release_if_idle(*peer);
+  }
+  for (const session::Connection name : std::exchange(s.unarmed, {}))
+    if (Peer* peer = s.find(name)) s.arm_receive(*peer);
+  s.arm_accept();
+}
+
+void Network::send(std::span<const ConnectionId> connections, const SharedBytes& frame) {
+  State& s = *state_;
+  HeldFrame* held = s.frames.hold(frame);
+  ++held->uses;  // ours, while we go through the connections
+  for (const ConnectionId name : connections) {
+    Peer* peer = s.find(name);
+    if (peer == nullptr || peer->stage != Stage::websocket) continue;
+    ++s.counters.messages_out;
+    s.queue(*peer, held);
+    if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
+  }
+  s.frames.release(held);
+}
+
+void Network::send_message(ConnectionId connection, std::span<const std::byte> payload) {
+  State& s = *state_;
+  Peer* peer = s.find(connection);
+  if (peer == nullptr || peer->stage != Stage::websocket) return;
+  s.header.clear();
+  ws::append_frame_header(peer->form == proto::Form::json ? ws::Opcode::text : ws::Opcode::binary, payload.size(), s.header);
+  SharedBytes frame = SharedBytes::allocate(s.header.size() + payload.size());
+  std::ranges::copy(payload, std::ranges::copy(s.header, frame.writable().begin()).out);
+  ++s.counters.messages_out;
+  s.queue(*peer, s.frames.hold(frame));
+  if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
+}
+
+void Network::respond(ConnectionId connection, HttpResponse response) {
+  State& s = *state_;
+  Peer* peer = s.find(connection);
+  if (peer == nullptr || peer->stage != Stage::answering) return;
+  s.queue_bytes(*peer, bytes_of(peer->http->response(response)));
+  if (!peer->http->keep_alive() || s.draining) {
+    peer->stage = Stage::closing;
+    peer->deadline_ns = s.now + kCloseWaitNs + s.limits.idle_timeout_ms * kMs;  // a large answer takes its time
+    return s.finish(*peer);
+  }
+  peer->http->next();
+  peer->stage = Stage::http;
+  peer->deadline_ns = s.now + s.limits.idle_timeout_ms * kMs;
+  s.feed_http(*peer, {});
+}
+
+void Network::close(ConnectionId connection, std::uint16_t code, std::string_view reason) {
+  if (Peer* peer = state_->find(connection)) state_->begin_close(*peer, code, reason);
+}
+
+std::size_t Network::outbox_bytes(ConnectionId connection) const {
+  const Peer* peer = state_->find(connection);
+  return peer == nullptr ? 0 : peer->outbox.bytes();
+}
+
+proto::Form Network::form(ConnectionId connection) const {
+  const Peer* peer = state_->find(connection);
+  return peer == nullptr ? proto::Form::json : peer->form;
+}
+
+void Network::flush() {
+  State& s = *state_;
+  for (const session::Connection name : s.dirty) {
+    Peer* peer = s.find(name);
+    if (peer == nullptr) continue;
+    peer->dirty = false;
+    s.flush(*peer);
+  }
+  s.dirty.clear();
+}
+
+void Network::drain() {
+  State& s = *state_;
+  if (std::exchange(s.draining, true)) return;
+  // Wakes the accept that waits in the kernel.
+  ::shutdown(s.listen_fd, SHUT_RDWR);
+  for (std::size_t slot = 0; slot < s.peers.size(); ++slot) {
+    Peer* peer = s.peers[slot].get();
+    if (peer == nullptr) continue;
+    if (peer->stage == Stage::websocket) {
+      s.begin_close(*peer, ws::kCloseRestart, "going_away");
+    } else if (peer->stage == Stage::http) {
+      s.shut(*peer);
+    }
+  }
+}
+
+bool Network::drained() const { return state_->draining && state_->counters.open == 0; }
+
+void Network::stop() {
+  State& s = *state_;
+  drain();
+  const auto busy = [&] { return s.accepting || s.counters.open != 0; };
+  while (busy()) {
+    for (std::size_t slot = 0; slot < s.peers.size(); ++slot)
+      if (Peer* peer = s.peers[slot].get()) s.shut(*peer);
+    dispatch(s.now);
+    if (busy()) s.ring.submit_and_wait(10 * kMs);
+  }
+}
+
+const NetworkCounters& Network::counters() const { return state_->counters; }
+
+}  // namespace terrazzo::net

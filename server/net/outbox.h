@@ -1,0 +1,42 @@
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "server/net/frame_pool.h"
+
+namespace terrazzo::net {
+
+// What one connection still has to send, in order; one gather write is under way at most. Bytes are never copied here.
+class Outbox {
+ public:
+  void push(HeldFrame* frame) {
+    ++frame->uses;
+    frames_.push_back(frame);
+    bytes_ += frame->bytes.size();
+  }
+  bool empty() const { return frames_.empty(); }
+  bool sending() const { return sending_; }
+  std::size_t bytes() const { return bytes_; }
+
+  // The next gather write; its message stays valid until sent().
+  const msghdr* begin_send();
+  // The kernel took this many bytes of it.
+  void sent(std::size_t bytes, FramePool& pool);
+  void send_failed() { sending_ = false; }
+  void clear(FramePool& pool);
+
+ private:
+  std::vector<HeldFrame*> frames_;  // from first_ on
+  std::size_t first_ = 0;
+  std::size_t offset_ = 0;  // bytes of frames_[first_] that are gone
+  std::size_t bytes_ = 0;
+  bool sending_ = false;
+  std::vector<iovec> parts_;
+  msghdr message_{};
+};
+
+}  // namespace terrazzo::net

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "proto/ws/message_assembler.h"
+#include "server/net/http_exchange.h"
+#include "server/net/outbox.h"
+#include "server/runtime/ring.h"
+#include "server/session/connection.h"
+
+namespace terrazzo::net {
+
+enum class Stage : std::uint8_t {
+  http,       // requests, or a handshake
+  answering,  // a request is with the services; bytes that come wait
+  websocket,
+  closing,    // a last frame or answer is on its way out; nothing is listened to any more but the end
+  gone,       // the socket is shut; waiting for the kernel to let go
+};
+
+struct Peer;
+
+// A completion of one of a peer's operations; the network's queue takes it from here.
+class PeerCompletion final : public runtime::Completion {
+ public:
+  using Enqueue = void (*)(void* network, Peer& peer, std::int32_t result, std::uint32_t flags);
+  PeerCompletion(Peer& peer, void* network, Enqueue enqueue) : peer_(peer), network_(network), enqueue_(enqueue) {}
+  void complete(std::int32_t result, std::uint32_t flags) override { enqueue_(network_, peer_, result, flags); }
+
+ private:
+  Peer& peer_;
+  void* network_;
+  Enqueue enqueue_;
+};
+
+// One socket. Lives until the kernel has nothing of it any more, so that completions never meet freed memory.
+struct Peer {
+  Peer(session::Connection own_name, int own_fd, void* network, PeerCompletion::Enqueue received, PeerCompletion::Enqueue sent)
+      : name(own_name), fd(own_fd), receive(*this, network, received), send(*this, network, sent) {}
+
+  session::Connection name;
+  int fd;
+  Stage stage = Stage::http;
+  proto::Form form = proto::Form::json;
+  bool receiving = false;    // a receive is with the kernel
+  bool announced = false;    // on_open was called, on_close was not
+  bool close_after_send = false;
+  bool dirty = false;        // in the list of those with something to flush
+  std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
+  std::unique_ptr<HttpExchange> http;                     // until it is a WebSocket
+  std::unique_ptr<proto::ws::MessageAssembler> assembler;  // from then on
+  Outbox outbox;
+  PeerCompletion receive, send;
+};
+
+}  // namespace terrazzo::net
