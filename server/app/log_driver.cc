@@ -1,5 +1,6 @@
 #include "server/app/log_driver.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -100,11 +101,13 @@ void LogDriver::forget_before(std::uint64_t sequence) {
     const Segment old = segments_.front();
     segments_.pop_front();
     ::close(old.fd);
-    const bool asked = node_.workers->submit(core_, [this, old]() -> WorkerPool::Done {
-      node_.data->remove_segment(core_, node_.incarnation, old.number);
+    const auto remove = [&node = node_, core = core_, number = old.number]() -> WorkerPool::Done {
+      // A segment too many costs disk space and a little time at the next start, nothing else.
+      if (const Status removed = node.data->remove_segment(core, node.incarnation, number); !removed)
+        spdlog::warn("{}", removed.error().message);
       return {};
-    });
-    if (!asked) node_.data->remove_segment(core_, node_.incarnation, old.number);
+    };
+    if (!node_.workers->submit(core_, remove)) remove();
   }
 }
 
