@@ -27,7 +27,11 @@ void append_frame_header(Opcode opcode, std::uint64_t payload_bytes, ByteBuffer&
 }
 
 void append_close(std::uint16_t code, std::string_view reason, ByteBuffer& out) {
-  reason = reason.substr(0, kControlBytesMax - 2);
+  if (reason.size() > kControlBytesMax - 2) {
+    std::size_t end = kControlBytesMax - 2;
+    while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xC0) == 0x80) --end;  // not inside a character
+    reason = reason.substr(0, end);
+  }
   append_frame_header(Opcode::close, reason.size() + 2, out);
   out.push_back(static_cast<std::byte>(code >> 8));
   out.push_back(static_cast<std::byte>(code & 0xFF));
