@@ -141,10 +141,11 @@ struct Player {
     for (int i = 0; i < tokens; ++i) send(hops);
     mesh.flush(self);
     while (tokens_left.load() != 0) {
-      const bool sleeps = !mesh.has_backlog(self) && mesh.about_to_sleep(self);
+      const std::uint64_t wait = mesh.has_backlog(self) ? Mesh::kBacklogWaitNs : kWaitNs;
+      const bool sleeps = mesh.about_to_sleep(self);
       const std::uint64_t from = monotonic_ns();
-      ring.submit_and_wait(sleeps ? kWaitNs : 0);
-      waits_that_timed_out += monotonic_ns() - from >= kWaitNs;
+      ring.submit_and_wait(sleeps ? wait : 0);
+      waits_that_timed_out += wait == kWaitNs && monotonic_ns() - from >= kWaitNs;
       mesh.awake(self);
       mesh.drain(self, [this](const MeshMessage& message) { receive(message); });
       mesh.flush(self);
