@@ -284,6 +284,7 @@ class Reader {
       m.limits = {l.number32("message_bytes_max", 0),    l.number32("cells_per_edit_max", 0),
                   l.number32("ops_per_edit_max", 0),     l.number32("edits_in_flight_max", 0),
                   l.number32("chunks_per_subscription_max", 0), l.number32("subscriptions_max", 0)};
+      f.adopt(l);
     }
     return m;
   }
@@ -329,10 +330,11 @@ class Reader {
 
 // The objects of a payload: one, or an array of them.
 Result<std::span<const object>> parse(std::span<const std::byte> bytes, Arena& arena) {
+  const auto fail = [](std::string why) { return Error{ErrorCode::bad_message, "JSON message: " + std::move(why)}; };
+  if (bytes.empty()) return fail("it is empty");
   // Texts of messages point into the parser, so it lives as long as the arena's content.
   auto* parser = arena.create<simdjson::dom::parser>();
   if (parser->allocate(bytes.size() + 1, kDepthMax) != simdjson::SUCCESS) return Error{ErrorCode::too_large, "no memory for this message"};
-  const auto fail = [](std::string why) { return Error{ErrorCode::bad_message, "JSON message: " + std::move(why)}; };
   element root;
   const auto error = parser->parse(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), true).get(root);
   if (error != simdjson::SUCCESS) return fail(simdjson::error_message(error));
