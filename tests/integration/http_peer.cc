@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -85,6 +86,7 @@ WebSocketPeer::WebSocketPeer(std::uint16_t port, const std::string& protocol) : 
   EXPECT_TRUE(state_->open) << "the WebSocket handshake failed";
 }
 WebSocketPeer::~WebSocketPeer() = default;
+WebSocketPeer::WebSocketPeer(WebSocketPeer&&) noexcept = default;
 
 bool WebSocketPeer::send_text(const std::string& text) {
   state_->stream.text(true);

@@ -27,6 +27,7 @@ class WebSocketPeer {
   // `protocol`: e.g. terrazzo.v1.json; empty: none.
   WebSocketPeer(std::uint16_t port, const std::string& protocol);
   ~WebSocketPeer();
+  WebSocketPeer(WebSocketPeer&&) noexcept;
   bool send_text(const std::string& text);
   bool send_binary(const std::string& bytes);
   // Bytes straight into the socket, past the framing.
