@@ -16,23 +16,15 @@ void Mesh::post(int from, int to, const MeshMessage& message) {
 }
 
 void Mesh::flush(int from) {
-  bool any = false;
   for (int to = 0; to < cores_; ++to) {
     Lane& l = lane(from, to);
     while (!l.overflow.empty() && l.ring.push(l.overflow.front())) {
       l.overflow.pop_front();
       l.posted = true;
     }
-    any = any || l.posted;
-  }
-  if (!any) return;
-  // Pairs with the fence in about_to_sleep(): either we see that the core sleeps, or it sees what we posted (Dekker).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (int to = 0; to < cores_; ++to) {
-    Lane& l = lane(from, to);
     if (!l.posted) continue;
     l.posted = false;
-    if (sleeps_[static_cast<std::size_t>(to)].sleeping.load(std::memory_order_relaxed)) wake(to);
+    if (exchange_sleeping(to, false)) wake(to);
   }
 }
 
@@ -49,11 +41,18 @@ bool Mesh::empty(int to) const {
 }
 
 bool Mesh::about_to_sleep(int core) {
-  sleeps_[static_cast<std::size_t>(core)].sleeping.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  exchange_sleeping(core, true);
   return empty(core);
 }
 
-void Mesh::awake(int core) { sleeps_[static_cast<std::size_t>(core)].sleeping.store(false, std::memory_order_relaxed); }
+void Mesh::awake(int core) { exchange_sleeping(core, false); }
+
+// Why no wake-up is lost: all accesses of a core's flag are read-modify-writes, so they have one order, and each sees all
+// that was done before the ones ahead of it. A sender's comes after the core's about_to_sleep(): it (or a sender between
+// them) finds `true`, and wakes. It comes before: about_to_sleep() sees the message. Not a relaxed flag with fences on
+// both sides: the thread sanitizer does not know fences, and this is once per tick and receiver.
+bool Mesh::exchange_sleeping(int core, bool sleeping) {
+  return sleeps_[static_cast<std::size_t>(core)].sleeping.exchange(sleeping, std::memory_order_acq_rel);
+}
 
 }  // namespace terrazzo::runtime

@@ -74,6 +74,7 @@ class Mesh {
   struct alignas(64) Sleep {
     std::atomic<bool> sleeping{false};
   };
+  bool exchange_sleeping(int core, bool sleeping);
   Lane& lane(int from, int to) { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
   const Lane& lane(int from, int to) const { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
 

@@ -2,13 +2,18 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "tests/io/scratch_folder.h"
 
@@ -127,6 +132,39 @@ TEST(MmapPageFile, NoSpaceIsAnErrorAndChangesNothing) {
   // When there is space again, it goes on.
   ASSERT_TRUE(file.grow(128).ok());
   EXPECT_EQ(file.base()[128 * kPageBytes - 1], std::byte{0});
+}
+
+// A disk that is really full: a file system of 1 MiB, mounted where only the child sees it.
+constexpr int kNoMount = 77;
+int fill_a_small_disk(const std::string& mount_point) {
+  const bool own_mounts = ::unshare(CLONE_NEWNS) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+  if (!own_mounts || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=1m") != 0)
+    return kNoMount;
+  Result<std::unique_ptr<MmapPageFile>> made = MmapPageFile::create(mount_point + "/a.shard");
+  if (!made || !(*made)->grow(64)) return 1;
+  MmapPageFile& file = **made;
+  std::memset(file.base(), 0x33, 64 * kPageBytes);
+  const Status grown = file.grow(512);  // 2 MiB
+  if (grown || grown.error().code != ErrorCode::overloaded || file.page_count() != 64) return 2;
+  for (std::size_t at = 0; at < 64 * kPageBytes; ++at)
+    if (file.base()[at] != std::byte{0x33}) return 3;
+  if (file_size(file.fd()) != 64 * kPageBytes) return 4;
+  if (!file.grow(128)) return 5;  // what was refused has been given back
+  std::memset(file.base() + 64 * kPageBytes, 0x44, 64 * kPageBytes);
+  return 0;
+}
+
+TEST(MmapPageFile, AFullDiskIsAnErrorAndNoSignal) {
+  ScratchFolder folder;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(fill_a_small_disk(folder / ""));
+  int state = 0;
+  ASSERT_EQ(::waitpid(child, &state, 0), child);
+  ASSERT_TRUE(WIFEXITED(state)) << "ended by signal " << WTERMSIG(state);
+  if (WEXITSTATUS(state) == kNoMount) GTEST_SKIP() << "mounting is not allowed here";
+  EXPECT_EQ(WEXITSTATUS(state), 0);
 }
 
 TEST(MmapPageFile, HolesOfACopyAreFilledAtOpening) {
