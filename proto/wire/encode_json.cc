@@ -95,8 +95,9 @@ class Writer {
     text("role", m.role);
     put(R"(,"limits":{{"message_bytes_max":{},"cells_per_edit_max":{},"ops_per_edit_max":{},"edits_in_flight_max":{},)"
         R"("chunks_per_subscription_max":{},"subscriptions_max":{}}},"resumed":{})",
-        m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max, m.limits.edits_in_flight_max,
-        m.limits.chunks_per_subscription_max, m.limits.subscriptions_max, m.resumed);
+        m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max,
+        m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max,
+        m.limits.subscriptions_max, m.resumed);
     end();
   }
   void write(const WorldInfo& m) {
@@ -230,7 +231,9 @@ class Writer {
   void color(std::uint32_t value) {
     if (value != 0) put(R"(,"color":"#{:06x}")", value & 0xFFFFFF);
   }
-  void rect(std::string_view name, const map::Rect& r) { put(R"(,"{}":[{},{},{},{}])", name, r.x0, r.y0, r.width(), r.height()); }
+  void rect(std::string_view name, const map::Rect& r) {
+    put(R"(,"{}":[{},{},{},{}])", name, r.x0, r.y0, r.width(), r.height());
+  }
   template <class T, class Write>
   void list(std::string_view name, std::span<const T> values, Write&& one) {
     put(R"(,"{}":[)", name);
@@ -253,9 +256,15 @@ class Writer {
       put(R"({{"op":"{}","layer":{})", kNames[static_cast<std::size_t>(op.kind)], op.layer);
       rect("rect", op.rect);
       switch (op.kind) {
-        case map::OpKind::set: cells(op.cells); break;
-        case map::OpKind::fill: put(R"(,"cell":{})", op.cell.bits); break;
-        case map::OpKind::replace: put(R"(,"from":{},"to":{})", op.from.bits, op.cell.bits); break;
+        case map::OpKind::set:
+          cells(op.cells);
+          break;
+        case map::OpKind::fill:
+          put(R"(,"cell":{})", op.cell.bits);
+          break;
+        case map::OpKind::replace:
+          put(R"(,"from":{},"to":{})", op.from.bits, op.cell.bits);
+          break;
       }
       put("}}");
     });

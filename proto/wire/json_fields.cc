@@ -14,7 +14,8 @@ namespace {
 
 using simdjson::dom::element;
 
-constexpr std::int64_t kInt32Min = std::numeric_limits<std::int32_t>::min(), kInt32Max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kInt32Min = std::numeric_limits<std::int32_t>::min(),
+                       kInt32Max = std::numeric_limits<std::int32_t>::max();
 
 template <class T>
 std::optional<T> get(element value) {
@@ -29,7 +30,8 @@ std::optional<std::uint64_t> big_of(element value) {
   std::uint64_t out = 0;
   if (!text || text->empty()) return std::nullopt;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), out);
-  return error == std::errc() && end == text->data() + text->size() ? std::optional(out) : std::nullopt;
+  return error == std::errc() && end == text->data() + text->size() ? std::optional(out)
+                                                                    : std::nullopt;
 }
 
 }  // namespace
@@ -44,7 +46,9 @@ std::optional<element> JsonFields::find(const char* name) const {
   return value;
 }
 
-bool JsonFields::has(const char* name) const { return find(name).has_value(); }
+bool JsonFields::has(const char* name) const {
+  return find(name).has_value();
+}
 
 std::string_view JsonFields::text(const char* name, bool required, std::size_t bytes_max) {
   const auto value = find(name);
@@ -68,7 +72,8 @@ bool JsonFields::boolean(const char* name, bool fallback) {
   return out.value_or(fallback);
 }
 
-std::int64_t JsonFields::integer(const char* name, std::int64_t from, std::int64_t to, std::optional<std::int64_t> fallback) {
+std::int64_t JsonFields::integer(const char* name, std::int64_t from, std::int64_t to,
+                                 std::optional<std::int64_t> fallback) {
   const auto value = find(name);
   if (!value && fallback) return *fallback;
   const auto out = value ? get<std::int64_t>(*value) : std::nullopt;
@@ -88,7 +93,8 @@ std::uint64_t JsonFields::big(const char* name, std::optional<std::uint64_t> fal
 }
 
 std::uint32_t JsonFields::number32(const char* name, std::optional<std::uint32_t> fallback) {
-  return static_cast<std::uint32_t>(integer(name, 0, std::numeric_limits<std::uint32_t>::max(), fallback));
+  return static_cast<std::uint32_t>(
+      integer(name, 0, std::numeric_limits<std::uint32_t>::max(), fallback));
 }
 
 bool JsonFields::take_rect(element value, map::Rect& rect) {
@@ -101,8 +107,11 @@ bool JsonFields::take_rect(element value, map::Rect& rect) {
     if (!number) return false;
     numbers[i++] = *number;
   }
-  if (numbers[0] < kInt32Min || numbers[0] > kInt32Max || numbers[1] < kInt32Min || numbers[1] > kInt32Max) return false;
-  if (numbers[2] < 0 || numbers[2] > kSideMax || numbers[3] < 0 || numbers[3] > kSideMax) return false;
+  if (numbers[0] < kInt32Min || numbers[0] > kInt32Max || numbers[1] < kInt32Min ||
+      numbers[1] > kInt32Max)
+    return false;
+  if (numbers[2] < 0 || numbers[2] > kSideMax || numbers[3] < 0 || numbers[3] > kSideMax)
+    return false;
   rect = map::Rect::of_size(numbers[0], numbers[1], numbers[2], numbers[3]);
   return true;
 }
@@ -110,14 +119,18 @@ bool JsonFields::take_rect(element value, map::Rect& rect) {
 map::Rect JsonFields::rect(const char* name, bool or_fields) {
   map::Rect out;
   if (const auto value = find(name)) {
-    if (!take_rect(*value, out) || !sane(out)) fail(name, "[x,y,w,h]: whole numbers, at least 1 wide and high, inside the plane of 32-bit positions");
+    if (!take_rect(*value, out) || !sane(out))
+      fail(name,
+           "[x,y,w,h]: whole numbers, at least 1 wide and high, inside the plane of 32-bit "
+           "positions");
     return out;
   }
   if (!or_fields) {
     fail(name, "there: [x,y,w,h] in cells");
     return out;
   }
-  const std::int64_t x = integer("x", kInt32Min, kInt32Max, std::nullopt), y = integer("y", kInt32Min, kInt32Max, std::nullopt);
+  const std::int64_t x = integer("x", kInt32Min, kInt32Max, std::nullopt),
+                     y = integer("y", kInt32Min, kInt32Max, std::nullopt);
   const std::int64_t w = integer("w", 1, kSideMax, 1), h = integer("h", 1, kSideMax, 1);
   out = map::Rect::of_size(x, y, w, h);
   if (ok() && !sane(out)) fail("x, y, w and h", "a rectangle inside the plane of 32-bit positions");
@@ -177,7 +190,8 @@ std::span<const map::Cell> JsonFields::cells(const char* name) {
   return arena_.copy(std::span<const map::Cell>(out));
 }
 
-std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t width, std::size_t count_max) {
+std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t width,
+                                               std::size_t count_max) {
   const auto value = find(name);
   if (!value) return {};
   std::vector<std::int64_t> out;
@@ -186,7 +200,8 @@ std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t wid
   if (good) {
     for (const element row : rows) {
       simdjson::dom::array numbers;
-      good = good && row.get(numbers) == simdjson::SUCCESS && numbers.size() == width && out.size() < count_max * width;
+      good = good && row.get(numbers) == simdjson::SUCCESS && numbers.size() == width &&
+             out.size() < count_max * width;
       if (!good) break;
       std::size_t column = 0;
       for (const element n : numbers) {
@@ -203,7 +218,8 @@ std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t wid
     }
   }
   if (!good) {
-    fail(name, fmt::format("an array of at most {} rows of {} whole numbers, the last not below 0", count_max, width));
+    fail(name, fmt::format("an array of at most {} rows of {} whole numbers, the last not below 0",
+                           count_max, width));
     return {};
   }
   return arena_.copy(std::span<const std::int64_t>(out));
@@ -214,7 +230,9 @@ std::uint32_t JsonFields::color(const char* name) {
   if (value.empty()) return 0;
   std::uint32_t out = 0;
   const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), out, 16);
-  if (value.size() != 7 || value[0] != '#' || error != std::errc() || end != value.data() + value.size()) fail(name, "\"#rrggbb\"");
+  if (value.size() != 7 || value[0] != '#' || error != std::errc() ||
+      end != value.data() + value.size())
+    fail(name, "\"#rrggbb\"");
   return out;
 }
 

@@ -16,11 +16,12 @@
 
 namespace terrazzo::proto {
 
-// Reads the fields of one JSON object. The first thing that is wrong is kept, in words that name the field and say what would
-// be right; everything read after it is a default.
+// Reads the fields of one JSON object. The first thing that is wrong is kept, in words that name
+// the field and say what would be right; everything read after it is a default.
 class JsonFields {
  public:
-  JsonFields(simdjson::dom::object object, std::string_view where, Arena& arena) : object_(object), where_(where), arena_(arena) {}
+  JsonFields(simdjson::dom::object object, std::string_view where, Arena& arena)
+      : object_(object), where_(where), arena_(arena) {}
 
   bool ok() const { return wrong_.empty(); }
   const std::string& wrong() const { return wrong_; }
@@ -35,8 +36,10 @@ class JsonFields {
 
   std::string_view text(const char* name, bool required, std::size_t bytes_max = kTextBytesMax);
   bool boolean(const char* name, bool fallback);
-  std::int64_t integer(const char* name, std::int64_t from, std::int64_t to, std::optional<std::int64_t> fallback);
-  // An id or counter: a number, or the same in decimal as a string (JavaScript's numbers end at 2^53).
+  std::int64_t integer(const char* name, std::int64_t from, std::int64_t to,
+                       std::optional<std::int64_t> fallback);
+  // An id or counter: a number, or the same in decimal as a string (JavaScript's numbers end at
+  // 2^53).
   std::uint64_t big(const char* name, std::optional<std::uint64_t> fallback);
   std::uint32_t number32(const char* name, std::optional<std::uint32_t> fallback);
   map::Cell cell(const char* name) { return map::Cell{number32(name, std::nullopt)}; }
@@ -45,8 +48,8 @@ class JsonFields {
   std::optional<map::Rect> optional_rect(const char* name);
   std::optional<map::CellPos> position(const char* name);
   std::span<const map::Cell> cells(const char* name);
-  // [[a,b,c]…]: numbers; `width` of them each, row after row. The last of a row is an id or counter (see big()), as the bits of
-  // an unsigned number.
+  // [[a,b,c]…]: numbers; `width` of them each, row after row. The last of a row is an id or counter
+  // (see big()), as the bits of an unsigned number.
   std::span<const std::int64_t> rows(const char* name, std::size_t width, std::size_t count_max);
   // "#rrggbb".
   std::uint32_t color(const char* name);

@@ -6,16 +6,18 @@
 
 #include "map/coords.h"
 
-// What no message may exceed, whatever a server allows beyond that: bounds that keep a decoder's work and memory sane.
+// What no message may exceed, whatever a server allows beyond that: bounds that keep a decoder's
+// work and memory sane.
 namespace terrazzo::proto {
 
-inline constexpr std::size_t kTextBytesMax = 4096;         // names, tokens, tools
-inline constexpr std::size_t kOpsMax = 4096;               // of one edit, and conditions likewise
+inline constexpr std::size_t kTextBytesMax = 4096;  // names, tokens, tools
+inline constexpr std::size_t kOpsMax = 4096;        // of one edit, and conditions likewise
 inline constexpr std::size_t kKnownMax = 1u << 20;
-inline constexpr std::size_t kMessagesMax = 65536;         // in one WebSocket message
+inline constexpr std::size_t kMessagesMax = 65536;                     // in one WebSocket message
 inline constexpr std::int64_t kSideMax = (std::int64_t{1} << 32) - 1;  // cells, of a rectangle
 
-inline constexpr std::uint64_t kJsonNumberMax = (std::uint64_t{1} << 53) - 1;  // beyond it, JavaScript rounds
+inline constexpr std::uint64_t kJsonNumberMax =
+    (std::uint64_t{1} << 53) - 1;  // beyond it, JavaScript rounds
 
 // Where chunks and shards lie when their cells are in the plane: [-edge, edge).
 inline constexpr std::int64_t kChunkEdge = std::int64_t{1} << (31 - map::kChunkShift);

@@ -24,8 +24,8 @@ class AssemblerEvents {
   virtual void violation(std::uint16_t code, std::string_view why) = 0;
 };
 
-// Makes messages of the bytes a client sends, however they are split: unmasks, puts fragments together, checks every rule of
-// RFC 6455 section 5 that binds a client. One per connection.
+// Makes messages of the bytes a client sends, however they are split: unmasks, puts fragments
+// together, checks every rule of RFC 6455 section 5 that binds a client. One per connection.
 class MessageAssembler {
  public:
   // Only messages of this kind are accepted: text for JSON, binary for the other form.

@@ -9,14 +9,16 @@
 #include "tests/proto/golden_messages.h"
 #include "tests/proto/message_text.h"
 
-// The files in tests/proto/golden are what encoders must write, byte by byte. After a wanted change of the wire:
+// The files in tests/proto/golden are what encoders must write, byte by byte. After a wanted change
+// of the wire:
 //   TERRAZZO_UPDATE_GOLDEN=1 build/release/bin/proto_test --gtest_filter='Golden*'
 // and read the diff: a changed file breaks every client that is out there.
 namespace terrazzo::proto {
 namespace {
 
 std::filesystem::path path_of(const std::string& name, Form form) {
-  return std::filesystem::path(TERRAZZO_SOURCE_DIR) / "tests/proto/golden" / (name + (form == Form::binary ? ".bin" : ".json"));
+  return std::filesystem::path(TERRAZZO_SOURCE_DIR) / "tests/proto/golden" /
+         (name + (form == Form::binary ? ".bin" : ".json"));
 }
 
 std::string read(const std::filesystem::path& path) {
@@ -33,11 +35,14 @@ void check(const Golden<Message>& golden, Form form) {
   encoder.append(form, message, bytes);
   const std::string encoded(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::filesystem::path path = path_of(golden.name, form);
-  if (std::getenv("TERRAZZO_UPDATE_GOLDEN") != nullptr) std::ofstream(path, std::ios::binary) << encoded;
+  if (std::getenv("TERRAZZO_UPDATE_GOLDEN") != nullptr)
+    std::ofstream(path, std::ios::binary) << encoded;
   const std::string kept = read(path);
-  EXPECT_TRUE(kept == encoded) << path << " differs from what the encoder writes" << (form == Form::json ? ": " + encoded : "");
+  EXPECT_TRUE(kept == encoded) << path << " differs from what the encoder writes"
+                               << (form == Form::json ? ": " + encoded : "");
 
-  const ByteBuffer aligned(reinterpret_cast<const std::byte*>(kept.data()), reinterpret_cast<const std::byte*>(kept.data()) + kept.size());
+  const ByteBuffer aligned(reinterpret_cast<const std::byte*>(kept.data()),
+                           reinterpret_cast<const std::byte*>(kept.data()) + kept.size());
   Arena arena;
   std::string decoded;
   if constexpr (std::is_same_v<Message, ClientMessage>) {

@@ -9,8 +9,8 @@
 #include "tests/proto/golden_messages.h"
 #include "tests/proto/message_text.h"
 
-// What no correct peer sends. Every byte of a decoded message is read (text_of), so that under AddressSanitizer a view that
-// points outside of its frame is found.
+// What no correct peer sends. Every byte of a decoded message is read (text_of), so that under
+// AddressSanitizer a view that points outside of its frame is found.
 namespace terrazzo::proto {
 namespace {
 
@@ -21,11 +21,13 @@ class Corpus {
     for (const Form form : {Form::binary, Form::json}) {
       for (const auto& golden : golden_client_messages()) {
         frames_.push_back({form, {}});
-        encoder.append(form, form == Form::binary ? golden.binary : golden.json, frames_.back().bytes);
+        encoder.append(form, form == Form::binary ? golden.binary : golden.json,
+                       frames_.back().bytes);
       }
       for (const auto& golden : golden_server_messages()) {
         frames_.push_back({form, {}});
-        encoder.append(form, form == Form::binary ? golden.binary : golden.json, frames_.back().bytes);
+        encoder.append(form, form == Form::binary ? golden.binary : golden.json,
+                       frames_.back().bytes);
       }
     }
   }
@@ -39,7 +41,8 @@ class Corpus {
   std::vector<Frame> frames_;
 };
 
-// Decodes as both sides would. The copy is exactly as long as the bytes, so that reading one more is seen.
+// Decodes as both sides would. The copy is exactly as long as the bytes, so that reading one more
+// is seen.
 void survive(Form form, std::span<const std::byte> bytes) {
   const auto exact = std::make_unique<std::byte[]>(bytes.size());
   std::ranges::copy(bytes, exact.get());
@@ -60,7 +63,8 @@ void survive(Form form, std::span<const std::byte> bytes) {
 TEST(Malformed, EveryTruncationIsSurvived) {
   const Corpus corpus;
   for (const auto& [form, bytes] : corpus.frames())
-    for (std::size_t length = 0; length < bytes.size(); length += length < 300 ? 1 : 97) survive(form, std::span(bytes).first(length));
+    for (std::size_t length = 0; length < bytes.size(); length += length < 300 ? 1 : 97)
+      survive(form, std::span(bytes).first(length));
 }
 
 TEST(Malformed, EveryFlippedBitIsSurvived) {
@@ -79,7 +83,8 @@ TEST(Malformed, EveryFlippedBitIsSurvived) {
 
 TEST(Malformed, OverwrittenWordsAndGarbageAreSurvived) {
   const char* fixed = std::getenv("TERRAZZO_SEED");
-  const std::uint64_t seed = fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
+  const std::uint64_t seed =
+      fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
   std::printf("TERRAZZO_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
   const Corpus corpus;
@@ -89,7 +94,8 @@ TEST(Malformed, OverwrittenWordsAndGarbageAreSurvived) {
     for (std::uint64_t edits = 1 + random() % 4; edits > 0; --edits) {
       const std::uint64_t word = random() % 3 == 0 ? ~0ull : random() >> random() % 64;
       const std::size_t at = random() % bytes.size();
-      for (std::size_t b = 0; b < 4 && at + b < bytes.size(); ++b) bytes[at + b] = static_cast<std::byte>(word >> 8 * b);
+      for (std::size_t b = 0; b < 4 && at + b < bytes.size(); ++b)
+        bytes[at + b] = static_cast<std::byte>(word >> 8 * b);
     }
     survive(form, bytes);
   }
@@ -102,7 +108,8 @@ TEST(Malformed, NothingIsNoMessage) {
 }
 
 TEST(Malformed, DeepNestingIsRefused) {  // FO-5
-  const std::string deep = R"({"type":"ping","x":)" + std::string(5000, '[') + std::string(5000, ']') + "}";
+  const std::string deep =
+      R"({"type":"ping","x":)" + std::string(5000, '[') + std::string(5000, ']') + "}";
   Arena arena;
   const auto result = decode_client_messages(Form::json, std::as_bytes(std::span(deep)), arena);
   ASSERT_FALSE(result.ok());

@@ -8,8 +8,8 @@
 #include "proto/wire/limits.h"
 #include "tests/proto/message_text.h"
 
-// PROTOCOL.md is the normative text, so its examples are tests: every ```json block decodes, each line of it a payload. A
-// block's first word after ```json says who sends it.
+// PROTOCOL.md is the normative text, so its examples are tests: every ```json block decodes, each
+// line of it a payload. A block's first word after ```json says who sends it.
 namespace terrazzo::proto {
 namespace {
 
@@ -48,7 +48,8 @@ TEST(ProtocolText, EveryExampleDecodes) {
       const auto messages = decode_client_messages(Form::json, bytes, arena);
       ASSERT_TRUE(messages.ok()) << example.line << ": " << messages.error().message;
       for (const ClientMessage& message : *messages) {
-        EXPECT_FALSE(std::holds_alternative<Invalid>(message)) << example.line << ": " << text_of(message);
+        EXPECT_FALSE(std::holds_alternative<Invalid>(message))
+            << example.line << ": " << text_of(message);
         client.insert(message.index());
       }
     } else {
@@ -58,13 +59,16 @@ TEST(ProtocolText, EveryExampleDecodes) {
       for (const ServerMessage& message : *messages) server.insert(message.index());
     }
   }
-  EXPECT_EQ(client.size(), std::variant_size_v<ClientMessage> - 1) << "an example of each client message, Invalid is none";
-  EXPECT_EQ(server.size(), std::variant_size_v<ServerMessage>) << "an example of each server message";
+  EXPECT_EQ(client.size(), std::variant_size_v<ClientMessage> - 1)
+      << "an example of each client message, Invalid is none";
+  EXPECT_EQ(server.size(), std::variant_size_v<ServerMessage>)
+      << "an example of each server message";
 }
 
 TEST(ProtocolText, NamesEveryErrorCode) {
   const std::string text = protocol_text();
-  for (const std::string_view name : kErrorCodeNames) EXPECT_NE(text.find("`" + std::string(name) + "`"), std::string::npos) << name;
+  for (const std::string_view name : kErrorCodeNames)
+    EXPECT_NE(text.find("`" + std::string(name) + "`"), std::string::npos) << name;
 }
 
 TEST(ProtocolText, TheLimitsAreThoseOfTheCode) {

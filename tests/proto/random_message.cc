@@ -11,47 +11,66 @@
 namespace terrazzo::proto {
 
 std::uint64_t RandomMessage::big() {
-  constexpr std::array<std::uint64_t, 6> kEdges = {0, 1, kJsonNumberMax, kJsonNumberMax + 1, std::uint64_t{1} << 63,
+  constexpr std::array<std::uint64_t, 6> kEdges = {0,
+                                                   1,
+                                                   kJsonNumberMax,
+                                                   kJsonNumberMax + 1,
+                                                   std::uint64_t{1} << 63,
                                                    std::numeric_limits<std::uint64_t>::max()};
   return coin() ? kEdges[below(kEdges.size())] : random_() >> below(64);
 }
 
 std::uint32_t RandomMessage::number() {
-  return below(8) == 0 ? std::numeric_limits<std::uint32_t>::max() : static_cast<std::uint32_t>(random_() >> (32 + below(32)));
+  return below(8) == 0 ? std::numeric_limits<std::uint32_t>::max()
+                       : static_cast<std::uint32_t>(random_() >> (32 + below(32)));
 }
 
 std::string_view RandomMessage::text() {
-  constexpr std::array<std::string_view, 7> kPieces = {"island", "\"quoted\"", "\\", "\n\t\x01", "größer", "地図", "🗺"};
+  constexpr std::array<std::string_view, 7> kPieces = {"island", "\"quoted\"", "\\",  "\n\t\x01",
+                                                       "größer", "地図",       "🗺"};
   std::string out;
   for (std::uint64_t i = below(4); i > 0; --i) out += kPieces[below(kPieces.size())];
   return arena_.copy(std::string_view(out));
 }
 
 map::Rect RandomMessage::rect(std::int64_t side_max) {
-  const auto side = [&] { return 1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(side_max))); };
+  const auto side = [&] {
+    return 1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(side_max)));
+  };
   const std::int64_t w = side(), h = side();
   const auto start = [&](std::int64_t length) {
     const std::int64_t first = map::kPlane.x0, last = map::kPlane.x1 - length;
     switch (below(4)) {
-      case 0: return first;
-      case 1: return last;
-      case 2: return std::clamp(-length / 2, first, last);
-      default: return first + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first) + 1));
+      case 0:
+        return first;
+      case 1:
+        return last;
+      case 2:
+        return std::clamp(-length / 2, first, last);
+      default:
+        return first +
+               static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first) + 1));
     }
   };
   const std::int64_t x = start(w), y = start(h);
   return map::Rect::of_size(x, y, w, h);
 }
 
-map::Rect RandomMessage::rect_or_none() { return below(4) == 0 ? map::Rect{} : rect(kSideMax); }
+map::Rect RandomMessage::rect_or_none() {
+  return below(4) == 0 ? map::Rect{} : rect(kSideMax);
+}
 
 map::ChunkPos RandomMessage::chunk() {
-  const auto one = [&] { return static_cast<std::int32_t>(static_cast<std::int64_t>(below(2 * kChunkEdge)) - kChunkEdge); };
+  const auto one = [&] {
+    return static_cast<std::int32_t>(static_cast<std::int64_t>(below(2 * kChunkEdge)) - kChunkEdge);
+  };
   return {one(), one()};
 }
 
 map::ShardPos RandomMessage::shard() {
-  const auto one = [&] { return static_cast<std::int32_t>(static_cast<std::int64_t>(below(2 * kShardEdge)) - kShardEdge); };
+  const auto one = [&] {
+    return static_cast<std::int32_t>(static_cast<std::int64_t>(below(2 * kShardEdge)) - kShardEdge);
+  };
   return {one(), one()};
 }
 
@@ -146,19 +165,23 @@ ClientMessage RandomMessage::client() {
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
       return out;
     }
-    case 1: return Open{below(2) == 0 ? std::string_view("17") : std::string_view("an \"island\"")};
+    case 1:
+      return Open{below(2) == 0 ? std::string_view("17") : std::string_view("an \"island\"")};
     case 2: {
       const std::span<map::LayerId> layers = arena_.allocate_array<map::LayerId>(below(5));
       for (map::LayerId& layer : layers) layer = static_cast<map::LayerId>(below(256));
       return Subscribe{number(), rect(kSideMax), layers, known(below(5)), Incarnation{big()}};
     }
-    case 3: return Unsubscribe{number()};
+    case 3:
+      return Unsubscribe{number()};
     case 4: {
       const map::AckMode ack = coin() ? map::AckMode::durable : map::AckMode::applied;
       return map::Edit{EditId{big()}, ack, ops(below(6)), conditions(below(4))};
     }
-    case 5: return presence();
-    default: return Ping{big()};
+    case 5:
+      return presence();
+    default:
+      return Ping{big()};
   }
 }
 
@@ -166,20 +189,39 @@ ServerMessage RandomMessage::server(Form form) {
   const auto code = [&] { return static_cast<ErrorCode>(below(kErrorCodeNames.size())); };
   switch (below(13)) {
     case 0:
-      return Welcome{SessionId{big()}, text(), Incarnation{big()}, text(), text(),
-                     {number(), number(), number(), number(), number(), number()}, coin()};
-    case 1: return WorldInfo{R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
-    case 2: return chunk_state(form);
-    case 3: return Subscribed{number(), marks(below(5))};
-    case 4: return Applied{shard(), Lsn{big()}, SessionId{big()}, EditId{big()}, ops(below(6))};
-    case 5: return Ack{EditId{big()}, marks(below(5)), coin()};
-    case 6: return Durable{shard(), Lsn{big()}};
-    case 7: return Reject{EditId{big()}, code(), text()};
-    case 8: return ErrorMessage{code(), text()};
-    case 9: return PresenceOf{SessionId{big()}, text(), static_cast<std::uint32_t>(below(1 << 24)), presence()};
-    case 10: return Left{SessionId{big()}};
-    case 11: return Pong{big()};
-    default: return GoingAway{number()};
+      return Welcome{SessionId{big()},
+                     text(),
+                     Incarnation{big()},
+                     text(),
+                     text(),
+                     {number(), number(), number(), number(), number(), number()},
+                     coin()};
+    case 1:
+      return WorldInfo{
+          R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
+    case 2:
+      return chunk_state(form);
+    case 3:
+      return Subscribed{number(), marks(below(5))};
+    case 4:
+      return Applied{shard(), Lsn{big()}, SessionId{big()}, EditId{big()}, ops(below(6))};
+    case 5:
+      return Ack{EditId{big()}, marks(below(5)), coin()};
+    case 6:
+      return Durable{shard(), Lsn{big()}};
+    case 7:
+      return Reject{EditId{big()}, code(), text()};
+    case 8:
+      return ErrorMessage{code(), text()};
+    case 9:
+      return PresenceOf{SessionId{big()}, text(), static_cast<std::uint32_t>(below(1 << 24)),
+                        presence()};
+    case 10:
+      return Left{SessionId{big()}};
+    case 11:
+      return Pong{big()};
+    default:
+      return GoingAway{number()};
   }
 }
 

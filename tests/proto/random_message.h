@@ -7,8 +7,8 @@
 
 namespace terrazzo::proto {
 
-// Draws messages that a correct peer could send, with a liking for the edges: extreme positions, 64-bit ids, odd texts,
-// absent parts. What they point to lives in the arena.
+// Draws messages that a correct peer could send, with a liking for the edges: extreme positions,
+// 64-bit ids, odd texts, absent parts. What they point to lives in the arena.
 class RandomMessage {
  public:
   RandomMessage(std::uint64_t seed, Arena& arena) : random_(seed), arena_(arena) {}
@@ -17,7 +17,9 @@ class RandomMessage {
   // A chunk's cells are drawn in the way the form carries them.
   ServerMessage server(Form form);
 
-  std::uint64_t below(std::uint64_t end) { return std::uniform_int_distribution<std::uint64_t>(0, end - 1)(random_); }
+  std::uint64_t below(std::uint64_t end) {
+    return std::uniform_int_distribution<std::uint64_t>(0, end - 1)(random_);
+  }
 
  private:
   bool coin() { return below(2) == 0; }
