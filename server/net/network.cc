@@ -113,8 +113,9 @@ struct Network::State {
     if (!std::exchange(peer.dirty, true)) dirty.push_back(peer.name);
   }
   void begin_close(Peer& peer, std::uint16_t code, std::string_view reason);
-  // Sends what is queued, then shuts the socket.
-  void finish(Peer& peer);
+  // Sends what is queued, then ends the connection.
+  void finish(Peer& peer, Peer::Ending ending);
+  void end(Peer& peer);
   void shut(Peer& peer);
   void tell_closed(Peer& peer) {
     if (std::exchange(peer.announced, false)) ended.push_back(peer.name);
@@ -143,7 +144,7 @@ class Sink final : public ws::AssemblerEvents {
   void pong(std::span<const std::byte>) override {}
   void closed(std::uint16_t code, std::string_view) override {
     if (peer_.stage == Stage::websocket) state_.begin_close(peer_, code == ws::kCloseNoStatus ? ws::kCloseNormal : code, {});
-    state_.finish(peer_);  // both sides have said goodbye
+    state_.finish(peer_, Peer::Ending::shut);  // both sides have said goodbye
   }
   void violation(std::uint16_t code, std::string_view why) override {
     if (peer_.stage != Stage::websocket) return;
@@ -151,6 +152,7 @@ class Sink final : public ws::AssemblerEvents {
     spdlog::debug("connection {}: closed with {}: {}", peer_.name.slot, code, why);
     const ErrorCode reason = code == ws::kCloseTooBig ? ErrorCode::too_large : ErrorCode::bad_message;
     state_.begin_close(peer_, code, error_code_name(reason));
+    state_.finish(peer_, Peer::Ending::half);
   }
 
  private:
@@ -229,11 +231,16 @@ void Network::State::release_if_idle(Peer& peer) {
   free_slots.push_back(slot);
 }
 
-void Network::State::finish(Peer& peer) {
+void Network::State::finish(Peer& peer, Peer::Ending ending) {
   if (peer.stage == Stage::gone) return;
-  peer.close_after_send = true;
-  if (peer.outbox.empty()) return shut(peer);
+  peer.ending = ending;
+  if (peer.outbox.empty()) return end(peer);
   mark_dirty(peer);
+}
+
+void Network::State::end(Peer& peer) {
+  if (peer.ending == Peer::Ending::shut) return shut(peer);
+  ::shutdown(peer.fd, SHUT_WR);  // its answer is the end of its side, or the deadline
 }
 
 void Network::State::begin_close(Peer& peer, std::uint16_t code, std::string_view reason) {
@@ -290,7 +297,7 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
       queue_bytes(peer, bytes_of(peer.http->response(peer.http->refusal())));
       peer.stage = Stage::closing;
       peer.deadline_ns = now + kCloseWaitNs;
-      return finish(peer);
+      return finish(peer, Peer::Ending::half);
     case HttpExchange::Step::request: break;
   }
   if (peer.http->wants_websocket()) return upgrade(peer);
@@ -307,7 +314,7 @@ void Network::State::upgrade(Peer& peer) {
     ++counters.protocol_errors;
     peer.stage = Stage::closing;
     peer.deadline_ns = now + kCloseWaitNs;
-    return finish(peer);
+    return finish(peer, Peer::Ending::half);
   }
   const std::string rest = peer.http->take_rest();
   peer.http.reset();
@@ -358,7 +365,7 @@ void Network::State::take_sent(const Arrival& arrival) {
   const bool again = arrival.result == -EINTR || arrival.result == -EAGAIN;
   if (arrival.result <= 0 && !again) return shut(peer);
   if (!peer.outbox.empty()) return mark_dirty(peer);
-  if (peer.close_after_send) shut(peer);
+  if (peer.ending != Peer::Ending::none) end(peer);
 }
 
 // ---- time ----
@@ -453,7 +460,7 @@ void Network::respond(ConnectionId connection, HttpResponse response) {
   if (!peer->http->keep_alive() || s.draining) {
     peer->stage = Stage::closing;
     peer->deadline_ns = s.now + kCloseWaitNs + s.limits.idle_timeout_ms * kMs;  // a large answer takes its time
-    return s.finish(*peer);
+    return s.finish(*peer, Peer::Ending::half);
   }
   peer->http->next();
   peer->stage = Stage::http;

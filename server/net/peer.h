@@ -46,7 +46,9 @@ struct Peer {
   proto::Form form = proto::Form::json;
   bool receiving = false;    // a receive is with the kernel
   bool announced = false;    // on_open was called, on_close was not
-  bool close_after_send = false;
+  // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
+  // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
+  enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
   bool dirty = false;        // in the list of those with something to flush
   std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
   std::unique_ptr<HttpExchange> http;                     // until it is a WebSocket
