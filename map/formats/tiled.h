@@ -76,13 +76,11 @@ enum class CellEncoding : std::uint8_t { csv, base64, base64_zlib, base64_gzip, 
 
 struct ExportOptions {
   CellEncoding encoding = CellEncoding::csv;
-  // false: the file stands alone (tilesets inside, templates merged into their objects).
-  // true: tilesets and templates that were files of their own are referred to by their old names and must lie there.
-  bool keep_references = false;
   // The path that the map gives for an image; empty: as export_images() says.
   std::function<std::string(const map::Asset& image)> image_path;
 };
 
+// The file stands alone: tilesets are inside, templates are merged into their objects.
 // A world with bounds that start at (0, 0) becomes a finite map; any other an infinite one in chunks of 16×16 (Tiled's
 // finite maps have no origin). bad_message for a cell whose tile no tileset owns; too_large over kMapCellsMax.
 Result<std::string> export_tmx(const map::World& world, const CellSource& cells, const ExportOptions& options = {});

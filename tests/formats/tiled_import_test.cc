@@ -1,0 +1,90 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "map/formats/tiled.h"
+
+namespace terrazzo::formats {
+namespace {
+
+const FileReader kNoFiles = [](const std::string& path) -> Result<std::string> { return Error{ErrorCode::not_found, "no file " + path}; };
+
+std::string map_with(const std::string& data, const std::string& encoding, const std::string& tileset = "<tileset firstgid=\"1\" name=\"t\" "
+                                                                                                         "tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"/>") {
+  return "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" infinite=\"0\">" + tileset +
+         "<layer id=\"1\" name=\"g\" width=\"2\" height=\"2\"><data " + encoding + ">" + data + "</data></layer></map>";
+}
+
+TEST(TiledImport, CellsKeepTheirFlipsAndTilesetsGetTheirPlace) {
+  const std::string tilesets =
+      "<tileset firstgid=\"1\" name=\"a\" tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"/>"
+      "<tileset firstgid=\"101\" name=\"b\" tilewidth=\"16\" tileheight=\"16\" tilecount=\"4\" columns=\"2\"/>";
+  const auto map = import_tiled(map_with("0,1,101,2147483750", "encoding=\"csv\"", tilesets), "m.tmx", kNoFiles);
+  ASSERT_TRUE(map.ok()) << map.error().message;
+  const std::vector<map::Cell>& cells = map->layers[0].blocks[0].cells;
+  EXPECT_EQ(cells[1].bits, 1u);
+  EXPECT_EQ(cells[2].bits, 11u);  // b starts behind a's ten tiles
+  EXPECT_EQ(cells[3].bits, 12u | map::Cell::kFlipHorizontal);
+}
+
+struct Wrong {
+  const char* name;
+  std::string text, said;
+};
+
+TEST(TiledImport, SaysWhatIsWrong) {
+  const Wrong cases[] = {
+      {"empty", "", "empty"},
+      {"not a map", "<svg/>", "root element"},
+      {"cut", "<map><layer>", "XML"},
+      {"csv words", map_with("1,x,3,4", "encoding=\"csv\""), "not a number"},
+      {"csv short", map_with("1,2,3", "encoding=\"csv\""), "3 cells where 4"},
+      {"csv without commas", map_with("1 2", "encoding=\"csv\""), "comma"},
+      {"base64", map_with("!!!!", "encoding=\"base64\""), "base64"},
+      {"compression", map_with("AAAA", "encoding=\"base64\" compression=\"lzma\""), "lzma"},
+      {"encoding", map_with("AAAA", "encoding=\"rot13\""), "rot13"},
+      {"no such tile", map_with("1,2,3,44", "encoding=\"csv\""), "tile 44"},
+      {"width", "<map width=\"x\" height=\"2\"/>", "width"},
+      {"orientation", "<map orientation=\"round\" width=\"2\" height=\"2\"/>", "round"},
+      {"missing tileset", map_with("0,0,0,0", "encoding=\"csv\"", "<tileset firstgid=\"1\" source=\"nowhere.tsx\"/>"), "nowhere.tsx"},
+      {"too large", "<map orientation=\"orthogonal\" width=\"2000000\" height=\"2000000\" tilewidth=\"1\" tileheight=\"1\"/>", "at most"},
+      {"json", "{\"layers\":3}", "not a Tiled map"},
+      {"json syntax", "{", "m.tmx"},
+  };
+  for (const Wrong& c : cases) {
+    const auto map = import_tiled(c.text, "m.tmx", kNoFiles);
+    ASSERT_FALSE(map.ok()) << c.name;
+    EXPECT_NE(map.error().message.find(c.said), std::string::npos) << c.name << ": " << map.error().message;
+  }
+}
+
+TEST(TiledImport, ABombIsNotUnpacked) {
+  // zlib of 16 MiB of zeros in a map of four cells.
+  std::string small;
+  {
+    const std::string zeros(16, '\0');
+    small = map_with("eJztwTEBAAAAwqD1T20ND6AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                     "encoding=\"base64\" compression=\"zlib\"");
+  }
+  EXPECT_FALSE(import_tiled(small, "m.tmx", kNoFiles).ok());
+}
+
+TEST(TiledImport, PropertiesAndObjectsAreKept) {
+  const std::string text =
+      "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" backgroundcolor=\"#102030\">"
+      "<properties><property name=\"mood\" value=\"calm\"/><property name=\"n\" type=\"int\" value=\"7\"/></properties>"
+      "<tileset firstgid=\"1\" name=\"t\" tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"><tile id=\"3\" type=\"door\"/></tileset>"
+      "<group id=\"9\" name=\"all\"><objectgroup id=\"2\" name=\"o\"><object id=\"1\" gid=\"4\" x=\"1.5\" y=\"2\" width=\"16\" height=\"16\"/>"
+      "<object id=\"2\" x=\"0\" y=\"0\"><polygon points=\"0,0 5,5 -3,4.5\"/></object></objectgroup></group></map>";
+  const auto map = import_tiled(text, "m.tmx", kNoFiles);
+  ASSERT_TRUE(map.ok()) << map.error().message;
+  ASSERT_EQ(map->world.layers.size(), 2u);
+  EXPECT_EQ(map->world.layers[1].parent, map->world.layers[0].id);
+  const auto exported = export_tmx(map->world, source_of(*map));
+  ASSERT_TRUE(exported.ok());
+  for (const char* kept : {"backgroundcolor=\"#102030\"", "value=\"calm\"", "type=\"int\" value=\"7\"", "type=\"door\"", "gid=\"4\"", "points=\"0,0 5,5 -3,4.5\"", "x=\"1.5\""})
+    EXPECT_NE(exported->find(kept), std::string::npos) << kept << "\n" << *exported;
+}
+
+}  // namespace
+}  // namespace terrazzo::formats
