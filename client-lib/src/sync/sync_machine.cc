@@ -1,0 +1,485 @@
+#include "client-lib/src/sync/sync_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "map/edit_check.h"
+#include "map/formats/world_json.h"
+
+namespace terrazzo::client {
+namespace {
+
+constexpr std::uint64_t kUsPerMs = 1000;
+constexpr std::uint16_t kClosePolicy = 1008;
+
+bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) { return a == b; }
+
+}  // namespace
+
+SyncMachine::SyncMachine(const ConnectOptions& options, SyncOutput& out)
+    : options_(options), out_(out), replica_(options.cache_bytes_max, held_, subscriptions_) {}
+
+void SyncMachine::set_state(State state, std::optional<Error> error, std::uint32_t retry_in_ms) {
+  state_ = state;
+  if (error || state == State::live) last_error_ = error;
+  out_.emit(StateChanged{state, std::move(error), retry_in_ms});
+}
+
+// ---- the connection ----
+
+void SyncMachine::connecting() { set_state(State::connecting); }
+
+void SyncMachine::connected(std::uint64_t now_us) {
+  now_us_ = heard_us_ = pinged_us_ = now_us;
+  connection_error_.reset();
+  retry_after_ms_ = 0;
+  set_state(State::greeting);
+  proto::Hello hello;
+  hello.client = options_.program;
+  hello.token = options_.token;
+  hello.name = options_.name;
+  hello.color = options_.color;
+  resume_tried_ = !resume_token_.empty();
+  if (resume_tried_) hello.resume = proto::Resume{resume_token_, incarnation_};
+  out_.send(hello);
+}
+
+void SyncMachine::received(const proto::ServerMessage& message, std::uint64_t now_us) {
+  now_us_ = heard_us_ = now_us;
+  std::visit([this](const auto& m) { on(m); }, message);
+}
+
+SyncMachine::Loss SyncMachine::disconnected(std::uint16_t close_code, std::string_view reason) {
+  replica_.disconnected();
+  subscriptions_.disconnected();
+  for (auto& [id, edit] : held_.table()) edit.sent = false;
+  sent_through_ = EditId{};
+  in_flight_ = 0;
+  clear_peers();
+
+  Loss loss;
+  loss.delay_min_ms = retry_after_ms_;
+  if (connection_error_ && close_code == kClosePolicy) {
+    loss.error = *connection_error_;
+    if (loss.error.code == ErrorCode::unauthenticated && resume_tried_) {
+      // The server does not know this session any more; a new one may well be let in.
+      resume_token_.clear();
+      loss.retry = loss.at_once = true;
+    } else {
+      loss.retry = loss.error.code == ErrorCode::overloaded || loss.error.code == ErrorCode::rate_limited;
+    }
+    return loss;
+  }
+  loss.retry = true;
+  loss.error = {ErrorCode::overloaded, reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)};
+  return loss;
+}
+
+void SyncMachine::waiting(const Loss& loss, std::uint32_t retry_in_ms) { set_state(State::waiting, loss.error, retry_in_ms); }
+void SyncMachine::failed(const Error& error) { set_state(State::failed, error); }
+
+void SyncMachine::closed() {
+  (void)disconnected(0, {});
+  set_state(State::closed);
+}
+
+void SyncMachine::writable_again() { send_edits(); }
+
+bool SyncMachine::tick(std::uint64_t now_us) {
+  now_us_ = now_us;
+  const bool talking = state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
+  if (!talking) return false;
+  if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
+  if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs) ping(now_us);
+  return false;
+}
+
+// ---- what the server says ----
+
+void SyncMachine::on(const proto::Welcome& message) {
+  if (state_ != State::greeting) return;
+  const bool known_before = session_.value != 0;
+  const bool same_session = known_before && message.session == session_;
+  const bool same_incarnation = incarnation_ == message.incarnation;
+  session_ = message.session;
+  resume_token_ = message.resume;
+  incarnation_ = message.incarnation;
+  role_ = message.role;
+  limits_ = message.limits;
+  if (known_before) session_restarted(same_session, same_incarnation);
+  set_state(State::ready);
+  if (!world_name_.empty()) send_open();
+}
+
+void SyncMachine::session_restarted(bool resumed, bool same_incarnation) {
+  if (!same_incarnation) replica_.incarnation_changed();
+  std::vector<EditId> lost;
+  for (auto& [id, edit] : held_.table()) {
+    if (edit.durable) continue;
+    if (!resumed && edit.ever_sent) {
+      lost.push_back(id);
+    } else if (!same_incarnation) {
+      edit.acknowledged = false;
+      replica_.unplace(edit);
+    }
+  }
+  for (const EditId id : lost)
+    reject(*held_.find(id), {ErrorCode::conflict, "the server does not know this session any more, so it cannot be told whether the "
+                                                  "edit was applied: look at the map and, if needed, make it again"});
+}
+
+void SyncMachine::send_open() {
+  out_.send(proto::Open{world_name_});
+  set_state(State::opening);
+}
+
+void SyncMachine::on(const proto::WorldInfo& message) {
+  Result<map::World> world = formats::world_from_json(message.json);
+  if (!world) {
+    out_.emit(ServerError{world.error()});
+    return;
+  }
+  world_ = *std::move(world);
+  follow_layers();
+  out_.emit(WorldChanged{});
+  if (state_ == State::opening) {
+    set_state(State::live);
+    send_presence();
+  }
+  for (auto& [id, subscription] : subscriptions_.table()) send_wanted(id, subscription);
+  send_edits();
+}
+
+void SyncMachine::on(const proto::Chunk& message) {
+  if (const Status taken = replica_.chunk(message); !taken) {
+    out_.emit(ServerError{taken.error()});
+    return;
+  }
+  CellsChanged changed;
+  changed.cause = CellsChanged::Cause::state;
+  changed.shard = map::shard_of(message.chunk);
+  changed.lsn = message.revision;
+  changed.areas.push_back({message.layer, map::cells_of(message.chunk)});
+  out_.emit(std::move(changed));
+}
+
+void SyncMachine::on(const proto::Subscribed& message) {
+  const SubscriptionId id{message.sub};
+  Subscription* subscription = subscriptions_.find(id);
+  if (subscription == nullptr || !subscription->in_flight) return;
+  replica_.subscribed(*subscription, message.shards);
+  release_settled();
+  if (subscription->ending) return end_subscription(id);
+  if (subscription->send_wanted) return send_wanted(id, *subscription);
+  out_.emit(SubscriptionReady{id});
+}
+
+void SyncMachine::on(const proto::Applied& message) {
+  CellsChanged changed;
+  changed.areas = replica_.applied(message);
+  if (message.author == session_) {
+    if (HeldEdit* edit = held_.find(message.edit)) {
+      replica_.placed(*edit, message.shard, message.lsn);
+      if (edit->placed()) tell_applied(*edit);
+    }
+  }
+  release_settled();
+  if (changed.areas.empty()) return;
+  changed.cause = CellsChanged::Cause::edit;
+  changed.shard = message.shard;
+  changed.lsn = message.lsn;
+  changed.author = message.author;
+  changed.edit = message.edit;
+  out_.emit(std::move(changed));
+}
+
+void SyncMachine::on(const proto::Ack& message) {
+  HeldEdit* edit = held_.find(message.edit);
+  if (in_flight_ > 0 && (edit == nullptr || !edit->acknowledged)) --in_flight_;
+  if (edit != nullptr) {
+    edit->acknowledged = true;
+    for (const proto::ShardMark& mark : message.shards) {
+      replica_.placed(*edit, mark.shard, mark.lsn);
+      if (message.durable) replica_.durable(mark.shard, mark.lsn);
+    }
+    tell_applied(*edit);
+    if (message.durable && !std::exchange(edit->durable, true)) out_.emit(EditDurable{edit->id});
+    check_durable(*edit);
+    release_settled();
+    if (HeldEdit* still = held_.find(message.edit)) release(*still);
+  }
+  send_edits();
+}
+
+void SyncMachine::on(const proto::Durable& message) {
+  replica_.durable(message.shard, message.lsn);
+  std::vector<EditId> ids;
+  for (auto& [id, edit] : held_.table())
+    if (!edit.durable && edit.part(message.shard) != nullptr) ids.push_back(id);
+  for (const EditId id : ids) {
+    check_durable(*held_.find(id));
+    release(*held_.find(id));
+  }
+}
+
+void SyncMachine::on(const proto::Reject& message) {
+  if (in_flight_ > 0) --in_flight_;
+  if (HeldEdit* edit = held_.find(message.edit)) reject(*edit, {message.code, std::string(message.message)});
+  send_edits();
+}
+
+void SyncMachine::on(const proto::ErrorMessage& message) {
+  const Error error{message.code, std::string(message.message)};
+  connection_error_ = error;
+  if (state_ == State::greeting) return;  // the close that follows says the rest
+  if (state_ == State::opening) {
+    world_name_.clear();
+    return set_state(State::ready, error);
+  }
+  out_.emit(ServerError{error});
+}
+
+void SyncMachine::on(const proto::PresenceOf& message) {
+  Peer& peer = peers_[message.session];
+  peer.session = message.session;
+  if (!message.name.empty()) peer.name = message.name;
+  if (message.color != 0) peer.color = message.color;
+  if (message.presence.cursor) peer.presence.cursor = message.presence.cursor;
+  if (message.presence.viewport) peer.presence.viewport = message.presence.viewport;
+  if (message.presence.selection) peer.presence.selection = message.presence.selection;
+  if (message.presence.tool) peer.presence.tool = std::string(*message.presence.tool);
+  out_.emit(PeerChanged{message.session});
+}
+
+void SyncMachine::on(const proto::Left& message) {
+  if (peers_.erase(message.session) != 0) out_.emit(PeerLeft{message.session});
+}
+
+void SyncMachine::on(const proto::Pong& message) {
+  if (message.t != 0 && message.t <= now_us_) round_trip_us_ = static_cast<std::uint32_t>(now_us_ - message.t);
+}
+
+void SyncMachine::on(const proto::GoingAway& message) { retry_after_ms_ = message.retry_after_ms; }
+
+void SyncMachine::clear_peers() {
+  for (const auto& [session, peer] : std::exchange(peers_, {})) out_.emit(PeerLeft{session});
+}
+
+// ---- own edits ----
+
+void SyncMachine::tell_applied(HeldEdit& edit) {
+  if (!std::exchange(edit.applied_told, true)) out_.emit(EditApplied{edit.id});
+}
+
+void SyncMachine::check_durable(HeldEdit& edit) {
+  if (edit.durable || !edit.placed()) return;
+  for (const HeldEdit::Part& part : edit.parts)
+    if (!replica_.is_durable(part.shard, part.lsn)) return;
+  edit.durable = true;
+  tell_applied(edit);
+  out_.emit(EditDurable{edit.id});
+}
+
+void SyncMachine::release(HeldEdit& edit) {
+  if (edit.durable) {
+    if (edit.shown()) return;
+    replica_.forget(edit);
+    held_.erase(edit.id);
+    return;
+  }
+  // Nobody will say that it is durable: the program did not ask, and no subscription brings the shard's marks.
+  if (edit.ack != map::AckMode::applied || !edit.acknowledged) return;
+  for (const HeldEdit::Part& part : edit.parts)
+    if (subscriptions_.sees_shard(part.shard)) return;
+  replica_.forget(edit);
+  held_.erase_applied_only(edit.id);
+}
+
+void SyncMachine::release_settled() {
+  if (!replica_.settle()) return;
+  std::vector<EditId> ids;
+  for (const auto& [id, edit] : held_.table())
+    if (edit.durable && !edit.shown()) ids.push_back(id);
+  for (const EditId id : ids) release(*held_.find(id));
+}
+
+void SyncMachine::reject(HeldEdit& edit, Error error) {
+  const EditId id = edit.id;
+  replica_.forget(edit);
+  emit_edit_areas(CellsChanged::Cause::rollback, edit);
+  held_.erase_rejected(id, error);
+  out_.emit(EditRejected{id, std::move(error)});
+}
+
+void SyncMachine::emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edit) {
+  CellsChanged changed;
+  changed.cause = cause;
+  changed.author = session_;
+  changed.edit = edit.id;
+  for (const map::Op& op : edit.draft.ops()) changed.areas.push_back({op.layer, op.rect});
+  out_.emit(std::move(changed));
+}
+
+Result<EditId> SyncMachine::edit(EditDraft draft, map::AckMode ack) {
+  if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
+  if (held_.table().size() >= options_.edits_held_max) {
+    return Error{ErrorCode::overloaded, std::to_string(held_.table().size()) + " edits wait for the server; send more when some are durable"};
+  }
+  map::EditLimits limits;
+  if (limits_.ops_per_edit_max != 0) limits = {limits_.ops_per_edit_max, limits_.ops_per_edit_max, limits_.cells_per_edit_max};
+  if (const Status checked = map::check_edit(*world_, {EditId{}, ack, draft.ops(), draft.conditions()}, limits); !checked)
+    return checked.error();
+  const Result<HeldEdit*> added = held_.add(std::move(draft), ack);
+  if (!added) return added.error();
+  HeldEdit& edit = **added;
+  const EditId id = edit.id;
+  replica_.overlay_changed(edit);
+  emit_edit_areas(CellsChanged::Cause::own, edit);
+  send_edits();
+  return id;
+}
+
+void SyncMachine::send_edits() {
+  if (state_ != State::live) return;
+  auto& table = held_.table();
+  for (auto it = table.upper_bound(sent_through_); it != table.end(); ++it) {
+    if ((limits_.edits_in_flight_max != 0 && in_flight_ >= limits_.edits_in_flight_max) || !out_.writable()) return;
+    HeldEdit& edit = it->second;
+    sent_through_ = it->first;
+    // On the same run of the server an edit that was answered needs no second telling.
+    if (edit.durable || edit.acknowledged) continue;
+    if (edit.ever_sent) ++edits_resent_;
+    edit.sent = edit.ever_sent = true;
+    ++in_flight_;
+    out_.send(map::Edit{edit.id, edit.ack, edit.draft.ops(), edit.draft.conditions()});
+  }
+}
+
+// ---- the program ----
+
+Status SyncMachine::open(std::string_view world) {
+  if (!world_name_.empty() && world != world_name_)
+    return Error{ErrorCode::conflict, "this client is in the world \"" + world_name_ + "\"; use another client for another world"};
+  const bool first = world_name_.empty();
+  world_name_ = world;
+  if (first && state_ == State::ready) send_open();
+  return {};
+}
+
+std::vector<map::LayerId> SyncMachine::tile_layers() const {
+  std::vector<map::LayerId> layers;
+  for (const map::Layer& layer : world_->layers)
+    if (layer.kind == map::LayerKind::tile) layers.push_back(layer.id);
+  std::ranges::sort(layers);
+  return layers;
+}
+
+Result<Coverage> SyncMachine::cover(const map::Rect& rect, std::span<const map::LayerId> layers) const {
+  if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
+  Coverage coverage;
+  coverage.cells = rect.intersect(map::kPlane);
+  if (coverage.cells.empty()) return Error{ErrorCode::bad_message, "the rectangle is empty; it has at least one cell of the plane"};
+  coverage.layers.assign(layers.begin(), layers.end());
+  if (layers.empty()) coverage.layers = tile_layers();
+  std::ranges::sort(coverage.layers);
+  coverage.layers.erase(std::unique(coverage.layers.begin(), coverage.layers.end()), coverage.layers.end());
+  for (const map::LayerId layer : coverage.layers) {
+    const map::Layer* found = world_->find_layer(layer);
+    if (found == nullptr || found->kind != map::LayerKind::tile)
+      return Error{ErrorCode::not_found, "layer " + std::to_string(layer) + " is not a tile layer of this world"};
+  }
+  coverage.chunks = map::chunks_of(coverage.cells.intersect(world_->area()));
+  const std::uint64_t wanted = coverage.chunks.area() * std::max<std::size_t>(coverage.layers.size(), 1);
+  const std::uint32_t most = limits_.chunks_per_subscription_max;
+  if (most != 0 && (coverage.chunks.area() > most || wanted > most)) {
+    return Error{ErrorCode::too_large, "the rectangle covers " + std::to_string(coverage.chunks.area()) + " chunks in " +
+                                           std::to_string(coverage.layers.size()) + " layers; at most " + std::to_string(most) +
+                                           " together in one subscription"};
+  }
+  return coverage;
+}
+
+Result<SubscriptionId> SyncMachine::subscribe(const map::Rect& rect, std::span<const map::LayerId> layers) {
+  if (limits_.subscriptions_max != 0 && subscriptions_.size() >= limits_.subscriptions_max)
+    return Error{ErrorCode::too_large, "at most " + std::to_string(limits_.subscriptions_max) + " subscriptions: end one first"};
+  Result<Coverage> coverage = cover(rect, layers);
+  if (!coverage) return coverage.error();
+  const SubscriptionId id = subscriptions_.add(*std::move(coverage), layers.empty());
+  send_wanted(id, *subscriptions_.find(id));
+  return id;
+}
+
+Status SyncMachine::move_subscription(SubscriptionId id, const map::Rect& rect) {
+  Subscription* subscription = subscriptions_.find(id);
+  if (subscription == nullptr || subscription->ending) return Error{ErrorCode::not_found, "there is no subscription " + std::to_string(id.value)};
+  Result<Coverage> coverage = cover(rect, subscription->wanted.layers);
+  if (!coverage) return coverage.error();
+  const Coverage old = std::exchange(subscription->wanted, *std::move(coverage));
+  subscription->send_wanted = true;
+  replica_.coverage_changed(old);
+  send_wanted(id, *subscription);
+  return {};
+}
+
+void SyncMachine::unsubscribe(SubscriptionId id) {
+  Subscription* subscription = subscriptions_.find(id);
+  if (subscription == nullptr || subscription->ending) return;
+  subscription->ending = true;
+  if (!subscription->in_flight) end_subscription(id);
+}
+
+void SyncMachine::end_subscription(SubscriptionId id) {
+  const Subscription gone = *subscriptions_.find(id);
+  if (gone.current && state_ == State::live) out_.send(proto::Unsubscribe{id.value});
+  subscriptions_.remove(id);
+  if (gone.current) replica_.coverage_changed(*gone.current);
+  replica_.coverage_changed(gone.wanted);
+  release_settled();
+}
+
+void SyncMachine::send_wanted(SubscriptionId id, Subscription& subscription) {
+  if (state_ != State::live || subscription.in_flight || !subscription.send_wanted || subscription.ending) return;
+  subscription.send_wanted = false;
+  subscription.in_flight = subscription.wanted;
+  const std::vector<proto::KnownChunk> known = replica_.await(subscription.wanted);
+  // What is still known is so in every run of the server: it was durable, or this run said it.
+  out_.send(proto::Subscribe{id.value, subscription.wanted.cells, subscription.wanted.layers, known, incarnation_});
+}
+
+bool SyncMachine::is_ready(SubscriptionId id) {
+  const Subscription* subscription = subscriptions_.find(id);
+  return subscription != nullptr && subscription->current && !subscription->in_flight && !subscription->send_wanted;
+}
+
+void SyncMachine::follow_layers() {
+  const std::vector<map::LayerId> layers = tile_layers();
+  for (auto& [id, subscription] : subscriptions_.table()) {
+    if (!subscription.all_layers || same_layers(subscription.wanted.layers, layers)) continue;
+    subscription.wanted.layers = layers;
+    subscription.send_wanted = true;
+  }
+}
+
+void SyncMachine::set_presence(const Presence& presence) {
+  if (presence.cursor) presence_.cursor = presence.cursor;
+  if (presence.viewport) presence_.viewport = presence.viewport;
+  if (presence.selection) presence_.selection = presence.selection;
+  if (presence.tool) presence_.tool = presence.tool;
+  presence_set_ = true;
+  send_presence();
+}
+
+void SyncMachine::send_presence() {
+  if (!presence_set_ || state_ != State::live) return;
+  proto::Presence message{presence_.cursor, presence_.viewport, presence_.selection, {}};
+  if (presence_.tool) message.tool = *presence_.tool;
+  out_.send(message);
+}
+
+void SyncMachine::ping(std::uint64_t now_us) {
+  if (state_ != State::ready && state_ != State::opening && state_ != State::live) return;
+  pinged_us_ = now_us_ = now_us;
+  out_.send(proto::Ping{now_us});
+}
+
+}  // namespace terrazzo::client

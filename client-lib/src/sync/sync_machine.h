@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client-lib/src/sync/held_edits.h"
+#include "client-lib/src/sync/replica.h"
+#include "client-lib/src/sync/subscriptions.h"
+#include "client-lib/src/sync/sync_output.h"
+#include "map/world.h"
+#include "proto/messages.h"
+#include "terrazzo/events.h"
+#include "terrazzo/options.h"
+#include "terrazzo/presence.h"
+
+namespace terrazzo::client {
+
+// The protocol's client side: takes what the program asks, what the server says and what becomes of the connection; gives
+// messages and events. Pure: time (microseconds of any steady clock) is an argument. One thread. Each connection goes
+// connecting → greeting → ready → opening → live; the replica, the held edits and the subscriptions outlive it.
+class SyncMachine {
+ public:
+  SyncMachine(const ConnectOptions& options, SyncOutput& out);
+
+  // ---- the connection ----
+  void connecting();
+  void connected(std::uint64_t now_us);
+  void received(const proto::ServerMessage& message, std::uint64_t now_us);
+  struct Loss {
+    bool retry = false;            // false: the machine has failed
+    bool at_once = false;          // no delay needed
+    std::uint32_t delay_min_ms = 0;  // the server's wish
+    Error error;
+  };
+  // `close_code` as in RFC 6455 7.4, 0 where there was none. The caller then says waiting(), or the machine has failed.
+  Loss disconnected(std::uint16_t close_code, std::string_view reason);
+  void waiting(const Loss& loss, std::uint32_t retry_in_ms);
+  void failed(const Error& error);
+  void closed();
+  // The output has become writable again.
+  void writable_again();
+  // Sends pings. True: nothing was heard for too long, the connection is to be given up.
+  bool tick(std::uint64_t now_us);
+
+  // ---- the program ----
+  Status open(std::string_view world);
+  Result<SubscriptionId> subscribe(const map::Rect& rect, std::span<const map::LayerId> layers);
+  Status move_subscription(SubscriptionId id, const map::Rect& rect);
+  void unsubscribe(SubscriptionId id);
+  bool is_ready(SubscriptionId id);
+  Result<EditId> edit(EditDraft draft, map::AckMode ack);
+  void set_presence(const Presence& presence);
+  void ping(std::uint64_t now_us);
+
+  State state() const { return state_; }
+  const std::optional<Error>& last_error() const { return last_error_; }
+  SessionId session() const { return session_; }
+  Incarnation incarnation() const { return incarnation_; }
+  std::string_view role() const { return role_; }
+  const proto::Limits& limits() const { return limits_; }
+  const map::World* world() const { return world_ ? &*world_ : nullptr; }
+  const std::map<SessionId, Peer>& peers() const { return peers_; }
+  const HeldEdits& held() const { return held_; }
+  Replica& replica() { return replica_; }
+  std::uint64_t edits_resent() const { return edits_resent_; }
+  std::uint32_t round_trip_us() const { return round_trip_us_; }
+
+ private:
+  void on(const proto::Welcome& message);
+  void on(const proto::WorldInfo& message);
+  void on(const proto::Chunk& message);
+  void on(const proto::Subscribed& message);
+  void on(const proto::Applied& message);
+  void on(const proto::Ack& message);
+  void on(const proto::Durable& message);
+  void on(const proto::Reject& message);
+  void on(const proto::ErrorMessage& message);
+  void on(const proto::PresenceOf& message);
+  void on(const proto::Left& message);
+  void on(const proto::Pong& message);
+  void on(const proto::GoingAway& message);
+
+  void set_state(State state, std::optional<Error> error = {}, std::uint32_t retry_in_ms = 0);
+  void send_open();
+  void send_wanted(SubscriptionId id, Subscription& subscription);
+  void send_edits();
+  void send_presence();
+  void end_subscription(SubscriptionId id);
+  void session_restarted(bool resumed, bool same_incarnation);
+  void tell_applied(HeldEdit& edit);
+  // Lets go of edits to which nothing can happen any more.
+  void release(HeldEdit& edit);
+  void release_settled();
+  void check_durable(HeldEdit& edit);
+  void reject(HeldEdit& edit, Error error);
+  Result<Coverage> cover(const map::Rect& rect, std::span<const map::LayerId> layers) const;
+  std::vector<map::LayerId> tile_layers() const;
+  void follow_layers();
+  void emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edit);
+  void clear_peers();
+
+  const ConnectOptions options_;
+  SyncOutput& out_;
+  State state_ = State::idle;
+  std::optional<Error> last_error_;
+  std::optional<Error> connection_error_;  // the newest the server sent on this connection
+  std::uint32_t retry_after_ms_ = 0;
+
+  // Of the session; outlive connections.
+  SessionId session_;
+  std::string resume_token_;
+  bool resume_tried_ = false;
+  Incarnation incarnation_;
+  std::string role_;
+  proto::Limits limits_;
+
+  std::string world_name_;
+  std::optional<map::World> world_;
+  Presence presence_;
+  bool presence_set_ = false;
+  std::map<SessionId, Peer> peers_;
+
+  Subscriptions subscriptions_;
+  HeldEdits held_;
+  Replica replica_;
+  EditId sent_through_;             // on this connection
+  std::uint32_t in_flight_ = 0;     // sent on this connection, not answered
+  std::uint64_t edits_resent_ = 0;
+
+  std::uint64_t heard_us_ = 0, pinged_us_ = 0, now_us_ = 0;
+  std::uint32_t round_trip_us_ = 0;
+};
+
+}  // namespace terrazzo::client
