@@ -67,6 +67,17 @@ void CoreServices::get_asset(WorldId, std::string hash, BytesDone done) {
   if (!asked) done(busy());
 }
 
+void CoreServices::list_shards(WorldId world, ShardsDone done) {
+  const bool asked = node_.workers->submit(self_, [this, world, done]() -> WorkerPool::Done {
+    const Result<std::vector<io::ShardFile>> files = node_.data->list_shards(world);
+    if (!files) return [done, error = files.error()] { done(error); };
+    std::vector<map::ShardPos> shards;
+    for (const io::ShardFile& file : *files) shards.push_back({file.x, file.y});
+    return [done, shards] { done(shards); };
+  });
+  if (!asked) done(busy());
+}
+
 void CoreServices::metrics(std::function<void(std::string)> done) {
   auto gather = std::make_unique<MetricsGather>();
   gather->asked_by = self_;

@@ -103,6 +103,7 @@ class CoreServices final : private net::NetworkEvents,
   void create_world(map::World world, WorldDone done) override;
   void put_asset(WorldId world, std::string hash, std::string bytes, Done done) override;
   void get_asset(WorldId world, std::string hash, BytesDone done) override;
+  void list_shards(WorldId world, ShardsDone done) override;
   void metrics(std::function<void(std::string)> done) override;
   bool ready() override;
 

@@ -64,6 +64,8 @@ Status Recovery::read_logs() {
   Result<std::vector<io::SegmentName>> segments = node_.data->list_segments();
   if (!segments) return segments.error();
   segments_ = *std::move(segments);
+  // This run's own first segments are being made by the workers at this moment; they are no past.
+  std::erase_if(segments_, [&](const io::SegmentName& segment) { return segment.incarnation == node_.incarnation; });
   for (const io::SegmentName& segment : segments_) {
     Result<std::vector<std::byte>> bytes = node_.data->read_segment(segment.core, segment.incarnation, segment.number);
     if (!bytes) return bytes.error();

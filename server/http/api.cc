@@ -134,6 +134,7 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
     if (!name) return respond(problem(name.error()));
     if (slash == std::string_view::npos) return world(request, *name, std::move(respond));
     const std::string_view tail = rest.substr(slash + 1);
+    if (tail == "shards") return shards(request, *name, std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
   }
   respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +
@@ -182,6 +183,20 @@ void Api::world(const net::HttpRequest& request, std::string_view name, Respond 
                             "there is no world \"" + std::string(name) + "\": GET /v1/worlds lists those there are"}));
   }
   respond(json_response(200, formats::world_to_json(*found)));
+}
+
+void Api::shards(const net::HttpRequest& request, std::string_view name, Respond respond) {
+  if (request.method != "GET") return respond(wrong_method("GET"));
+  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
+    return respond(problem(allowed.error()));
+  const auto found = services_.find_world(name);
+  if (!found) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  services_.list_shards(found->id, [respond = std::move(respond)](Result<std::vector<map::ShardPos>> listed) {
+    if (!listed) return respond(problem(listed.error()));
+    nlohmann::json list = nlohmann::json::array();
+    for (const map::ShardPos shard : *listed) list.push_back({shard.x, shard.y});
+    respond(json_response(200, nlohmann::json{{"shards", list}}.dump()));
+  });
 }
 
 void Api::asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond) {

@@ -27,6 +27,9 @@ class ApiServices {
   virtual void put_asset(WorldId world, std::string hash, std::string bytes, Done done) = 0;
   using BytesDone = std::function<void(Result<std::string>)>;
   virtual void get_asset(WorldId world, std::string hash, BytesDone done) = 0;
+  // Where cells were ever written: the positions of the world's shard files.
+  using ShardsDone = std::function<void(Result<std::vector<map::ShardPos>>)>;
+  virtual void list_shards(WorldId world, ShardsDone done) = 0;
   // Of all cores, in Prometheus' text form.
   virtual void metrics(std::function<void(std::string)> done) = 0;
   virtual bool ready() = 0;
@@ -43,6 +46,7 @@ class Api {
   void worlds(const net::HttpRequest& request, Respond respond);
   void world(const net::HttpRequest& request, std::string_view name, Respond respond);
   void asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond);
+  void shards(const net::HttpRequest& request, std::string_view name, Respond respond);
 
   ApiServices& services_;
 };

@@ -113,15 +113,23 @@ void SyncMachine::on(const proto::Welcome& message) {
 
 void SyncMachine::session_restarted(bool resumed, bool same_incarnation) {
   if (!same_incarnation) replica_.incarnation_changed();
-  std::vector<EditId> lost;
+  std::vector<EditId> lost, settled;
   for (auto& [id, edit] : held_.table()) {
-    if (edit.durable) continue;
+    if (edit.durable) {
+      // Its place may be another one now, but it is there: the states that come contain it.
+      if (!same_incarnation) settled.push_back(id);
+      continue;
+    }
     if (!resumed && edit.ever_sent) {
       lost.push_back(id);
     } else if (!same_incarnation) {
       edit.acknowledged = false;
       replica_.unplace(edit);
     }
+  }
+  for (const EditId id : settled) {
+    replica_.forget(*held_.find(id));
+    held_.erase(id);
   }
   for (const EditId id : lost)
     reject(*held_.find(id), {ErrorCode::conflict, "the server does not know this session any more, so it cannot be told whether the "
@@ -200,7 +208,9 @@ void SyncMachine::on(const proto::Ack& message) {
     edit->acknowledged = true;
     for (const proto::ShardMark& mark : message.shards) {
       replica_.placed(*edit, mark.shard, mark.lsn);
-      if (message.durable) replica_.durable(mark.shard, mark.lsn);
+      // In one shard the log keeps the order of edits, so everything before is durable, too. An edit over several shards is
+      // durable by the coordinator's record: it says nothing about its neighbours in either shard.
+      if (message.durable && message.shards.size() == 1) replica_.durable(mark.shard, mark.lsn);
     }
     tell_applied(*edit);
     if (message.durable && !std::exchange(edit->durable, true)) out_.emit(EditDurable{edit->id});

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "map/cell.h"
+#include "map/coords.h"
+#include "map/world.h"
+
+// Worlds as pictures, drawn by the CPU. The reference that other renderers are compared with: orthogonal maps come out as
+// Tiled draws them. Pure but for memory; any thread, nothing shared.
+namespace terrazzo::render {
+
+// Straight (not premultiplied) RGBA, 8 bits each, rows from the top.
+struct Image {
+  std::uint32_t width = 0, height = 0;  // pixels
+  std::vector<std::uint8_t> rgba;       // width * height * 4
+};
+
+// bad_message: not a PNG, or a damaged one; too_large: more than kPixelsMax.
+inline constexpr std::uint64_t kPixelsMax = std::uint64_t{1} << 27;
+Result<Image> decode_png(std::string_view bytes);
+Result<std::string> encode_png(const Image& image);
+
+// A tile's picture inside an image.
+struct Sprite {
+  const Image* image = nullptr;  // null: this tile has no picture
+  std::uint32_t x = 0, y = 0, width = 0, height = 0;
+  std::int32_t offset_x = 0, offset_y = 0;  // of its tileset, pixels
+};
+
+// The pictures of a world's tiles.
+class TileArt {
+ public:
+  // Gives the bytes of an image file by its hash.
+  using AssetSource = std::function<Result<std::string>(const map::Asset& asset)>;
+  // Images that are missing or of no readable kind leave their tiles without a picture; `notes` says which and why.
+  static TileArt load(const map::World& world, const AssetSource& assets);
+  TileArt(TileArt&&) noexcept;
+  TileArt& operator=(TileArt&&) noexcept;
+  ~TileArt();
+
+  // By the world's tile index; an animated tile shows its first frame.
+  Sprite sprite(std::uint32_t tile) const;
+  // Of a layer that is an image; null: it has none.
+  const Image* layer_image(map::LayerId layer) const;
+  // 0xAARRGGBB: the mean colour of the tile, its alpha the share that is covered. For views from afar.
+  std::uint32_t mean_color(std::uint32_t tile) const;
+  const std::vector<std::string>& notes() const;
+
+ private:
+  struct State;
+  explicit TileArt(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Fills `out` with the cells of a rectangle, row-major, rect.area() of them.
+using CellReader = std::function<void(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> out)>;
+
+struct View {
+  map::Rect cells;   // what is shown, whole cells
+  double scale = 1;  // pixels of the picture per pixel of the art; below 1 by averaging, above by repeating
+};
+
+// All visible layers in their order, with opacity, tint and offsets; tile layers, image layers, and objects that are tiles.
+// too_large: the picture would have more than kPixelsMax pixels (before scaling down).
+Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
+
+}  // namespace terrazzo::render

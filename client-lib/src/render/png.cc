@@ -1,0 +1,61 @@
+#include <spng.h>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "terrazzo/render.h"
+
+namespace terrazzo::render {
+namespace {
+
+struct Free {
+  void operator()(spng_ctx* context) const { spng_ctx_free(context); }
+};
+using Context = std::unique_ptr<spng_ctx, Free>;
+
+Error wrong(const char* what, int code) { return {ErrorCode::bad_message, fmt::format("{}: {}", what, spng_strerror(code))}; }
+
+}  // namespace
+
+Result<Image> decode_png(std::string_view bytes) {
+  const Context context(spng_ctx_new(0));
+  if (!context) return Error{ErrorCode::internal, "no memory for a picture"};
+  // Damaged parts that do not matter for the picture are passed over; sizes are bounded before anything is allocated.
+  spng_set_crc_action(context.get(), SPNG_CRC_USE, SPNG_CRC_USE);
+  spng_set_image_limits(context.get(), 1u << 20, 1u << 20);
+  spng_set_png_buffer(context.get(), bytes.data(), bytes.size());
+  spng_ihdr header{};
+  if (const int code = spng_get_ihdr(context.get(), &header); code != 0) return wrong("not a PNG picture", code);
+  if (std::uint64_t{header.width} * header.height > kPixelsMax)
+    return Error{ErrorCode::too_large, fmt::format("a picture of {}×{} pixels; at most {} in all", header.width, header.height, kPixelsMax)};
+  Image image{header.width, header.height, {}};
+  image.rgba.resize(std::size_t{header.width} * header.height * 4);
+  if (const int code = spng_decode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_RGBA8, SPNG_DECODE_TRNS); code != 0)
+    return wrong("a damaged PNG picture", code);
+  return image;
+}
+
+Result<std::string> encode_png(const Image& image) {
+  const Context context(spng_ctx_new(SPNG_CTX_ENCODER));
+  if (!context) return Error{ErrorCode::internal, "no memory for a picture"};
+  spng_set_option(context.get(), SPNG_ENCODE_TO_BUFFER, 1);
+  spng_ihdr header{};
+  header.width = image.width;
+  header.height = image.height;
+  header.bit_depth = 8;
+  header.color_type = SPNG_COLOR_TYPE_TRUECOLOR_ALPHA;
+  spng_set_ihdr(context.get(), &header);
+  if (const int code = spng_encode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE); code != 0)
+    return wrong("the picture cannot be written as PNG", code);
+  std::size_t size = 0;
+  int code = 0;
+  void* bytes = spng_get_png_buffer(context.get(), &size, &code);
+  if (bytes == nullptr) return wrong("the picture cannot be written as PNG", code);
+  std::string out(static_cast<const char*>(bytes), size);
+  std::free(bytes);
+  return out;
+}
+
+}  // namespace terrazzo::render
