@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "map/coords.h"
+
+namespace terrazzo::cli {
+
+// What was asked, and everything it was asked with. Only the fields of `command` mean something.
+struct CommandLine {
+  std::optional<int> exit_code;  // --help, or flags that are wrong (explained already)
+  std::string command;
+
+  std::string server = "http://127.0.0.1:8080";
+  std::string token;  // for servers with --auth token
+  std::string world;
+  std::string file;
+  std::optional<map::Rect> rect;  // cells
+  std::string layer;              // name or id; empty: the command's default
+  std::uint32_t tile = 0;
+  double scale = 1;
+  std::string encoding = "csv";
+  double seconds = 0;  // of watch; 0: until it is interrupted
+  bool once = false;
+
+  // token
+  std::string data = "data";
+  std::string secret_file;
+  std::string user = "me";
+  std::string role = "editor";
+  std::int64_t valid_for_s = 24 * 3600;
+};
+
+CommandLine parse_command_line(int argc, char** argv);
+
+}  // namespace terrazzo::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "base/error.h"
+#include "cli/command_line.h"
+
+// One function per command; an error is shown to the person and ends the program with exit code 1.
+namespace terrazzo::cli {
+
+Status list_worlds(const CommandLine& line);
+Status import_world(const CommandLine& line);
+Status export_world(const CommandLine& line);
+Status watch(const CommandLine& line);
+Status paint(const CommandLine& line);
+Status render(const CommandLine& line);
+Status make_token(const CommandLine& line);
+Status doctor(const CommandLine& line);
+
+}  // namespace terrazzo::cli

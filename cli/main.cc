@@ -1,0 +1,23 @@
+#include <cstdio>
+#include <string_view>
+
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace terrazzo::cli;
+  const CommandLine line = parse_command_line(argc, argv);
+  if (line.exit_code) return *line.exit_code;
+  constexpr struct {
+    std::string_view name;
+    terrazzo::Status (*run)(const CommandLine&);
+  } kCommands[] = {{"worlds", list_worlds}, {"import", import_world}, {"export", export_world}, {"watch", watch},
+                   {"paint", paint},        {"render", render},       {"token", make_token},    {"doctor", doctor}};
+  for (const auto& command : kCommands) {
+    if (line.command != command.name) continue;
+    const terrazzo::Status done = command.run(line);
+    if (done) return 0;
+    std::fprintf(stderr, "terrazzo %s: %s\n", line.command.c_str(), done.error().message.c_str());
+    return 1;
+  }
+  return 2;
+}
