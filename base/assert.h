@@ -6,8 +6,8 @@ namespace terrazzo {
 }  // namespace terrazzo
 
 // On in every build type. Never used on what a client, a file or the kernel said: that is an Error.
-#define TZ_ASSERT(condition)                                                     \
-  do {                                                                           \
-    if (!(condition)) [[unlikely]]                                               \
-      ::terrazzo::assert_failed(#condition, __FILE__, __LINE__);                 \
+#define TZ_ASSERT(condition)                                     \
+  do {                                                           \
+    if (!(condition)) [[unlikely]]                               \
+      ::terrazzo::assert_failed(#condition, __FILE__, __LINE__); \
   } while (false)

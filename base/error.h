@@ -31,10 +31,9 @@ enum class ErrorCode : std::uint8_t {
   internal,
 };
 inline constexpr std::array<std::string_view, 16> kErrorCodeNames = {
-    "bad_message",  "unknown_type", "unauthenticated", "forbidden",
-    "not_found",    "already_exists", "out_of_bounds", "too_large",
-    "rate_limited", "claimed",      "condition_failed", "conflict",
-    "read_only",    "overloaded",   "unsupported",     "internal"};
+    "bad_message",   "unknown_type", "unauthenticated", "forbidden", "not_found",        "already_exists",
+    "out_of_bounds", "too_large",    "rate_limited",    "claimed",   "condition_failed", "conflict",
+    "read_only",     "overloaded",   "unsupported",     "internal"};
 
 constexpr std::string_view error_code_name(ErrorCode code) {
   return kErrorCodeNames[static_cast<std::size_t>(code)];
@@ -55,15 +54,27 @@ class [[nodiscard]] Result {
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() & { TZ_ASSERT(ok()); return *std::get_if<0>(&state_); }
-  const T& value() const& { TZ_ASSERT(ok()); return *std::get_if<0>(&state_); }
-  T&& value() && { TZ_ASSERT(ok()); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    TZ_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    TZ_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    TZ_ASSERT(ok());
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { TZ_ASSERT(!ok()); return *std::get_if<1>(&state_); }
+  const Error& error() const {
+    TZ_ASSERT(!ok());
+    return *std::get_if<1>(&state_);
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -76,7 +87,10 @@ class [[nodiscard]] Status {
   Status(Error error) : ok_(false), error_(std::move(error)) {}
   bool ok() const { return ok_; }
   explicit operator bool() const { return ok_; }
-  const Error& error() const { TZ_ASSERT(!ok_); return error_; }
+  const Error& error() const {
+    TZ_ASSERT(!ok_);
+    return error_;
+  }
 
  private:
   bool ok_ = true;

@@ -40,8 +40,9 @@ class SharedBytes {
   explicit operator bool() const { return header_ != nullptr; }
   std::size_t size() const { return header_ == nullptr ? 0 : header_->size; }
   std::span<const std::byte> bytes() const {
-    return header_ == nullptr ? std::span<const std::byte>{}
-                              : std::span<const std::byte>(reinterpret_cast<const std::byte*>(header_ + 1), header_->size);
+    return header_ == nullptr
+               ? std::span<const std::byte>{}
+               : std::span<const std::byte>(reinterpret_cast<const std::byte*>(header_ + 1), header_->size);
   }
   // Only before the first copy.
   std::span<std::byte> writable() {

@@ -18,7 +18,9 @@ struct StrongId {
 
 // +1 per edit per shard, never reused within an incarnation. 0: before the first edit.
 using Lsn = StrongId<struct LsnTag, std::uint64_t>;
-constexpr Lsn next(Lsn lsn) { return Lsn{lsn.value + 1}; }
+constexpr Lsn next(Lsn lsn) {
+  return Lsn{lsn.value + 1};
+}
 
 using WorldId = StrongId<struct WorldTag, std::uint64_t>;
 using SessionId = StrongId<struct SessionTag, std::uint64_t>;

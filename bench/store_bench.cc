@@ -1,5 +1,5 @@
-// Edits and reads through the shard store and the shard, beside LMDB and plain memory in the same run. Unsynced: what the
-// core's own time is spent on; syncs are shared by groups and measured by the load test.
+// Edits and reads through the shard store and the shard, beside LMDB and plain memory in the same run. Unsynced: what
+// the core's own time is spent on; syncs are shared by groups and measured by the load test.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -145,7 +145,8 @@ void shard_edit_random_cell(benchmark::State& state) {
     const auto bits = static_cast<std::uint32_t>(random());
     const map::Cell cell{bits & 0xFF};
     const map::Op op{map::OpKind::set, 0, map::Rect::of_size(bits & 1023, bits >> 10 & 1023, 1, 1), {}, {}, {&cell, 1}};
-    const auto parts = shard::split_edit(WorldId{1}, {SessionId{7}, 0, 0, 0}, {EditId{++id}, map::AckMode::durable, {&op, 1}, {}});
+    const auto parts =
+        shard::split_edit(WorldId{1}, {SessionId{7}, 0, 0, 0}, {EditId{++id}, map::AckMode::durable, {&op, 1}, {}});
     shard.edit(*parts->front(), out);
     if (id % 256 == 0) shard.log_durable(out.durable(), out);
   }

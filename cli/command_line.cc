@@ -8,7 +8,8 @@ namespace {
 
 void add_server(CLI::App* app, CommandLine& line) {
   app->add_option("--server", line.server, "the server's address")->envname("TERRAZZO_SERVER")->capture_default_str();
-  app->add_option("--token", line.token, "for a server with --auth token; `terrazzo token` makes one")->envname("TERRAZZO_TOKEN");
+  app->add_option("--token", line.token, "for a server with --auth token; `terrazzo token` makes one")
+      ->envname("TERRAZZO_TOKEN");
 }
 
 }  // namespace
@@ -32,27 +33,33 @@ CommandLine parse_command_line(int argc, char** argv) {
   CLI::App* worlds = app.add_subcommand("worlds", "list the worlds of the server");
   add_server(worlds, line);
 
-  CLI::App* import = app.add_subcommand("import", "make a world from a map of the Tiled editor (.tmx or .tmj, all encodings, infinite maps)");
+  CLI::App* import = app.add_subcommand(
+      "import", "make a world from a map of the Tiled editor (.tmx or .tmj, all encodings, infinite maps)");
   import->add_option("file", line.file, "the map")->required();
   import->add_option("--world", line.world, "name of the new world (default: the file's name)");
   add_server(import, line);
 
-  CLI::App* exported = app.add_subcommand("export", "write a world as a map for the Tiled editor, with its images beside it");
+  CLI::App* exported =
+      app.add_subcommand("export", "write a world as a map for the Tiled editor, with its images beside it");
   exported->add_option("world", line.world, "name or id")->required();
   exported->add_option("file", line.file, "FILE.tmx or FILE.tmj")->required();
   exported->add_option("--encoding", line.encoding, "of the cells: csv, base64, zlib, gzip or zstd")
-      ->check(CLI::IsMember({"csv", "base64", "zlib", "gzip", "zstd"}))->capture_default_str();
+      ->check(CLI::IsMember({"csv", "base64", "zlib", "gzip", "zstd"}))
+      ->capture_default_str();
   add_server(exported, line);
 
-  CLI::App* watch = app.add_subcommand("watch", "a live view of a world in the terminal, with who is there (Ctrl-C ends it)");
+  CLI::App* watch =
+      app.add_subcommand("watch", "a live view of a world in the terminal, with who is there (Ctrl-C ends it)");
   watch->add_option("world", line.world, "name or id")->required();
   add_rect(watch, "the part to show, in cells (default: as much as fits, from the corner of the world)");
-  watch->add_option("--layer", line.layer, "only this tile layer, by name or id (default: all, the upper ones in front)");
+  watch->add_option("--layer", line.layer,
+                    "only this tile layer, by name or id (default: all, the upper ones in front)");
   watch->add_option("--seconds", line.seconds, "stop after this time");
   watch->add_flag("--once", line.once, "draw once and stop");
   add_server(watch, line);
 
-  CLI::App* paint = app.add_subcommand("paint", "fill a rectangle with a tile, and wait until that is on the server's disk");
+  CLI::App* paint =
+      app.add_subcommand("paint", "fill a rectangle with a tile, and wait until that is on the server's disk");
   paint->add_option("world", line.world, "name or id")->required();
   add_rect(paint, "in cells")->required();
   paint->add_option("--tile", line.tile, "index of the tile; 0 erases")->required();
@@ -63,17 +70,24 @@ CommandLine parse_command_line(int argc, char** argv) {
   render->add_option("world", line.world, "name or id")->required();
   render->add_option("file", line.file, "the PNG file")->required();
   add_rect(render, "in cells (default: the whole world, where it has bounds)");
-  render->add_option("--scale", line.scale, "pixels of the picture per pixel of the art")->check(CLI::Range(0.01, 8.0))->capture_default_str();
+  render->add_option("--scale", line.scale, "pixels of the picture per pixel of the art")
+      ->check(CLI::Range(0.01, 8.0))
+      ->capture_default_str();
   add_server(render, line);
 
   CLI::App* token = app.add_subcommand("token", "make a token for a server with --auth token, from its secret");
   token->add_option("--data", line.data, "the server's data folder")->envname("TERRAZZO_DATA")->capture_default_str();
   token->add_option("--secret-file", line.secret_file, "the secret itself (default: DATA/token.secret)");
   token->add_option("--user", line.user, "who the token is for")->capture_default_str();
-  token->add_option("--role", line.role, "viewer, editor or owner")->check(CLI::IsMember({"viewer", "editor", "owner"}))->capture_default_str();
-  token->add_option("--valid-for", line.valid_for_s, "seconds until it expires; 0: never")->check(CLI::NonNegativeNumber)->capture_default_str();
+  token->add_option("--role", line.role, "viewer, editor or owner")
+      ->check(CLI::IsMember({"viewer", "editor", "owner"}))
+      ->capture_default_str();
+  token->add_option("--valid-for", line.valid_for_s, "seconds until it expires; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 
-  CLI::App* doctor = app.add_subcommand("doctor", "say what this machine offers a server, and what to do about what it lacks");
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "say what this machine offers a server, and what to do about what it lacks");
   doctor->add_option("--data", line.data, "the folder whose disk is tried")->capture_default_str();
 
   try {
@@ -86,7 +100,8 @@ CommandLine parse_command_line(int argc, char** argv) {
   if (!rect.empty()) {
     line.rect = map::Rect::of_size(rect[0], rect[1], rect[2], rect[3]);
     if (line.rect->empty() || !map::kPlane.contains(*line.rect)) {
-      std::fputs("terrazzo: --rect X,Y,W,H: at least one cell wide and high, inside the plane of 32-bit positions\n", stderr);
+      std::fputs("terrazzo: --rect X,Y,W,H: at least one cell wide and high, inside the plane of 32-bit positions\n",
+                 stderr);
       line.exit_code = 2;
     }
   }

@@ -23,7 +23,9 @@ Status write_file(const fs::path& path, std::string_view bytes) {
     std::ofstream file(temporary, std::ios::binary);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     file.flush();
-    if (!file) return Error{ErrorCode::internal, path.string() + " cannot be written: does the folder exist, and is there room?"};
+    if (!file)
+      return Error{ErrorCode::internal,
+                   path.string() + " cannot be written: does the folder exist, and is there room?"};
   }
   std::error_code error;
   fs::rename(temporary, path, error);
@@ -36,7 +38,8 @@ constexpr std::int64_t kQuarter = 128 * map::kChunkSize;
 // Reads cells through the client library, by subscriptions of the size the server allows.
 class Reader {
  public:
-  Reader(client::Client& client, HttpClient& http, const std::string& world) : client_(client), http_(http), world_(world) {}
+  Reader(client::Client& client, HttpClient& http, const std::string& world)
+      : client_(client), http_(http), world_(world) {}
 
   Status read(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> cells) {
     // Wide bands are taken in pieces of a quarter's width.
@@ -48,7 +51,8 @@ class Reader {
       client_.read_rect(layer, piece, part, client::View::confirmed);
       client_.unsubscribe(*sub);
       for (std::int64_t y = piece.y0; y < piece.y1; ++y)
-        std::copy_n(part.begin() + (y - piece.y0) * piece.width(), piece.width(), cells.begin() + (y - rect.y0) * rect.width() + (x - rect.x0));
+        std::copy_n(part.begin() + (y - piece.y0) * piece.width(), piece.width(),
+                    cells.begin() + (y - rect.y0) * rect.width() + (x - rect.x0));
     }
     return {};
   }
@@ -64,7 +68,8 @@ class Reader {
       const map::Rect cells = map::cells_of(map::ShardPos{shard[0].get<std::int32_t>(), shard[1].get<std::int32_t>()});
       for (std::int64_t y = cells.y0; y < cells.y1; y += kQuarter)
         for (std::int64_t x = cells.x0; x < cells.x1; x += kQuarter)
-          if (Status found = used_in(layer, map::Rect::of_size(x, y, kQuarter, kQuarter), chunks); !found) return found.error();
+          if (Status found = used_in(layer, map::Rect::of_size(x, y, kQuarter, kQuarter), chunks); !found)
+            return found.error();
     }
     return chunks;
   }
@@ -108,13 +113,15 @@ Status write_images(HttpClient& http, const std::string& name, const map::World&
 Status export_world(const CommandLine& line) {
   const fs::path path = line.file;
   const bool json = path.extension() == ".tmj" || path.extension() == ".json";
-  if (!json && path.extension() != ".tmx") return Error{ErrorCode::bad_message, "the file's name ends with .tmx or .tmj, which says what is written"};
+  if (!json && path.extension() != ".tmx")
+    return Error{ErrorCode::bad_message, "the file's name ends with .tmx or .tmj, which says what is written"};
   Result<std::unique_ptr<client::Client>> client = enter(line, line.world);
   if (!client) return client.error();
   const map::World world = *(*client)->world();
   HttpClient http(line.server, line.token);
   Reader reader(**client, http, line.world);
-  const std::uint64_t rows = (world.bounds ? static_cast<std::uint64_t>(world.bounds->height()) : 0) * tile_layers(world).size();
+  const std::uint64_t rows =
+      (world.bounds ? static_cast<std::uint64_t>(world.bounds->height()) : 0) * tile_layers(world).size();
   Progress progress("cells", rows);
   std::uint64_t rows_done = 0;
   formats::CellSource source;
@@ -132,7 +139,8 @@ Status export_world(const CommandLine& line) {
   if (!text) return text.error();
   if (Status written = write_images(http, line.world, world, path.parent_path()); !written) return written;
   if (Status written = write_file(path, *text); !written) return written;
-  fmt::print("exported \"{}\" to {} ({} bytes) with {} images beside it\n", world.name, path.string(), text->size(), formats::export_images(world).size());
+  fmt::print("exported \"{}\" to {} ({} bytes) with {} images beside it\n", world.name, path.string(), text->size(),
+             formats::export_images(world).size());
   return {};
 }
 

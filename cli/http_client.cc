@@ -46,12 +46,16 @@ struct HttpClient::State {
   }
 };
 
-HttpClient::HttpClient(std::string server, std::string token) : state_(new State{std::move(server), std::move(token), {}, {}, asio::io_context{}, {}}) {}
-HttpClient::~HttpClient() { delete state_; }
+HttpClient::HttpClient(std::string server, std::string token)
+    : state_(new State{std::move(server), std::move(token), {}, {}, asio::io_context{}, {}}) {}
+HttpClient::~HttpClient() {
+  delete state_;
+}
 
 Result<std::string> HttpClient::request(std::string_view method, const std::string& target, std::string_view body) {
   State& s = *state_;
-  if (!s.parse()) return Error{ErrorCode::bad_message, "--server \"" + s.server + "\" is not an address like http://127.0.0.1:8080"};
+  if (!s.parse())
+    return Error{ErrorCode::bad_message, "--server \"" + s.server + "\" is not an address like http://127.0.0.1:8080"};
   namespace http = beast::http;
   http::request<http::string_body> request(http::string_to_verb({method.data(), method.size()}), target, 11);
   request.set(http::field::host, s.host + ":" + s.port);
@@ -74,14 +78,19 @@ Result<std::string> HttpClient::request(std::string_view method, const std::stri
   }
   if (error) {
     s.stream.reset();
-    return Error{ErrorCode::overloaded, "no answer from " + s.server + " (" + error.message() + "): is the server running? `./dev run` starts one, --server names another"};
+    return Error{ErrorCode::overloaded, "no answer from " + s.server + " (" + error.message() +
+                                            "): is the server running? `./dev run` starts one, --server names another"};
   }
   const auto& response = parser.get();
   if (!response.keep_alive()) s.stream.reset();
   if (response.result_int() < 400) return response.body();
   const nlohmann::json problem = nlohmann::json::parse(response.body(), nullptr, false);
-  const std::string detail = problem.is_object() && problem.contains("detail") && problem["detail"].is_string() ? problem["detail"].get<std::string>() : response.body();
-  const ErrorCode code = response.result_int() == 404 ? ErrorCode::not_found : response.result_int() == 409 ? ErrorCode::already_exists : ErrorCode::bad_message;
+  const std::string detail = problem.is_object() && problem.contains("detail") && problem["detail"].is_string()
+                                 ? problem["detail"].get<std::string>()
+                                 : response.body();
+  const ErrorCode code = response.result_int() == 404   ? ErrorCode::not_found
+                         : response.result_int() == 409 ? ErrorCode::already_exists
+                                                        : ErrorCode::bad_message;
   return Error{code, "the server says: " + detail};
 }
 
@@ -89,7 +98,8 @@ std::string percent_encode(std::string_view text) {
   constexpr char kDigits[] = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~';
     if (plain) {
       out.push_back(c);
     } else {

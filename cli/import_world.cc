@@ -24,7 +24,8 @@ constexpr std::size_t kCellsPerEdit = 32 * 1024, kOpsPerEdit = 64, kEditsInFligh
 
 Result<std::string> read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::not_found, path.string() + " cannot be opened: is the name right, and may you read it?"};
+  if (!file)
+    return Error{ErrorCode::not_found, path.string() + " cannot be opened: is the name right, and may you read it?"};
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -46,7 +47,8 @@ class Painter {
   }
   Status finish() {
     if (Status sent = send(); !sent) return sent;
-    if (!client_.wait_durable(60s)) return Error{ErrorCode::overloaded, "the server did not confirm everything within a minute"};
+    if (!client_.wait_durable(60s))
+      return Error{ErrorCode::overloaded, "the server did not confirm everything within a minute"};
     return failed_;
   }
 
@@ -75,7 +77,8 @@ Status put_images(HttpClient& http, const formats::TiledMap& map, const std::str
   Progress progress("images", map.images.size());
   std::uint64_t done = 0;
   for (const formats::ImageFile& image : map.images) {
-    const Result<std::string> put = http.request("PUT", "/v1/worlds/" + percent_encode(world) + "/assets/" + image.hash, image.bytes);
+    const Result<std::string> put =
+        http.request("PUT", "/v1/worlds/" + percent_encode(world) + "/assets/" + image.hash, image.bytes);
     if (!put) return Error{put.error().code, image.name + ": " + put.error().message};
     progress.at(++done);
   }
@@ -124,7 +127,8 @@ Status import_world(const CommandLine& line) {
   const Result<std::string> made = http.request("POST", "/v1/worlds", formats::world_to_json(map->world));
   if (!made) {
     const bool taken = made.error().code == ErrorCode::already_exists;
-    return Error{made.error().code, made.error().message + (taken ? "; give the new one another name with --world" : "")};
+    return Error{made.error().code,
+                 made.error().message + (taken ? "; give the new one another name with --world" : "")};
   }
   if (Status put = put_images(http, *map, map->world.name); !put) return put;
   Result<std::unique_ptr<client::Client>> client = enter(line, map->world.name);
@@ -133,8 +137,8 @@ Status import_world(const CommandLine& line) {
   std::uint64_t cells = 0;
   for (const formats::LayerCells& layer : map->layers)
     for (const formats::CellBlock& block : layer.blocks) cells += block.rect.area();
-  fmt::print("imported \"{}\": {} layers, {} tilesets, {} images, {} cells\n", map->world.name, map->world.layers.size(),
-             map->world.tilesets.size(), map->images.size(), cells);
+  fmt::print("imported \"{}\": {} layers, {} tilesets, {} images, {} cells\n", map->world.name,
+             map->world.layers.size(), map->world.tilesets.size(), map->images.size(), cells);
   return {};
 }
 

@@ -12,12 +12,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPatience{300}, kBetween{100};
 
-double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+double seconds(Clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 }  // namespace
 
 Progress::Progress(std::string what, std::uint64_t total)
-    : what_(std::move(what)), total_(std::max<std::uint64_t>(total, 1)), began_(Clock::now()), drawn_(began_),
+    : what_(std::move(what)),
+      total_(std::max<std::uint64_t>(total, 1)),
+      began_(Clock::now()),
+      drawn_(began_),
       terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
@@ -41,8 +46,10 @@ void Progress::draw(std::uint64_t done) {
   const int full = static_cast<int>(share * kWidth);
   const double elapsed = seconds(Clock::now() - began_);
   const std::string left = share > 0.02 && share < 1 ? fmt::format(", {:.0f} s left", elapsed / share - elapsed) : "";
-  fmt::print(stderr, "{}{} [{}{}] {:3.0f} %  {:.1f} s{}{}", terminal_ ? "\r" : "", what_, std::string(static_cast<std::size_t>(full), '#'),
-             std::string(static_cast<std::size_t>(kWidth - full), '.'), share * 100, elapsed, left, terminal_ ? "\033[K" : "");
+  fmt::print(stderr, "{}{} [{}{}] {:3.0f} %  {:.1f} s{}{}", terminal_ ? "\r" : "", what_,
+             std::string(static_cast<std::size_t>(full), '#'),
+             std::string(static_cast<std::size_t>(kWidth - full), '.'), share * 100, elapsed, left,
+             terminal_ ? "\033[K" : "");
 }
 
 }  // namespace terrazzo::cli

@@ -6,8 +6,8 @@
 
 namespace terrazzo::cli {
 
-// A bar on standard error, redrawn a few times a second on a terminal; elsewhere a line at the end. Nothing at all where the
-// work is over before anybody would wonder.
+// A bar on standard error, redrawn a few times a second on a terminal; elsewhere a line at the end. Nothing at all
+// where the work is over before anybody would wonder.
 class Progress {
  public:
   Progress(std::string what, std::uint64_t total);

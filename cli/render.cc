@@ -44,15 +44,22 @@ Status render(const CommandLine& line) {
     return Error{ErrorCode::bad_message, "the world is infinite: say which part to draw, for example --rect 0,0,64,64"};
   render::View view{line.rect.value_or(world.bounds.value_or(map::Rect{})), line.scale};
   HttpClient http(line.server, line.token);
-  const render::TileArt art = render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
+  const render::TileArt art =
+      render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
   for (const std::string& note : art.notes()) fmt::print(stderr, "terrazzo render: {}; its tiles are left out\n", note);
   constexpr std::int64_t kReach = 64;  // cells around, whose tiles may be larger than a cell
-  const map::Rect area = map::Rect{view.cells.x0 - kReach, view.cells.y0 - kReach, view.cells.x1 + kReach, view.cells.y1 + kReach}.intersect(world.area());
+  const map::Rect area =
+      map::Rect{view.cells.x0 - kReach, view.cells.y0 - kReach, view.cells.x1 + kReach, view.cells.y1 + kReach}
+          .intersect(world.area());
   if (!area.empty())
     if (Status fetched = fetch_all(**client, area, tile_layers(world)); !fetched) return fetched;
   const auto began = std::chrono::steady_clock::now();
   const Result<render::Image> image = render::draw(
-      world, art, [&](map::LayerId layer, const map::Rect& rect, std::span<map::Cell> out) { (*client)->read_rect(layer, rect, out); }, view);
+      world, art,
+      [&](map::LayerId layer, const map::Rect& rect, std::span<map::Cell> out) {
+        (*client)->read_rect(layer, rect, out);
+      },
+      view);
   if (!image) return image.error();
   const double drawing_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
   const Result<std::string> png = render::encode_png(*image);
@@ -60,7 +67,8 @@ Status render(const CommandLine& line) {
   std::ofstream file(line.file, std::ios::binary);
   file.write(png->data(), static_cast<std::streamsize>(png->size()));
   file.flush();
-  if (!file) return Error{ErrorCode::internal, line.file + " cannot be written: does the folder exist, and is there room?"};
+  if (!file)
+    return Error{ErrorCode::internal, line.file + " cannot be written: does the folder exist, and is there room?"};
   fmt::print("{}: {}×{} pixels, drawn in {:.1f} ms\n", line.file, image->width, image->height, drawing_ms);
   return {};
 }

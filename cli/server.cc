@@ -24,7 +24,9 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
   if (Status opened = client->open(world); !opened) return opened.error();
   if (Status live = client->wait_live(10s); !live) {
     const bool away = live.error().code == ErrorCode::overloaded;
-    return Error{live.error().code, away ? line.server + ": " + live.error().message + ": is the server running? `./dev run` starts one" : live.error().message};
+    return Error{live.error().code,
+                 away ? line.server + ": " + live.error().message + ": is the server running? `./dev run` starts one"
+                      : live.error().message};
   }
   return client;
 }
@@ -43,14 +45,18 @@ Result<map::LayerId> tile_layer(const map::World& world, const std::string& name
     if (name.empty() || layer.name == name || std::to_string(layer.id) == name) return layer.id;
     known = "\"" + layer.name + "\" (" + std::to_string(layer.id) + ")" + (known.empty() ? "" : ", ") + known;
   }
-  return Error{ErrorCode::not_found, "there is no tile layer \"" + name + "\"; there are: " + (known.empty() ? "none" : known)};
+  return Error{ErrorCode::not_found,
+               "there is no tile layer \"" + name + "\"; there are: " + (known.empty() ? "none" : known)};
 }
 
-Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect, std::span<const map::LayerId> layers) {
+Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect,
+                                     std::span<const map::LayerId> layers) {
   const Result<client::SubscriptionId> sub = client.subscribe(rect, layers);
   if (!sub) return sub.error();
-  if (!client.wait_until([&] { return client.is_ready(*sub) || client.state() == client::State::failed; }, 60s) || !client.is_ready(*sub))
-    return client.last_error() ? *client.last_error() : Error{ErrorCode::overloaded, "the server did not send the cells within a minute"};
+  if (!client.wait_until([&] { return client.is_ready(*sub) || client.state() == client::State::failed; }, 60s) ||
+      !client.is_ready(*sub))
+    return client.last_error() ? *client.last_error()
+                               : Error{ErrorCode::overloaded, "the server did not send the cells within a minute"};
   return *sub;
 }
 

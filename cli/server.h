@@ -19,7 +19,8 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
 Result<map::LayerId> tile_layer(const map::World& world, const std::string& name);
 std::vector<map::LayerId> tile_layers(const map::World& world);
 // Subscribes, waits until the cells are there, and leaves the subscription in force.
-Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect, std::span<const map::LayerId> layers);
+Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect,
+                                     std::span<const map::LayerId> layers);
 Result<std::string> get_asset(HttpClient& http, const std::string& world, const std::string& hash);
 
 }  // namespace terrazzo::cli

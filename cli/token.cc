@@ -23,8 +23,10 @@ Status make_token(const CommandLine& line) {
   std::ifstream file(path);
   std::string secret;
   if (!std::getline(file, secret) || secret.size() < 32) {
-    return Error{ErrorCode::not_found, path + " holds no secret: --data names the data folder of a server that was started with --auth token "
-                                              "(it makes the secret at its first start), and this program must be allowed to read it"};
+    return Error{ErrorCode::not_found,
+                 path +
+                     " holds no secret: --data names the data folder of a server that was started with --auth token "
+                     "(it makes the secret at its first start), and this program must be allowed to read it"};
   }
   while (!secret.empty() && (secret.back() == '\r' || secret.back() == ' ')) secret.pop_back();
   jwt_t* raw = nullptr;
@@ -34,7 +36,8 @@ Status make_token(const CommandLine& line) {
   bool made = jwt_add_grant(raw, "sub", line.user.c_str()) == 0 && jwt_add_grant(raw, "role", line.role.c_str()) == 0 &&
               jwt_add_grant_int(raw, "iat", now) == 0;
   if (line.valid_for_s > 0) made = made && jwt_add_grant_int(raw, "exp", now + line.valid_for_s) == 0;
-  made = made && jwt_set_alg(raw, JWT_ALG_HS256, reinterpret_cast<const unsigned char*>(secret.data()), static_cast<int>(secret.size())) == 0;
+  made = made && jwt_set_alg(raw, JWT_ALG_HS256, reinterpret_cast<const unsigned char*>(secret.data()),
+                             static_cast<int>(secret.size())) == 0;
   char* text = made ? jwt_encode_str(raw) : nullptr;
   if (text == nullptr) return Error{ErrorCode::internal, "the token could not be made"};
   std::puts(text);

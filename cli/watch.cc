@@ -18,7 +18,9 @@ namespace {
 using namespace std::chrono_literals;
 
 std::atomic<bool> interrupted{false};
-void on_interrupt(int) { interrupted.store(true); }
+void on_interrupt(int) {
+  interrupted.store(true);
+}
 
 struct Terminal {
   int columns = 80, rows = 24;
@@ -31,8 +33,8 @@ Terminal terminal() {
   return {};
 }
 
-// A cell of the map is half a character: two rows of cells in one row of text, by the lower half block in front of the upper
-// one's colour.
+// A cell of the map is half a character: two rows of cells in one row of text, by the lower half block in front of the
+// upper one's colour.
 class Screen {
  public:
   Screen(const client::Client& client, const render::TileArt& art, std::vector<map::LayerId> layers)
@@ -62,7 +64,9 @@ class Screen {
   // A tile without a picture still has a colour that tells it from others.
   std::uint32_t color_of(map::Cell cell) const {
     const std::uint32_t mean = art_.mean_color(cell.tile());
-    return mean != 0 || art_.sprite(cell.tile()).image != nullptr ? mean : 0xFF000000u | ((cell.tile() * 0x9E3779B1u) >> 8 & 0xFFFFFF);
+    return mean != 0 || art_.sprite(cell.tile()).image != nullptr
+               ? mean
+               : 0xFF000000u | ((cell.tile() * 0x9E3779B1u) >> 8 & 0xFFFFFF);
   }
   std::uint32_t color_at(std::int64_t x, std::int64_t y) const {
     const map::CellPos position{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)};
@@ -96,7 +100,8 @@ std::string people(const client::Client& client) {
 }
 
 map::Rect fitting(const CommandLine& line, const map::World& world, const Terminal& screen) {
-  map::Rect view = line.rect.value_or(map::Rect::of_size(world.area() == map::kPlane ? 0 : world.area().x0, world.area() == map::kPlane ? 0 : world.area().y0,
+  map::Rect view = line.rect.value_or(map::Rect::of_size(world.area() == map::kPlane ? 0 : world.area().x0,
+                                                         world.area() == map::kPlane ? 0 : world.area().y0,
                                                          screen.columns, std::max(2, (screen.rows - 2) * 2)));
   view.x1 = std::min<std::int64_t>(view.x1, view.x0 + screen.columns);
   if (screen.real) view.y1 = std::min<std::int64_t>(view.y1, view.y0 + (screen.rows - 2) * 2);
@@ -117,7 +122,8 @@ Status watch(const CommandLine& line) {
     layers = {*one};
   }
   HttpClient http(line.server, line.token);
-  const render::TileArt art = render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
+  const render::TileArt art =
+      render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
   const Terminal screen = terminal();
   const map::Rect view = fitting(line, world, screen);
   if (const Result<client::SubscriptionId> sub = fetch(client, view, layers); !sub) return sub.error();
@@ -134,12 +140,14 @@ Status watch(const CommandLine& line) {
   while (!interrupted.load()) {
     for (const client::Event& event : client.poll()) {
       changed = true;
-      if (const auto* cells = std::get_if<client::CellsChanged>(&event)) edits += cells->cause == client::CellsChanged::Cause::edit ? 1u : 0u;
+      if (const auto* cells = std::get_if<client::CellsChanged>(&event))
+        edits += cells->cause == client::CellsChanged::Cause::edit ? 1u : 0u;
     }
     if (changed) {
       changed = false;
-      fmt::print("{}{}{} [{},{} {}×{}]  {}  {} edits seen  {}\033[K\n", repaint ? "\033[H" : "", picture.draw(view), world.name, view.x0, view.y0, view.width(),
-                 view.height(), client::state_name(client.state()), edits, people(client));
+      fmt::print("{}{}{} [{},{} {}×{}]  {}  {} edits seen  {}\033[K\n", repaint ? "\033[H" : "", picture.draw(view),
+                 world.name, view.x0, view.y0, view.width(), view.height(), client::state_name(client.state()), edits,
+                 people(client));
       std::fflush(stdout);
     }
     const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

@@ -21,9 +21,12 @@ Status list_worlds(const CommandLine& line) {
   fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", "NAME", "LAYERS", "TILESETS", "TILE", "SIZE IN CELLS", "ID");
   for (const nlohmann::json& world : answer["worlds"]) {
     std::string size = "infinite";
-    if (const auto b = world.find("bounds"); b != world.end() && b->is_array() && b->size() == 4) size = fmt::format("{} × {}", (*b)[2].dump(), (*b)[3].dump());
-    fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", world.value("name", ""), world.value("layers", 0), world.value("tilesets", 0),
-               fmt::format("{}×{}", world.value("tile_width", 0), world.value("tile_height", 0)), size, world.value("id", ""));
+    if (const auto b = world.find("bounds"); b != world.end() && b->is_array() && b->size() == 4)
+      size = fmt::format("{} × {}", (*b)[2].dump(), (*b)[3].dump());
+    fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", world.value("name", ""), world.value("layers", 0),
+               world.value("tilesets", 0),
+               fmt::format("{}×{}", world.value("tile_width", 0), world.value("tile_height", 0)), size,
+               world.value("id", ""));
   }
   return {};
 }

@@ -38,8 +38,8 @@ find_package(Boost 1.81 REQUIRED)
 function(terrazzo_library name)
   cmake_parse_arguments(A "" "" "SOURCES;LIBS;PUBLIC_LIBS" ${ARGN})
   add_library(${name} STATIC ${A_SOURCES})
-  target_link_libraries(${name} PUBLIC ${A_PUBLIC_LIBS} PRIVATE terrazzo_options ${A_LIBS})
-  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
+  target_link_libraries(${name} PUBLIC ${A_PUBLIC_LIBS} PRIVATE $<BUILD_INTERFACE:terrazzo_options> ${A_LIBS})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:include/terrazzo>)
 endfunction()
 
 # terrazzo_test(name SOURCES file… LIBS lib…): one GoogleTest program; every TEST is a ctest case.

@@ -22,7 +22,8 @@ std::uint32_t microseconds_since(std::uint64_t then_ns) {
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 void Figures::merge(const Figures& other) {
@@ -44,7 +45,8 @@ Crowd::Crowd(const Options& options, std::size_t first_client, std::size_t count
     connect.token = options.token;
     connect.name = fmt::format("painter {}", first_ + i);
     connect.program = "terrazzo-load/0.1";
-    connect.form = options.mixed_forms ? ((first_ + i) % 2 == 0 ? proto::Form::binary : proto::Form::json) : options.form;
+    connect.form =
+        options.mixed_forms ? ((first_ + i) % 2 == 0 ? proto::Form::binary : proto::Form::json) : options.form;
     connect.seed = options.seed * 1'000'003 + first_ + i + 1;
     clients_.push_back(std::make_unique<client::Client>(reactor_, connect));
     clients_.back()->on_event([this, i](const client::Event& event) { note(i, event); });
@@ -72,7 +74,8 @@ Status Crowd::join() {
            all([](const auto& c) { return c->state() == client::State::live; });
   };
   const std::uint64_t until = now_ns() + kJoinNs;
-  if (!run_until(live_or_failed, until)) return Error{ErrorCode::overloaded, "not every client could connect within a minute"};
+  if (!run_until(live_or_failed, until))
+    return Error{ErrorCode::overloaded, "not every client could connect within a minute"};
   for (auto& client : clients_)
     if (client->last_error()) return *client->last_error();
   const map::World& world = *clients_.front()->world();
@@ -92,7 +95,8 @@ Status Crowd::join() {
     while (ready < clients_.size() && clients_[ready]->is_ready(subscriptions_[ready])) ++ready;
     return ready == clients_.size();
   };
-  if (!run_until(all_ready, until)) return Error{ErrorCode::overloaded, "not every client got the area within a minute"};
+  if (!run_until(all_ready, until))
+    return Error{ErrorCode::overloaded, "not every client got the area within a minute"};
   return {};
 }
 
@@ -125,8 +129,10 @@ void Crowd::stroke(std::size_t index) {
   const std::int64_t kind = pick(0, 99);
   // Mostly single cells, as a brush gives; some stamps, fills and replacements.
   const std::int64_t size_max = kind < 60 ? 1 : kind < 85 ? 8 : 24;
-  const std::int64_t w = pick(1, std::min(size_max, options_.area.width())), h = pick(1, std::min(size_max, options_.area.height()));
-  const map::Rect rect = map::Rect::of_size(pick(options_.area.x0, options_.area.x1 - w), pick(options_.area.y0, options_.area.y1 - h), w, h);
+  const std::int64_t w = pick(1, std::min(size_max, options_.area.width())),
+                     h = pick(1, std::min(size_max, options_.area.height()));
+  const map::Rect rect = map::Rect::of_size(pick(options_.area.x0, options_.area.x1 - w),
+                                            pick(options_.area.y0, options_.area.y1 - h), w, h);
   client::EditDraft draft;
   if (kind < 85) {
     cells_.resize(rect.area());
@@ -138,7 +144,8 @@ void Crowd::stroke(std::size_t index) {
     draft.replace(layer_, rect, random_cell(), random_cell());
   }
   const std::uint64_t began = now_ns();
-  const Result<EditId> edit = clients_[index]->edit(draft, options_.applied ? map::AckMode::applied : map::AckMode::durable);
+  const Result<EditId> edit =
+      clients_[index]->edit(draft, options_.applied ? map::AckMode::applied : map::AckMode::durable);
   if (!edit) {
     ++figures_.refused;
     return;
@@ -171,7 +178,8 @@ void Crowd::paint(std::uint64_t until_ns) {
 }
 
 bool Crowd::settle(std::uint64_t until_ns) {
-  return run_until([&] { return std::ranges::all_of(clients_, [](const auto& c) { return c->edits_waiting() == 0; }); }, until_ns);
+  return run_until([&] { return std::ranges::all_of(clients_, [](const auto& c) { return c->edits_waiting() == 0; }); },
+                   until_ns);
 }
 
 }  // namespace terrazzo::loadtest

@@ -26,13 +26,17 @@ class SendTimes {
  public:
   static constexpr std::uint64_t kKept = 4096;
   explicit SendTimes(std::size_t painters) : times_(painters * kKept) {}
-  void put(std::size_t painter, EditId edit, std::uint64_t ns) { slot(painter, edit).store(ns, std::memory_order_relaxed); }
+  void put(std::size_t painter, EditId edit, std::uint64_t ns) {
+    slot(painter, edit).store(ns, std::memory_order_relaxed);
+  }
   std::uint64_t get(std::size_t painter, EditId edit) const {
     return times_[painter * kKept + edit.value % kKept].load(std::memory_order_relaxed);
   }
 
  private:
-  std::atomic<std::uint64_t>& slot(std::size_t painter, EditId edit) { return times_[painter * kKept + edit.value % kKept]; }
+  std::atomic<std::uint64_t>& slot(std::size_t painter, EditId edit) {
+    return times_[painter * kKept + edit.value % kKept];
+  }
   std::vector<std::atomic<std::uint64_t>> times_;
 };
 
@@ -45,7 +49,9 @@ class Crowd {
   // Connects, opens the world and subscribes. Every client sees the area afterwards.
   Status join();
   // Tells whose edits are whose; by session.
-  void know(std::shared_ptr<const std::unordered_map<std::uint64_t, std::size_t>> painters) { painters_ = std::move(painters); }
+  void know(std::shared_ptr<const std::unordered_map<std::uint64_t, std::size_t>> painters) {
+    painters_ = std::move(painters);
+  }
   void paint(std::uint64_t until_ns);
   // Waits until every edit is answered. False: not within the time.
   bool settle(std::uint64_t until_ns);

@@ -62,8 +62,9 @@ class Progress {
         delivered += crowd->delivered();
       }
       const double rate = static_cast<double>(delivered - last_delivered) * 1e9 / static_cast<double>(now - last_ns);
-      fmt::print(stderr, "{}{:5.1f} of {:.0f} s  {} edits sent, {} delivered, {:.0f} deliveries/s{}", tty_ ? "\r\033[K" : "",
-                 static_cast<double>(now - began_) / 1e9, options_.seconds, sent, delivered, rate, tty_ ? "" : "\n");
+      fmt::print(stderr, "{}{:5.1f} of {:.0f} s  {} edits sent, {} delivered, {:.0f} deliveries/s{}",
+                 tty_ ? "\r\033[K" : "", static_cast<double>(now - began_) / 1e9, options_.seconds, sent, delivered,
+                 rate, tty_ ? "" : "\n");
       last_delivered = delivered;
       last_ns = now;
     }

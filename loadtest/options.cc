@@ -24,13 +24,18 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_option("--server", o.server, "the server's address")->capture_default_str();
   app.add_option("--world", o.world, "name or id of the world to paint in; it is changed")->capture_default_str();
   app.add_option("--token", o.token, "for a server with --auth token")->envname("TERRAZZO_TOKEN");
-  app.add_option("--clients", o.clients, "connections; each watches the whole area")->check(CLI::Range(1u, 100000u))->capture_default_str();
+  app.add_option("--clients", o.clients, "connections; each watches the whole area")
+      ->check(CLI::Range(1u, 100000u))
+      ->capture_default_str();
   app.add_option("--painters", o.painters, "how many of them paint (default: all)");
-  app.add_option("--rate", o.rate, "edits per second of each painter")->check(CLI::Range(0.001, 1e6))->capture_default_str();
+  app.add_option("--rate", o.rate, "edits per second of each painter")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
   app.add_option("--seconds", o.seconds, "how long to paint")->check(CLI::Range(0.1, 86400.0))->capture_default_str();
   app.add_option("--threads", o.threads, "threads of this program")->check(CLI::Range(1u, 64u))->capture_default_str();
   app.add_option("--form", form, "binary, json, or mixed (every other client)")
-      ->check(CLI::IsMember({"binary", "json", "mixed"}))->capture_default_str();
+      ->check(CLI::IsMember({"binary", "json", "mixed"}))
+      ->capture_default_str();
   app.add_option("--area", area, "x,y,w,h in cells: what is watched and painted")->delimiter(',')->expected(4);
   app.add_option("--layer", o.layer, "id of a tile layer (default: the first)");
   app.add_option("--seed", o.seed, "of the random strokes")->capture_default_str();

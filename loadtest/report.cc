@@ -10,7 +10,9 @@
 namespace terrazzo::loadtest {
 namespace {
 
-std::string milliseconds(std::uint32_t microseconds) { return fmt::format("{:.2f}", microseconds / 1000.0); }
+std::string milliseconds(std::uint32_t microseconds) {
+  return fmt::format("{:.2f}", microseconds / 1000.0);
+}
 
 void print_latencies(const char* what, Latencies& latencies) {
   if (latencies.count() == 0) return;
@@ -21,9 +23,12 @@ void print_latencies(const char* what, Latencies& latencies) {
 }
 
 nlohmann::json json_of(Latencies& latencies) {
-  return {{"count", latencies.count()},           {"p50_us", latencies.percentile(0.5)},
-          {"p90_us", latencies.percentile(0.9)},  {"p99_us", latencies.percentile(0.99)},
-          {"p999_us", latencies.percentile(0.999)}, {"max_us", latencies.percentile(1)}};
+  return {{"count", latencies.count()},
+          {"p50_us", latencies.percentile(0.5)},
+          {"p90_us", latencies.percentile(0.9)},
+          {"p99_us", latencies.percentile(0.99)},
+          {"p999_us", latencies.percentile(0.999)},
+          {"max_us", latencies.percentile(1)}};
 }
 
 }  // namespace
@@ -35,23 +40,27 @@ bool Outcome::good() const {
 void print_report(const Options& options, Outcome& outcome) {
   Figures& f = outcome.figures;
   fmt::print("{} clients, {:.1f} s of painting\n", options.clients, outcome.seconds);
-  fmt::print("  edits                              {} sent ({:.0f}/s), {} durable, {} rejected, {} refused by the client\n", f.sent,
-             static_cast<double>(f.sent) / outcome.seconds, f.durable, f.rejected, f.refused);
-  fmt::print("  edits delivered to other clients   {} ({:.0f}/s)\n", f.delivered, static_cast<double>(f.delivered) / outcome.seconds);
+  fmt::print(
+      "  edits                              {} sent ({:.0f}/s), {} durable, {} rejected, {} refused by the client\n",
+      f.sent, static_cast<double>(f.sent) / outcome.seconds, f.durable, f.rejected, f.refused);
+  fmt::print("  edits delivered to other clients   {} ({:.0f}/s)\n", f.delivered,
+             static_cast<double>(f.delivered) / outcome.seconds);
   print_latencies("edit to its sight at another client", f.delivery);
   print_latencies(options.applied ? "edit to applied" : "edit to durable", f.ack);
   if (f.reconnects != 0) fmt::print("  connections lost and made again    {}\n", f.reconnects);
   if (outcome.server_cpu_seconds && f.delivered != 0) {
-    fmt::print("  server CPU                         {:.2f} s, {:.0f} ns per delivered edit\n", *outcome.server_cpu_seconds,
-               *outcome.server_cpu_seconds * 1e9 / static_cast<double>(f.delivered));
+    fmt::print("  server CPU                         {:.2f} s, {:.0f} ns per delivered edit\n",
+               *outcome.server_cpu_seconds, *outcome.server_cpu_seconds * 1e9 / static_cast<double>(f.delivered));
   }
   if (!outcome.settled) fmt::print("  NOT SETTLED: some edits got no answer within 30 s\n");
   if (outcome.verification) {
     const Verification& v = *outcome.verification;
     if (v.different == 0) {
-      fmt::print("  verified                           {} replicas, {} cells compared, all as the server has them\n", v.replicas, v.cells);
+      fmt::print("  verified                           {} replicas, {} cells compared, all as the server has them\n",
+                 v.replicas, v.cells);
     } else {
-      fmt::print("  DIFFERENT                          {} of {} cells; first: {}\n", v.different, v.cells, v.first_difference);
+      fmt::print("  DIFFERENT                          {} of {} cells; first: {}\n", v.different, v.cells,
+                 v.first_difference);
     }
   }
 }
@@ -59,11 +68,10 @@ void print_report(const Options& options, Outcome& outcome) {
 Status write_json(const Options& options, Outcome& outcome) {
   if (options.json_file.empty()) return {};
   Figures& f = outcome.figures;
-  nlohmann::json out{{"clients", options.clients},       {"seconds", outcome.seconds},
-                     {"sent", f.sent},                   {"durable", f.durable},
-                     {"rejected", f.rejected},           {"refused", f.refused},
-                     {"delivered", f.delivered},         {"delivery", json_of(f.delivery)},
-                     {"ack", json_of(f.ack)},            {"settled", outcome.settled}};
+  nlohmann::json out{{"clients", options.clients}, {"seconds", outcome.seconds},      {"sent", f.sent},
+                     {"durable", f.durable},       {"rejected", f.rejected},          {"refused", f.refused},
+                     {"delivered", f.delivered},   {"delivery", json_of(f.delivery)}, {"ack", json_of(f.ack)},
+                     {"settled", outcome.settled}};
   if (outcome.server_cpu_seconds) out["server_cpu_seconds"] = *outcome.server_cpu_seconds;
   if (outcome.verification) {
     out["verification"] = {{"replicas", outcome.verification->replicas},

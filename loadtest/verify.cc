@@ -55,11 +55,11 @@ void compare(const Options& options, const Reference& reference, std::size_t num
     ++result.different;
     if (!result.first_difference.empty()) continue;
     const auto width = static_cast<std::size_t>(options.area.width());
-    result.first_difference = fmt::format(
-        "client {} ({} view) has {} at {},{} where the server has {}", number,
-        view == client::View::confirmed ? "confirmed" : "optimistic", cells[i].bits,
-        options.area.x0 + static_cast<std::int64_t>(i % width), options.area.y0 + static_cast<std::int64_t>(i / width),
-        reference.cells[i].bits);
+    result.first_difference =
+        fmt::format("client {} ({} view) has {} at {},{} where the server has {}", number,
+                    view == client::View::confirmed ? "confirmed" : "optimistic", cells[i].bits,
+                    options.area.x0 + static_cast<std::int64_t>(i % width),
+                    options.area.y0 + static_cast<std::int64_t>(i / width), reference.cells[i].bits);
   }
 }
 
@@ -73,7 +73,8 @@ Result<Verification> verify(const Options& options, std::vector<std::unique_ptr<
   for (auto& crowd : crowds) {
     std::size_t caught_up = 0;
     const auto all_new = [&] {
-      while (caught_up < crowd->clients().size() && as_new(*crowd->clients()[caught_up], layer, *reference)) ++caught_up;
+      while (caught_up < crowd->clients().size() && as_new(*crowd->clients()[caught_up], layer, *reference))
+        ++caught_up;
       return caught_up == crowd->clients().size();
     };
     // Those that never catch up are compared as they are, and differ.

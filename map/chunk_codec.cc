@@ -91,7 +91,9 @@ bool unpack(const std::byte* packed, const std::array<std::uint32_t, kPaletteMax
   return largest < size;
 }
 
-Error bad(std::string text) { return {ErrorCode::bad_message, "chunk: " + std::move(text)}; }
+Error bad(std::string text) {
+  return {ErrorCode::bad_message, "chunk: " + std::move(text)};
+}
 
 Status decode_palette(unsigned bits, std::size_t palette_size, std::span<const std::byte> rest,
                       std::span<Cell, kChunkCells> cells) {
@@ -104,11 +106,21 @@ Status decode_palette(unsigned bits, std::size_t palette_size, std::span<const s
   const std::byte* packed = rest.data() + palette_size * sizeof(Cell);
   bool in_palette = true;
   switch (bits) {
-    case 0: std::ranges::fill(cells, Cell{palette[0]}); break;
-    case 1: in_palette = unpack<1>(packed, palette, palette_size, cells); break;
-    case 2: in_palette = unpack<2>(packed, palette, palette_size, cells); break;
-    case 4: in_palette = unpack<4>(packed, palette, palette_size, cells); break;
-    default: in_palette = unpack<8>(packed, palette, palette_size, cells); break;
+    case 0:
+      std::ranges::fill(cells, Cell{palette[0]});
+      break;
+    case 1:
+      in_palette = unpack<1>(packed, palette, palette_size, cells);
+      break;
+    case 2:
+      in_palette = unpack<2>(packed, palette, palette_size, cells);
+      break;
+    case 4:
+      in_palette = unpack<4>(packed, palette, palette_size, cells);
+      break;
+    default:
+      in_palette = unpack<8>(packed, palette, palette_size, cells);
+      break;
   }
   return in_palette ? Status() : bad("an index beyond the palette");
 }
@@ -132,19 +144,31 @@ void encode_chunk(std::span<const Cell, kChunkCells> cells, std::vector<std::byt
   std::memcpy(to, palette.values(), count * sizeof(Cell));
   to += count * sizeof(Cell);
   switch (bits) {
-    case 0: break;
-    case 1: pack<1>(indices, to); break;
-    case 2: pack<2>(indices, to); break;
-    case 4: pack<4>(indices, to); break;
-    case 8: pack<8>(indices, to); break;
-    default: std::memcpy(to, cells.data(), cells.size_bytes()); break;
+    case 0:
+      break;
+    case 1:
+      pack<1>(indices, to);
+      break;
+    case 2:
+      pack<2>(indices, to);
+      break;
+    case 4:
+      pack<4>(indices, to);
+      break;
+    case 8:
+      pack<8>(indices, to);
+      break;
+    default:
+      std::memcpy(to, cells.data(), cells.size_bytes());
+      break;
   }
 }
 
 Status decode_chunk(std::span<const std::byte> coded, std::span<Cell, kChunkCells> cells) {
   if (coded.size() < kHeaderBytes) return bad("shorter than its header of 4 bytes");
   const auto bits = std::to_integer<unsigned>(coded[0]);
-  const std::size_t palette_size = std::to_integer<std::size_t>(coded[2]) | (std::to_integer<std::size_t>(coded[3]) << 8);
+  const std::size_t palette_size =
+      std::to_integer<std::size_t>(coded[2]) | (std::to_integer<std::size_t>(coded[3]) << 8);
   const std::span<const std::byte> rest = coded.subspan(kHeaderBytes);
   if (coded[1] != std::byte{0}) return bad("its second byte is reserved and must be 0");
   if (bits == 32) {

@@ -8,10 +8,10 @@
 
 namespace terrazzo::map {
 
-inline constexpr int kChunkShift = 5;                        // a chunk is 32×32 cells: 4096 bytes, one page
+inline constexpr int kChunkShift = 5;                         // a chunk is 32×32 cells: 4096 bytes, one page
 inline constexpr std::int32_t kChunkSize = 1 << kChunkShift;  // cells
 inline constexpr int kChunkCells = kChunkSize * kChunkSize;
-inline constexpr int kShardShift = 8;                        // a shard is 256×256 chunks, 8192×8192 cells
+inline constexpr int kShardShift = 8;  // a shard is 256×256 chunks, 8192×8192 cells
 inline constexpr std::int32_t kShardChunks = 1 << kShardShift;
 
 // The whole signed 32-bit range of cells is usable. Positions divide by flooring, so -1 lies in chunk -1.
@@ -28,11 +28,21 @@ struct ShardPos {
   constexpr auto operator<=>(const ShardPos&) const = default;
 };
 
-constexpr ChunkPos chunk_of(CellPos p) { return {p.x >> kChunkShift, p.y >> kChunkShift}; }
-constexpr ShardPos shard_of(ChunkPos p) { return {p.x >> kShardShift, p.y >> kShardShift}; }
-constexpr ShardPos shard_of(CellPos p) { return shard_of(chunk_of(p)); }
-constexpr CellPos origin_of(ChunkPos p) { return {p.x * kChunkSize, p.y * kChunkSize}; }
-constexpr ChunkPos origin_of(ShardPos p) { return {p.x * kShardChunks, p.y * kShardChunks}; }
+constexpr ChunkPos chunk_of(CellPos p) {
+  return {p.x >> kChunkShift, p.y >> kChunkShift};
+}
+constexpr ShardPos shard_of(ChunkPos p) {
+  return {p.x >> kShardShift, p.y >> kShardShift};
+}
+constexpr ShardPos shard_of(CellPos p) {
+  return shard_of(chunk_of(p));
+}
+constexpr CellPos origin_of(ChunkPos p) {
+  return {p.x * kChunkSize, p.y * kChunkSize};
+}
+constexpr ChunkPos origin_of(ShardPos p) {
+  return {p.x * kShardChunks, p.y * kShardChunks};
+}
 // Row-major index of a cell inside its chunk, 0..1023.
 constexpr int index_in_chunk(CellPos p) {
   return (p.y & (kChunkSize - 1)) * kChunkSize + (p.x & (kChunkSize - 1));
@@ -84,8 +94,7 @@ constexpr Rect chunks_of(const Rect& cells) {
 constexpr Rect shards_of(const Rect& cells) {
   const Rect c = chunks_of(cells);
   if (c.empty()) return {};
-  return {c.x0 >> kShardShift, c.y0 >> kShardShift, ((c.x1 - 1) >> kShardShift) + 1,
-          ((c.y1 - 1) >> kShardShift) + 1};
+  return {c.x0 >> kShardShift, c.y0 >> kShardShift, ((c.x1 - 1) >> kShardShift) + 1, ((c.y1 - 1) >> kShardShift) + 1};
 }
 constexpr Rect cells_of(ChunkPos p) {
   return Rect::of_size(std::int64_t{p.x} * kChunkSize, std::int64_t{p.y} * kChunkSize, kChunkSize, kChunkSize);

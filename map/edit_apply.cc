@@ -40,9 +40,15 @@ void apply_op(const Op& op, ChunkPos chunk, std::span<Cell, kChunkCells> cells) 
   if (part.empty()) return;
   for_each_row(part, chunk, cells, [&](std::int64_t y, std::span<Cell> row) {
     switch (op.kind) {
-      case OpKind::set: std::ranges::copy(row_of(op.rect, op.cells, part.x0, y, part.width()), row.begin()); break;
-      case OpKind::fill: std::ranges::fill(row, op.cell); break;
-      case OpKind::replace: std::ranges::replace(row, op.from, op.cell); break;
+      case OpKind::set:
+        std::ranges::copy(row_of(op.rect, op.cells, part.x0, y, part.width()), row.begin());
+        break;
+      case OpKind::fill:
+        std::ranges::fill(row, op.cell);
+        break;
+      case OpKind::replace:
+        std::ranges::replace(row, op.from, op.cell);
+        break;
     }
   });
 }

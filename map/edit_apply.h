@@ -9,12 +9,12 @@
 #include "map/coords.h"
 #include "map/edit.h"
 
-// What an edit does to cells: the one place that server and client share, so that both compute the same. Ops are taken chunk
-// by chunk, as that is how cells are kept. Pure; any thread.
+// What an edit does to cells: the one place that server and client share, so that both compute the same. Ops are taken
+// chunk by chunk, as that is how cells are kept. Pure; any thread.
 namespace terrazzo::map {
 
-// Calls visit(ChunkPos, Rect) for each chunk that `cells` touches, by row and column, with the part of the rectangle that
-// lies in it. `cells` lies inside kPlane.
+// Calls visit(ChunkPos, Rect) for each chunk that `cells` touches, by row and column, with the part of the rectangle
+// that lies in it. `cells` lies inside kPlane.
 template <class Visit>
 void for_each_chunk_part(const Rect& cells, Visit&& visit) {
   const Rect chunks = chunks_of(cells);
@@ -31,7 +31,8 @@ void apply_op(const Op& op, ChunkPos chunk, std::span<Cell, kChunkCells> cells);
 // Whether the part of the condition that lies in `chunk` holds for its 1024 cells.
 bool condition_holds(const Condition& condition, ChunkPos chunk, std::span<const Cell, kChunkCells> cells);
 
-// The part of an op (condition) inside `area`, which it touches; cells are copied to `arena` where they do not lie together.
+// The part of an op (condition) inside `area`, which it touches; cells are copied to `arena` where they do not lie
+// together.
 Op clip(const Op& op, const Rect& area, Arena& arena);
 Condition clip(const Condition& condition, const Rect& area, Arena& arena);
 

@@ -24,7 +24,8 @@ std::string text_of(const Rect& rect) {
 Status check_place(const World& world, const Place& place, LayerId id, const Rect& rect) {
   const Layer* layer = world.find_layer(id);
   if (layer == nullptr)
-    return wrong(ErrorCode::not_found, place, "there is no layer {}; the world's layers are listed in its metadata", id);
+    return wrong(ErrorCode::not_found, place, "there is no layer {}; the world's layers are listed in its metadata",
+                 id);
   if (layer->kind != LayerKind::tile)
     return wrong(ErrorCode::bad_message, place, "layer {} (\"{}\") holds no cells; name a tile layer", id, layer->name);
   if (rect.empty()) return wrong(ErrorCode::bad_message, place, "the rectangle is empty; width and height start at 1");
@@ -45,8 +46,9 @@ Status check_cell(const World& world, const Place& place, Cell cell) {
 
 Status check_cells(const World& world, const Place& place, const Rect& rect, std::span<const Cell> cells) {
   if (cells.size() != rect.area())
-    return wrong(ErrorCode::bad_message, place, "{} cells for a rectangle of {}; give exactly one per position, row by row",
-                 cells.size(), rect.area());
+    return wrong(ErrorCode::bad_message, place,
+                 "{} cells for a rectangle of {}; give exactly one per position, row by row", cells.size(),
+                 rect.area());
   const std::uint32_t end = world.tile_end();
   std::uint32_t largest = 0;
   for (const Cell cell : cells) largest = std::max(largest, cell.tile());
@@ -78,8 +80,8 @@ Status check_sizes(const Edit& edit, const EditLimits& limits) {
   for (const Op& op : edit.ops) cells += op.cells.size();
   for (const Condition& condition : edit.conditions) cells += condition.cells.size();
   if (cells > limits.cells_max)
-    return Error{ErrorCode::too_large,
-                 fmt::format("{} cells in one edit; at most {}: send several edits, or a fill", cells, limits.cells_max)};
+    return Error{ErrorCode::too_large, fmt::format("{} cells in one edit; at most {}: send several edits, or a fill",
+                                                   cells, limits.cells_max)};
   return {};
 }
 

@@ -7,10 +7,12 @@
 namespace terrazzo::map {
 namespace {
 
-Op fill_op(LayerId layer, const Rect& rect, Cell cell) { return {OpKind::fill, layer, rect, cell, {}, {}}; }
+Op fill_op(LayerId layer, const Rect& rect, Cell cell) {
+  return {OpKind::fill, layer, rect, cell, {}, {}};
+}
 
-// Joins `op` with the last one when both are fills of the same cell and make one rectangle: first along a row of chunks,
-// then whole rows.
+// Joins `op` with the last one when both are fills of the same cell and make one rectangle: first along a row of
+// chunks, then whole rows.
 void append_joined(std::vector<Op>& out, const Op& op, std::size_t first) {
   out.push_back(op);
   while (out.size() >= first + 2) {

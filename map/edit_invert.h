@@ -16,8 +16,9 @@ struct ChunkCells {
 };
 using ReadChunk = std::function<ChunkCells(LayerId, ChunkPos)>;
 
-// Ops that give back what `ops`, applied in order to the state that `read` shows, overwrite. Uniform parts become fills, and
-// neighbouring equal fills are joined, so the inverse of a huge fill over empty land is small. Results live in `arena`.
+// Ops that give back what `ops`, applied in order to the state that `read` shows, overwrite. Uniform parts become
+// fills, and neighbouring equal fills are joined, so the inverse of a huge fill over empty land is small. Results live
+// in `arena`.
 std::vector<Op> invert_ops(std::span<const Op> ops, const ReadChunk& read, Arena& arena);
 
 }  // namespace terrazzo::map

@@ -17,9 +17,9 @@ inline constexpr int kLayersMax = 256;
 enum class LayerKind : std::uint8_t { tile, object, image, group };
 enum class Orientation : std::uint8_t { orthogonal, isometric, staggered, hexagonal };
 
-// `extra` in the structs below is a JSON object (text; empty for none) in the words of Tiled's JSON map format. It holds
-// everything of an imported map that has no field here (properties, objects, animations, terrains, collision shapes …),
-// so that an export gives back all that an import took. Tile numbers inside it are the world's tile indices.
+// `extra` in the structs below is a JSON object (text; empty for none) in the words of Tiled's JSON map format. It
+// holds everything of an imported map that has no field here (properties, objects, animations, terrains, collision
+// shapes …), so that an export gives back all that an import took. Tile numbers inside it are the world's tile indices.
 struct Layer {
   LayerId id = 0;
   LayerKind kind = LayerKind::tile;
@@ -56,8 +56,8 @@ struct Tileset {
   std::uint32_t columns = 0;                      // 0: an image collection
   std::uint32_t margin = 0, spacing = 0;          // pixels
   std::int32_t draw_offset_x = 0, draw_offset_y = 0;
-  Asset image;                           // the sheet; empty for a collection
-  std::vector<CollectionTile> images;    // a collection's tiles, by increasing `tile`
+  Asset image;                         // the sheet; empty for a collection
+  std::vector<CollectionTile> images;  // a collection's tiles, by increasing `tile`
   std::string extra;
 };
 

@@ -4,18 +4,14 @@
 
 namespace terrazzo::proto {
 
-Result<std::span<const ClientMessage>> decode_client_messages(Form form,
-                                                              std::span<const std::byte> bytes,
+Result<std::span<const ClientMessage>> decode_client_messages(Form form, std::span<const std::byte> bytes,
                                                               Arena& arena) {
-  return form == Form::binary ? decode_client_binary(bytes, arena)
-                              : decode_client_json(bytes, arena);
+  return form == Form::binary ? decode_client_binary(bytes, arena) : decode_client_json(bytes, arena);
 }
 
-Result<std::span<const ServerMessage>> decode_server_messages(Form form,
-                                                              std::span<const std::byte> bytes,
+Result<std::span<const ServerMessage>> decode_server_messages(Form form, std::span<const std::byte> bytes,
                                                               Arena& arena) {
-  return form == Form::binary ? decode_server_binary(bytes, arena)
-                              : decode_server_json(bytes, arena);
+  return form == Form::binary ? decode_server_binary(bytes, arena) : decode_server_json(bytes, arena);
 }
 
 struct Encoder::State {

@@ -13,8 +13,9 @@
 #include "map/edit.h"
 #include "map/world.h"
 
-// The messages of the protocol as values of the domain. All are views: text, cells and lists point into the frame or the
-// arena they were decoded into (or, for encoding, into whatever the caller keeps alive). PROTOCOL.md is the normative text.
+// The messages of the protocol as values of the domain. All are views: text, cells and lists point into the frame or
+// the arena they were decoded into (or, for encoding, into whatever the caller keeps alive). PROTOCOL.md is the
+// normative text.
 namespace terrazzo::proto {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
@@ -84,19 +85,19 @@ using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edi
 
 struct Limits {
   std::uint32_t message_bytes_max = 0;
-  std::uint32_t cells_per_edit_max = 0;        // in set ops; fill and replace have no such bound
+  std::uint32_t cells_per_edit_max = 0;  // in set ops; fill and replace have no such bound
   std::uint32_t ops_per_edit_max = 0;
-  std::uint32_t edits_in_flight_max = 0;       // per session, unacknowledged
+  std::uint32_t edits_in_flight_max = 0;          // per session, unacknowledged
   std::uint32_t chunks_per_subscription_max = 0;  // chunks × layers
   std::uint32_t subscriptions_max = 0;
 };
 
 struct Welcome {
-  SessionId session;         // public: names the author in `applied`
-  std::string_view resume;   // secret: presented in hello.resume.session
+  SessionId session;        // public: names the author in `applied`
+  std::string_view resume;  // secret: presented in hello.resume.session
   Incarnation incarnation;
   std::string_view user;
-  std::string_view role;     // viewer, editor or owner
+  std::string_view role;  // viewer, editor or owner
   Limits limits;
   bool resumed = false;
 };

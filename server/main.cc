@@ -29,10 +29,14 @@ int exit_code(const Status& status) {
 int main(int argc, char** argv) {
   const terrazzo::app::CommandLine line = terrazzo::app::parse_command_line(argc, argv);
   switch (line.command) {
-    case terrazzo::app::Command::exit: return line.exit_code;
-    case terrazzo::app::Command::print_config: return 0;
-    case terrazzo::app::Command::healthcheck: return exit_code(terrazzo::app::healthcheck(line.url));
-    case terrazzo::app::Command::serve: break;
+    case terrazzo::app::Command::exit:
+      return line.exit_code;
+    case terrazzo::app::Command::print_config:
+      return 0;
+    case terrazzo::app::Command::healthcheck:
+      return exit_code(terrazzo::app::healthcheck(line.url));
+    case terrazzo::app::Command::serve:
+      break;
   }
   set_up_log(line.config.log_level);
   return exit_code(terrazzo::app::serve(line.config));

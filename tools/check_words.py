@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 LINES_MAX = 800
-WIDTH_MAX = 160
+WIDTH_MAX = 140
 FORBIDDEN = [
     (re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"), "a note to oneself: do it, or leave it"),
     (re.compile(r"\bfor " r"now\b", re.I), "what is here is meant to stay"),

@@ -31,7 +31,8 @@ ChildProcess::ChildProcess(std::vector<std::string> words) {
   for (char c = 0; ::read(out[0], &c, 1) == 1 && c != '\n';) line.push_back(c);
   ::close(out[0]);
   const std::size_t colon = line.rfind(':');
-  if (line.starts_with("listening on ") && colon != std::string::npos) port_ = static_cast<std::uint16_t>(std::stoi(line.substr(colon + 1)));
+  if (line.starts_with("listening on ") && colon != std::string::npos)
+    port_ = static_cast<std::uint16_t>(std::stoi(line.substr(colon + 1)));
 }
 
 ChildProcess::~ChildProcess() {

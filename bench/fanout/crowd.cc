@@ -26,11 +26,14 @@ bool send_all(int fd, const std::string& bytes) {
 
 }  // namespace
 
-Crowd::Crowd(std::uint16_t port, int viewers, const Dialect& dialect) : dialect_(dialect), port_(port), epoll_(::epoll_create1(0)) {
+Crowd::Crowd(std::uint16_t port, int viewers, const Dialect& dialect)
+    : dialect_(dialect), port_(port), epoll_(::epoll_create1(0)) {
   for (int i = 0; i <= viewers; ++i) {
     connections_.push_back(std::make_unique<Connection>());
     const bool painter = i == 0;
-    if (!join(*connections_.back(), painter ? dialect.painter_joining : dialect.joining, painter ? dialect.frames_of_painter_joining : dialect.frames_of_joining)) return;
+    if (!join(*connections_.back(), painter ? dialect.painter_joining : dialect.joining,
+              painter ? dialect.frames_of_painter_joining : dialect.frames_of_joining))
+      return;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = connections_.back().get();
@@ -96,7 +99,8 @@ void Crowd::paint() {
 
 Counted Crowd::run(double seconds) {
   Counted counted;
-  const auto began = Clock::now(), until = began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const auto began = Clock::now(),
+             until = began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   paint();
   while (Clock::now() < until) {
     epoll_event events[512];

@@ -14,12 +14,12 @@ namespace terrazzo::bench {
 struct Dialect {
   bool web_socket = true;
   std::string path = "/", protocol;
-  // Bytes after the handshake, and the number of frames that answer them. The painter's own differ where it gets another
-  // answer to each message than the viewers.
+  // Bytes after the handshake, and the number of frames that answer them. The painter's own differ where it gets
+  // another answer to each message than the viewers.
   std::string joining, painter_joining;
   std::uint64_t frames_of_joining = 0, frames_of_painter_joining = 0;
   std::function<std::string(std::uint64_t number)> message;  // the painter's, by its number from 1
-  std::size_t message_bytes = 96;                           // without WebSocket: of one message
+  std::size_t message_bytes = 96;                            // without WebSocket: of one message
 };
 
 struct Counted {
@@ -27,8 +27,8 @@ struct Counted {
   std::uint64_t delivered = 0;
 };
 
-// Connects `viewers` and one painter, who keeps a fixed number of messages on their way: one frame to it (its own copy, or the
-// server's answer) says that a message has been through. One thread, epoll.
+// Connects `viewers` and one painter, who keeps a fixed number of messages on their way: one frame to it (its own copy,
+// or the server's answer) says that a message has been through. One thread, epoll.
 class Crowd {
  public:
   Crowd(std::uint16_t port, int viewers, const Dialect& dialect);

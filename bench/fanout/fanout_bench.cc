@@ -1,5 +1,6 @@
-// One edit to N viewers, saturated: Terrazzo beside a bare send() loop and a node `ws` broadcast server, in turns in the same
-// run. Prints delivered messages per second and server CPU per delivered message, as medians and ratios; --json FILE.
+// One edit to N viewers, saturated: Terrazzo beside a bare send() loop and a node `ws` broadcast server, in turns in
+// the same run. Prints delivered messages per second and server CPU per delivered message, as medians and ratios;
+// --json FILE.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -42,7 +43,13 @@ std::string message_of(proto::Encoder& encoder, const proto::ClientMessage& mess
 }
 
 Server terrazzo_server(const Options& options, const fs::path& data, proto::Encoder& encoder) {
-  Server server{"terrazzo", {(options.bin / "terrazzo-server").string(), "--data", data.string(), "--listen", "127.0.0.1:0", "--auth", "none", "--log-level", "error"}, {}, true, {}, {}};
+  Server server{"terrazzo",
+                {(options.bin / "terrazzo-server").string(), "--data", data.string(), "--listen", "127.0.0.1:0",
+                 "--auth", "none", "--log-level", "error"},
+                {},
+                true,
+                {},
+                {}};
   server.dialect.path = "/v1/ws";
   server.dialect.protocol = "terrazzo.v1.flatbuffers";
   proto::Hello hello;
@@ -55,7 +62,13 @@ Server terrazzo_server(const Options& options, const fs::path& data, proto::Enco
   server.dialect.frames_of_joining = 3;  // welcome, world, subscribed: the chunk is empty when everybody joins
   server.dialect.message = [&encoder](std::uint64_t number) {
     const map::Cell cell{static_cast<std::uint32_t>(1 + number % 40)};
-    const map::Op op{map::OpKind::set, 1, map::Rect::of_size(static_cast<std::int64_t>(number % 32), static_cast<std::int64_t>(number / 32 % 32), 1, 1), {}, {}, {&cell, 1}};
+    const map::Op op{
+        map::OpKind::set,
+        1,
+        map::Rect::of_size(static_cast<std::int64_t>(number % 32), static_cast<std::int64_t>(number / 32 % 32), 1, 1),
+        {},
+        {},
+        {&cell, 1}};
     return message_of(encoder, map::Edit{EditId{number}, map::AckMode::applied, {&op, 1}, {}});
   };
   return server;
@@ -72,8 +85,10 @@ Server plain_server(const std::string& name, std::vector<std::string> words, boo
 }
 
 bool make_world(std::uint16_t port) {
-  const std::string body = R"({"name":"bench","layers":[{"id":1,"kind":"tile"}],"tilesets":[{"first_tile":1,"tile_count":50}]})";
-  const std::string command = "curl -fsS -X POST http://127.0.0.1:" + std::to_string(port) + "/v1/worlds -d '" + body + "' > /dev/null 2>&1";
+  const std::string body =
+      R"({"name":"bench","layers":[{"id":1,"kind":"tile"}],"tilesets":[{"first_tile":1,"tile_count":50}]})";
+  const std::string command =
+      "curl -fsS -X POST http://127.0.0.1:" + std::to_string(port) + "/v1/worlds -d '" + body + "' > /dev/null 2>&1";
   return std::system(command.c_str()) == 0;
 }
 
@@ -119,7 +134,8 @@ int run(const Options& options) {
   std::vector<Server> servers;
   servers.push_back(terrazzo_server(options, data, encoder));
   servers.push_back(plain_server("send() loop", {(options.bin / "terrazzo-send-loop").string()}, false));
-  if (!options.ws_folder.empty()) servers.push_back(plain_server("node ws", {"node", options.ws_folder + "/ws_broadcast.mjs"}, true));
+  if (!options.ws_folder.empty())
+    servers.push_back(plain_server("node ws", {"node", options.ws_folder + "/ws_broadcast.mjs"}, true));
   for (int round = 0; round < options.rounds; ++round) {
     for (Server& server : servers) {
       fmt::print(stderr, "\rround {} of {}: {}\033[K", round + 1, options.rounds, server.name);
@@ -128,14 +144,23 @@ int run(const Options& options) {
   }
   fmt::print(stderr, "\r\033[K");
   fs::remove_all(data);
-  nlohmann::json out{{"viewers", options.viewers}, {"rounds", options.rounds}, {"seconds", options.seconds}, {"servers", nlohmann::json::array()}};
+  nlohmann::json out{{"viewers", options.viewers},
+                     {"rounds", options.rounds},
+                     {"seconds", options.seconds},
+                     {"servers", nlohmann::json::array()}};
   const double base = median(servers[1].costs_ns);
-  fmt::print("one message to {} viewers, saturated; medians of {} rounds of {} s\n", options.viewers, options.rounds, options.seconds);
+  fmt::print("one message to {} viewers, saturated; medians of {} rounds of {} s\n", options.viewers, options.rounds,
+             options.seconds);
   fmt::print("  {:<14}{:>16}{:>22}{:>12}\n", "server", "delivered/s", "CPU ns per delivered", "ratio");
   for (const Server& server : servers) {
     const double cost = median(server.costs_ns);
-    fmt::print("  {:<14}{:>16.0f}{:>22.0f}{:>12.2f}\n", server.name, median(server.rates), cost, base > 0 ? cost / base : 0);
-    out["servers"].push_back({{"name", server.name}, {"delivered_per_second", median(server.rates)}, {"cpu_ns_per_delivered", cost}, {"all_cpu_ns", server.costs_ns}, {"all_rates", server.rates}});
+    fmt::print("  {:<14}{:>16.0f}{:>22.0f}{:>12.2f}\n", server.name, median(server.rates), cost,
+               base > 0 ? cost / base : 0);
+    out["servers"].push_back({{"name", server.name},
+                              {"delivered_per_second", median(server.rates)},
+                              {"cpu_ns_per_delivered", cost},
+                              {"all_cpu_ns", server.costs_ns},
+                              {"all_rates", server.rates}});
   }
   if (!options.json.empty()) std::ofstream(options.json) << out.dump(1) << "\n";
   return 0;
@@ -144,4 +169,6 @@ int run(const Options& options) {
 }  // namespace
 }  // namespace terrazzo::bench
 
-int main(int argc, char** argv) { return terrazzo::bench::run(terrazzo::bench::parse(argc, argv)); }
+int main(int argc, char** argv) {
+  return terrazzo::bench::run(terrazzo::bench::parse(argc, argv));
+}

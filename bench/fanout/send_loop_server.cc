@@ -1,5 +1,6 @@
-// The least a broadcast server can do: for every message of kMessageBytes from anybody, one send() of it per connection. No
-// protocol, no log, no interest: the yardstick for what the others cost. Prints its port; ends when its input ends.
+// The least a broadcast server can do: for every message of kMessageBytes from anybody, one send() of it per
+// connection. No protocol, no log, no interest: the yardstick for what the others cost. Prints its port; ends when its
+// input ends.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +23,9 @@ int main() {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 4096) != 0) return 1;
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener, 4096) != 0)
+    return 1;
   socklen_t size = sizeof address;
   ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
   std::printf("listening on http://127.0.0.1:%u\n", ntohs(address.sin_port));

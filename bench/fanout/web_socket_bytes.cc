@@ -6,7 +6,8 @@ namespace terrazzo::bench {
 
 std::string handshake(std::uint16_t port, const std::string& path, const std::string& protocol) {
   std::string text = "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
-                     "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+                     "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+                     "dGhlIHNhbXBsZSBub25jZQ==\r\n";
   if (!protocol.empty()) text += "Sec-WebSocket-Protocol: " + protocol + "\r\n";
   return text + "\r\n";
 }

@@ -28,15 +28,18 @@ int main(int argc, char** argv) {
   for (;;) {
     watcher.run_once(100ms);
     for (const client::Event& event : watcher.poll()) {
-      if (const auto* changed = std::get_if<client::CellsChanged>(&event); changed != nullptr && changed->cause == client::CellsChanged::Cause::edit) {
+      if (const auto* changed = std::get_if<client::CellsChanged>(&event);
+          changed != nullptr && changed->cause == client::CellsChanged::Cause::edit) {
         for (const client::Area& a : changed->areas)
-          std::printf("edit %llu: layer %d, %lld,%lld, %lld by %lld cells\n", static_cast<unsigned long long>(changed->lsn.value), a.layer,
-                      static_cast<long long>(a.rect.x0), static_cast<long long>(a.rect.y0), static_cast<long long>(a.rect.width()),
+          std::printf("edit %llu: layer %d, %lld,%lld, %lld by %lld cells\n",
+                      static_cast<unsigned long long>(changed->lsn.value), a.layer, static_cast<long long>(a.rect.x0),
+                      static_cast<long long>(a.rect.y0), static_cast<long long>(a.rect.width()),
                       static_cast<long long>(a.rect.height()));
       } else if (const auto* peer = std::get_if<client::PeerChanged>(&event)) {
         std::printf("%s is here\n", watcher.peer(peer->session)->name.c_str());
       } else if (const auto* state = std::get_if<client::StateChanged>(&event)) {
-        std::printf("%.*s\n", static_cast<int>(client::state_name(state->state).size()), client::state_name(state->state).data());
+        std::printf("%.*s\n", static_cast<int>(client::state_name(state->state).size()),
+                    client::state_name(state->state).data());
       }
     }
     std::fflush(stdout);

@@ -1,7 +1,7 @@
 #include "terrazzo/client.h"
 
-#include <boost/asio/steady_timer.hpp>
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 #include <cstring>
 #include <deque>
 #include <random>
@@ -18,13 +18,15 @@ namespace terrazzo::client {
 namespace {
 
 using std::chrono::milliseconds;
-// What may wait to be written before edits are kept back: the network is the bottleneck then, and memory is better spent.
+// What may wait to be written before edits are kept back: the network is the bottleneck then, and memory is better
+// spent.
 constexpr std::size_t kQueuedBytesMax = 1 << 20;
 constexpr milliseconds kTick{500};
 
 std::uint64_t now_us() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 std::uint64_t seed_of(const ConnectOptions& options) {
@@ -38,11 +40,16 @@ std::uint64_t seed_of(const ConnectOptions& options) {
 // Carries the machine's effects out. Not moved once made: handlers hold its address.
 struct Client::Core final : SyncOutput {
   Core(Reactor& own_reactor, ConnectOptions own_options)
-      : reactor(own_reactor), options(std::move(own_options)), machine(options, *this), backoff(options.reconnect, seed_of(options)),
+      : reactor(own_reactor),
+        options(std::move(own_options)),
+        machine(options, *this),
+        backoff(options.reconnect, seed_of(options)),
         socket(reactor, options.form, options.message_bytes_max,
                {[this] { on_open(); }, [this](std::span<const std::byte> bytes) { on_message(bytes); },
-                [this](std::uint16_t code, std::string reason) { on_closed(code, reason); }, [this] { machine.writable_again(); }}),
-        tick_timer(reactor.loop().io), retry_timer(reactor.loop().io) {}
+                [this](std::uint16_t code, std::string reason) { on_closed(code, reason); },
+                [this] { machine.writable_again(); }}),
+        tick_timer(reactor.loop().io),
+        retry_timer(reactor.loop().io) {}
 
   // ---- SyncOutput ----
   void send(const proto::ClientMessage& message) override {
@@ -156,7 +163,8 @@ struct Client::Core final : SyncOutput {
   std::shared_ptr<void> alive = std::make_shared<int>(0);
 };
 
-Client::Client(ConnectOptions options) : own_reactor_(new Reactor), core_(new Core(*own_reactor_, std::move(options))) {}
+Client::Client(ConnectOptions options)
+    : own_reactor_(new Reactor), core_(new Core(*own_reactor_, std::move(options))) {}
 Client::Client(Reactor& reactor, ConnectOptions options) : core_(new Core(reactor, std::move(options))) {}
 
 Client::~Client() {
@@ -172,16 +180,36 @@ Status Client::connect() {
   return {};
 }
 
-void Client::close() { core_->stop(); }
-void Client::drop_connection() { core_->socket.drop(); }
-Status Client::open(std::string_view world) { return core_->machine.open(world); }
-State Client::state() const { return core_->machine.state(); }
-const std::optional<Error>& Client::last_error() const { return core_->machine.last_error(); }
-SessionId Client::session() const { return core_->machine.session(); }
-Incarnation Client::incarnation() const { return core_->machine.incarnation(); }
-std::string_view Client::role() const { return core_->machine.role(); }
-const proto::Limits& Client::limits() const { return core_->machine.limits(); }
-const map::World* Client::world() const { return core_->machine.world(); }
+void Client::close() {
+  core_->stop();
+}
+void Client::drop_connection() {
+  core_->socket.drop();
+}
+Status Client::open(std::string_view world) {
+  return core_->machine.open(world);
+}
+State Client::state() const {
+  return core_->machine.state();
+}
+const std::optional<Error>& Client::last_error() const {
+  return core_->machine.last_error();
+}
+SessionId Client::session() const {
+  return core_->machine.session();
+}
+Incarnation Client::incarnation() const {
+  return core_->machine.incarnation();
+}
+std::string_view Client::role() const {
+  return core_->machine.role();
+}
+const proto::Limits& Client::limits() const {
+  return core_->machine.limits();
+}
+const map::World* Client::world() const {
+  return core_->machine.world();
+}
 
 Result<SubscriptionId> Client::subscribe(const map::Rect& rect, std::span<const map::LayerId> layers) {
   return core_->machine.subscribe(rect, layers);
@@ -189,8 +217,12 @@ Result<SubscriptionId> Client::subscribe(const map::Rect& rect, std::span<const 
 Status Client::move_subscription(SubscriptionId subscription, const map::Rect& rect) {
   return core_->machine.move_subscription(subscription, rect);
 }
-void Client::unsubscribe(SubscriptionId subscription) { core_->machine.unsubscribe(subscription); }
-bool Client::is_ready(SubscriptionId subscription) const { return core_->machine.is_ready(subscription); }
+void Client::unsubscribe(SubscriptionId subscription) {
+  core_->machine.unsubscribe(subscription);
+}
+bool Client::is_ready(SubscriptionId subscription) const {
+  return core_->machine.is_ready(subscription);
+}
 
 Result<EditId> Client::edit(const EditDraft& draft, map::AckMode ack, EditCallback done) {
   // Known before the edit is made, so that no event is missed.
@@ -201,7 +233,8 @@ Result<EditId> Client::edit(const EditDraft& draft, map::AckMode ack, EditCallba
   return id;
 }
 
-Result<EditId> Client::edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions, map::AckMode ack, EditCallback done) {
+Result<EditId> Client::edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions, map::AckMode ack,
+                            EditCallback done) {
   EditDraft draft;
   for (const map::Op& op : ops) {
     if (op.kind == map::OpKind::set) draft.set(op.layer, op.rect, op.cells);
@@ -218,20 +251,28 @@ Result<EditId> Client::edit(std::span<const map::Op> ops, std::span<const map::C
   return edit(draft, ack, std::move(done));
 }
 
-bool Client::is_applied(EditId edit) const { return core_->machine.held().is_applied(edit); }
-bool Client::is_durable(EditId edit) const { return core_->machine.held().is_durable(edit); }
-std::optional<Error> Client::rejection(EditId edit) const { return core_->machine.held().rejection(edit); }
+bool Client::is_applied(EditId edit) const {
+  return core_->machine.held().is_applied(edit);
+}
+bool Client::is_durable(EditId edit) const {
+  return core_->machine.held().is_durable(edit);
+}
+std::optional<Error> Client::rejection(EditId edit) const {
+  return core_->machine.held().rejection(edit);
+}
 
 std::size_t Client::edits_waiting() const {
   const auto& table = core_->machine.held().table();
-  return static_cast<std::size_t>(std::ranges::count_if(table, [](const auto& entry) { return !entry.second.durable; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(table, [](const auto& entry) { return !entry.second.durable; }));
 }
 
 std::optional<map::Cell> Client::read(map::LayerId layer, map::CellPos position, View view) const {
   return core_->machine.replica().read(layer, position, view == View::optimistic);
 }
 
-bool Client::read_chunk(map::LayerId layer, map::ChunkPos chunk, std::span<map::Cell, map::kChunkCells> out, View view) const {
+bool Client::read_chunk(map::LayerId layer, map::ChunkPos chunk, std::span<map::Cell, map::kChunkCells> out,
+                        View view) const {
   const CellBlock* block = core_->machine.replica().block({layer, chunk}, view == View::optimistic);
   if (block == nullptr) return false;
   block->copy_to(out);
@@ -247,7 +288,9 @@ bool Client::read_rect(map::LayerId layer, const map::Rect& rect, std::span<map:
     for (std::int64_t y = part.y0; y < part.y1; ++y)
       for (std::int64_t x = part.x0; x < part.x1; ++x)
         out[static_cast<std::size_t>((y - rect.y0) * rect.width() + (x - rect.x0))] =
-            block == nullptr ? map::Cell{} : block->at(map::index_in_chunk({static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)}));
+            block == nullptr
+                ? map::Cell{}
+                : block->at(map::index_in_chunk({static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)}));
   });
   return whole;
 }
@@ -256,7 +299,9 @@ std::optional<Lsn> Client::revision(map::LayerId layer, map::ChunkPos chunk) con
   return core_->machine.replica().revision({layer, chunk});
 }
 
-void Client::set_presence(const Presence& presence) { core_->machine.set_presence(presence); }
+void Client::set_presence(const Presence& presence) {
+  core_->machine.set_presence(presence);
+}
 
 std::vector<Peer> Client::peers() const {
   std::vector<Peer> peers;
@@ -269,7 +314,9 @@ std::optional<Peer> Client::peer(SessionId session) const {
   return found == core_->machine.peers().end() ? std::nullopt : std::optional(found->second);
 }
 
-void Client::ping() { core_->machine.ping(now_us()); }
+void Client::ping() {
+  core_->machine.ping(now_us());
+}
 
 Statistics Client::statistics() const {
   Statistics s = core_->statistics;
@@ -281,7 +328,9 @@ Statistics Client::statistics() const {
   return s;
 }
 
-std::size_t Client::run_once(milliseconds timeout) { return core_->reactor.run_once(timeout); }
+std::size_t Client::run_once(milliseconds timeout) {
+  return core_->reactor.run_once(timeout);
+}
 
 std::vector<Event> Client::poll() {
   core_->reactor.run_once(milliseconds(0));
@@ -292,7 +341,9 @@ std::vector<Event> Client::poll() {
   return out;
 }
 
-void Client::on_event(std::function<void(const Event&)> callback) { core_->callback = std::move(callback); }
+void Client::on_event(std::function<void(const Event&)> callback) {
+  core_->callback = std::move(callback);
+}
 
 bool Client::wait_until(const std::function<bool()>& predicate, milliseconds timeout) {
   const auto until = std::chrono::steady_clock::now() + timeout;

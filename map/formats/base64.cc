@@ -51,9 +51,12 @@ Result<std::string> base64_decode(std::string_view text) {
       continue;
     }
     if (value == kWrong || padded)
-      return Error{ErrorCode::bad_message,
-                   fmt::format("bad base64: {} at byte {}; only A–Z, a–z, 0–9, + and /, then = at the end, may stand there",
-                               padded ? "text after the padding" : fmt::format("character 0x{:02X}", static_cast<unsigned char>(text[i])), i)};
+      return Error{
+          ErrorCode::bad_message,
+          fmt::format("bad base64: {} at byte {}; only A–Z, a–z, 0–9, + and /, then = at the end, may stand there",
+                      padded ? "text after the padding"
+                             : fmt::format("character 0x{:02X}", static_cast<unsigned char>(text[i])),
+                      i)};
     group = (group << 6) | value;
     if (++digits == 4) {
       bytes += static_cast<char>(group >> 16);

@@ -23,8 +23,8 @@ Error damaged(Compression compression, const char* why) {
 }
 
 Error bomb(Compression compression, std::size_t bytes_max) {
-  return {ErrorCode::too_large,
-          fmt::format("{} data decompress to more than the {} bytes expected here", compression_name(compression), bytes_max)};
+  return {ErrorCode::too_large, fmt::format("{} data decompress to more than the {} bytes expected here",
+                                            compression_name(compression), bytes_max)};
 }
 
 Result<std::string> inflate_all(std::string_view bytes, Compression compression, std::size_t bytes_max) {
@@ -101,7 +101,9 @@ std::string_view compression_name(Compression compression) {
   return names[static_cast<std::size_t>(compression)];
 }
 
-bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1F\x8B"); }
+bool is_gzip(std::string_view bytes) {
+  return bytes.starts_with("\x1F\x8B");
+}
 
 Result<std::string> decompress(std::string_view bytes, Compression compression, std::size_t bytes_max) {
   switch (compression) {

@@ -21,7 +21,9 @@ JsonFields::JsonFields(const Json& object, std::string path) : object_(object), 
     status_ = Error{ErrorCode::bad_message, fmt::format("{} is {}; it must be an object", path_, brief(object_))};
 }
 
-bool JsonFields::has(const char* key) const { return find(key) != nullptr; }
+bool JsonFields::has(const char* key) const {
+  return find(key) != nullptr;
+}
 
 const Json* JsonFields::find(const char* key) const {
   if (!object_.is_object()) return nullptr;

@@ -28,7 +28,8 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   }
   bool number_float(number_float_t value, const string_t& text) override {
     // A number too large for a double reads as infinity, which JSON cannot write again.
-    return std::isfinite(value) ? add(value) : fail(ErrorCode::bad_message, fmt::format("the number {} is too large", text));
+    return std::isfinite(value) ? add(value)
+                                : fail(ErrorCode::bad_message, fmt::format("the number {} is too large", text));
   }
   bool string(string_t& value) override { return add(std::move(value)); }
   bool binary(binary_t&) override { return fail(ErrorCode::bad_message, "binary values are not JSON"); }
@@ -103,8 +104,9 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   }
 
   bool bad_cell(const std::string& value) {
-    return fail(ErrorCode::bad_message, fmt::format("\"data\" element {} is {}; a cell is a whole number from 0 to 4294967295",
-                                                    packed_.size() / 4, value));
+    return fail(ErrorCode::bad_message,
+                fmt::format("\"data\" element {} is {}; a cell is a whole number from 0 to 4294967295",
+                            packed_.size() / 4, value));
   }
 
   bool fail(ErrorCode code, const std::string& message) {
@@ -141,6 +143,8 @@ Json extra_object(const std::string& text) {
   return std::move(parsed).value();
 }
 
-double shortest_double(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
+double shortest_double(float value) {
+  return std::strtod(fmt::format("{}", value).c_str(), nullptr);
+}
 
 }  // namespace terrazzo::formats

@@ -17,7 +17,8 @@ inline constexpr int kJsonDepthMax = 128;
 
 enum class CellArrays : std::uint8_t {
   keep,  // as JSON arrays
-  pack,  // "data" arrays of layers and chunks become binary values of little-endian 32-bit numbers (a quarter of the memory)
+  pack,  // "data" arrays of layers and chunks become binary values of little-endian 32-bit numbers (a quarter of the
+         // memory)
 };
 
 // `what` names the text in messages ("island.tmj", "world"). bad_message with the byte offset when it is not JSON;

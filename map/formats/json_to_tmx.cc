@@ -25,10 +25,15 @@ void attributes(const Json& object, pugi::xml_node node, std::initializer_list<s
 }
 
 const char* type_of(const Json& value) {
-  return value.is_boolean() ? "bool" : value.is_number_integer() ? "int" : value.is_number() ? "float" : value.is_object() ? "class" : "string";
+  return value.is_boolean()          ? "bool"
+         : value.is_number_integer() ? "int"
+         : value.is_number()         ? "float"
+         : value.is_object()         ? "class"
+                                     : "string";
 }
 
-void property(pugi::xml_node list, const std::string& name, const std::string& type, const Json& value, const Json* custom) {
+void property(pugi::xml_node list, const std::string& name, const std::string& type, const Json& value,
+              const Json* custom) {
   pugi::xml_node node = list.append_child("property");
   node.append_attribute("name") = name.c_str();
   if (type != "string") node.append_attribute("type") = type.c_str();
@@ -53,7 +58,8 @@ void properties(const Json& object, pugi::xml_node node) {
   for (const Json& p : *found) {
     if (!p.is_object()) continue;
     const auto custom = p.find("propertytype");
-    property(list, p.value("name", ""), p.value("type", "string"), p.value("value", Json("")), custom == p.end() ? nullptr : &*custom);
+    property(list, p.value("name", ""), p.value("type", "string"), p.value("value", Json("")),
+             custom == p.end() ? nullptr : &*custom);
   }
 }
 
@@ -61,7 +67,8 @@ void image(const Json& object, pugi::xml_node node) {
   if (!object.contains("image")) return;
   pugi::xml_node picture = node.append_child("image");
   picture.append_attribute("source") = text_of(object["image"]).c_str();
-  if (object.contains("transparentcolor")) picture.append_attribute("trans") = text_of(object["transparentcolor"]).substr(1).c_str();
+  if (object.contains("transparentcolor"))
+    picture.append_attribute("trans") = text_of(object["transparentcolor"]).substr(1).c_str();
   for (const auto& [from, to] : {std::pair("imagewidth", "width"), std::pair("imageheight", "height")})
     if (object.contains(from)) picture.append_attribute(to) = text_of(object[from]).c_str();
 }
@@ -80,7 +87,8 @@ void objects(const Json& group, pugi::xml_node node) {
       if (!object.contains(shape)) continue;
       std::string points;
       for (const Json& corner : object[shape])
-        points += (points.empty() ? "" : " ") + text_of(corner.value("x", Json(0))) + "," + text_of(corner.value("y", Json(0)));
+        points += (points.empty() ? "" : " ") + text_of(corner.value("x", Json(0))) + "," +
+                  text_of(corner.value("y", Json(0)));
       out.append_child(shape).append_attribute("points") = points.c_str();
     }
     if (const auto words = object.find("text"); words != object.end() && words->is_object()) {
@@ -117,10 +125,14 @@ void layers(const Json& holder, pugi::xml_node node);
 
 void layer(const Json& from, pugi::xml_node node) {
   const std::string type = from.value("type", "");
-  const char* name = type == "tilelayer" ? "layer" : type == "objectgroup" ? "objectgroup" : type == "imagelayer" ? "imagelayer" : "group";
+  const char* name = type == "tilelayer"     ? "layer"
+                     : type == "objectgroup" ? "objectgroup"
+                     : type == "imagelayer"  ? "imagelayer"
+                                             : "group";
   pugi::xml_node out = node.append_child(name);
-  attributes(from, out, {"type", "encoding", "compression", "image", "imagewidth", "imageheight", "transparentcolor", "startx",
-                          "starty", "data"});
+  attributes(from, out,
+             {"type", "encoding", "compression", "image", "imagewidth", "imageheight", "transparentcolor", "startx",
+              "starty", "data"});
   properties(from, out);
   if (type == "group") return layers(from, out);
   if (type == "objectgroup") return objects(from, out);
@@ -174,7 +186,8 @@ void tileset(const Json& from, pugi::xml_node node) {
       if (!tile.is_object()) continue;
       pugi::xml_node one = out.append_child("tile");
       attributes(tile, one, {"image", "imagewidth", "imageheight", "transparentcolor"});
-      if (tile.contains("terrain") && tile["terrain"].is_array()) one.append_attribute("terrain") = joined(tile["terrain"], true).c_str();
+      if (tile.contains("terrain") && tile["terrain"].is_array())
+        one.append_attribute("terrain") = joined(tile["terrain"], true).c_str();
       properties(tile, one);
       image(tile, one);
       if (tile.contains("objectgroup") && tile["objectgroup"].is_object()) {

@@ -69,7 +69,10 @@ std::string inside_path(std::string_view path) {
   for (std::string& part : parts_of(path)) {
     // A colon ends a drive letter or a URL scheme, or starts a stream name on Windows.
     if (const std::size_t colon = part.rfind(':'); colon != part.npos) part.erase(0, colon + 1);
-    std::erase_if(part, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || std::string_view("<>\"|?*").find(c) != std::string_view::npos; });
+    std::erase_if(part, [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7F ||
+             std::string_view("<>\"|?*").find(c) != std::string_view::npos;
+    });
     const bool only_dots = part.find_first_not_of('.') == part.npos;
     if (!only_dots) kept.push_back(std::move(part));
   }

@@ -9,7 +9,8 @@ namespace terrazzo::formats {
 // "art/../a.png" → "a.png"; leading ".." stay. Backslashes count as '/'.
 std::string normal_path(std::string_view path);
 
-// `path`, which a file in the folder `folder` ("" for the map's own) names, relative to the map; absolute ones unchanged.
+// `path`, which a file in the folder `folder` ("" for the map's own) names, relative to the map; absolute ones
+// unchanged.
 std::string join_path(std::string_view folder, std::string_view path);
 
 // "a/b.tsx" → "a"; "b.tsx" → "".

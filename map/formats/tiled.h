@@ -53,8 +53,8 @@ struct TiledMap {
 // Tilesets, templates and images that are files of their own are asked from `read_file` (where a tileset or template is
 // not found, its name with ".gz" is tried).
 // Errors name the file, the element or field, the line or offset where known, what is wrong and what would be right:
-// bad_message (malformed), unsupported (a feature or encoding nobody reads), too_large (over a limit below, or data that
-// decompress to more than the map says), not_found (a file).
+// bad_message (malformed), unsupported (a feature or encoding nobody reads), too_large (over a limit below, or data
+// that decompress to more than the map says), not_found (a file).
 Result<TiledMap> import_tiled(std::string_view bytes, const std::string& file_name, const FileReader& read_file);
 
 inline constexpr std::uint64_t kMapCellsMax = std::uint64_t{1} << 28;   // over all layers of an import or export: 1 GiB
@@ -62,10 +62,11 @@ inline constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 29;  // of on
 
 // Where an export takes cells from: a server, a file, an imported map.
 struct CellSource {
-  // Fills `cells` (row-major, rect.area() of them). Asked in bands of some rows, top to bottom; an error ends the export.
+  // Fills `cells` (row-major, rect.area() of them). Asked in bands of some rows, top to bottom; an error ends the
+  // export.
   std::function<Status(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> cells)> read;
-  // Only for worlds that are written as infinite maps: rectangles that together hold every cell of the layer that is not
-  // empty. They may overlap.
+  // Only for worlds that are written as infinite maps: rectangles that together hold every cell of the layer that is
+  // not empty. They may overlap.
   std::function<Result<std::vector<map::Rect>>(map::LayerId layer)> used;
 };
 

@@ -65,7 +65,8 @@ class Exporter {
       const Json extra = extra_object(layer.extra);
       if (!extra.contains("objects") || !extra["objects"].is_array()) continue;
       for (const Json& object : extra["objects"])
-        if (object.is_object() && object.contains("id") && object["id"].is_number_integer()) next = std::max(next, object["id"].get<std::int64_t>() + 1);
+        if (object.is_object() && object.contains("id") && object["id"].is_number_integer())
+          next = std::max(next, object["id"].get<std::int64_t>() + 1);
     }
     return next;
   }
@@ -86,7 +87,8 @@ class Exporter {
     out["columns"] = from.columns;
     out["margin"] = from.margin;
     out["spacing"] = from.spacing;
-    if (from.draw_offset_x != 0 || from.draw_offset_y != 0) out["tileoffset"] = {{"x", from.draw_offset_x}, {"y", from.draw_offset_y}};
+    if (from.draw_offset_x != 0 || from.draw_offset_y != 0)
+      out["tileoffset"] = {{"x", from.draw_offset_x}, {"y", from.draw_offset_y}};
     image(from.image, out);
     if (from.images.empty()) return out;
     std::map<std::uint32_t, Json> tiles;
@@ -118,8 +120,10 @@ class Exporter {
     if (!from.visible || !xml_) out["visible"] = from.visible;
     if (from.locked) out["locked"] = true;
     if (from.tint != 0xFFFFFFFF) out["tintcolor"] = color(from.tint);
-    for (const auto& [name, value, plain] : {std::tuple("offsetx", from.offset_x, 0.0f), {"offsety", from.offset_y, 0.0f},
-                                             {"parallaxx", from.parallax_x, 1.0f}, {"parallaxy", from.parallax_y, 1.0f}})
+    for (const auto& [name, value, plain] : {std::tuple("offsetx", from.offset_x, 0.0f),
+                                             {"offsety", from.offset_y, 0.0f},
+                                             {"parallaxx", from.parallax_x, 1.0f},
+                                             {"parallaxy", from.parallax_y, 1.0f}})
       if (value != plain) out[name] = shortest_double(value);
     switch (from.kind) {
       case map::LayerKind::tile:
@@ -172,7 +176,8 @@ class Exporter {
     chunks(id, out);
   }
   void chunks(map::LayerId id, Json& out) {
-    Result<std::vector<map::Rect>> used = cells_.used ? cells_.used(id) : Result<std::vector<map::Rect>>(std::vector<map::Rect>());
+    Result<std::vector<map::Rect>> used =
+        cells_.used ? cells_.used(id) : Result<std::vector<map::Rect>>(std::vector<map::Rect>());
     if (!used) return fail(used.error());
     std::set<std::pair<std::int64_t, std::int64_t>> places;  // by row, then column
     for (const map::Rect& rect : *used)
@@ -190,8 +195,11 @@ class Exporter {
       read(id, rect, cells);
       if (!status_.ok()) return;
       if (std::ranges::all_of(cells, [](map::Cell c) { return c.empty(); })) continue;
-      around = around.empty() ? rect : map::Rect{std::min(around.x0, x), std::min(around.y0, y), std::max(around.x1, rect.x1), std::max(around.y1, rect.y1)};
-      out["chunks"].push_back({{"x", x}, {"y", y}, {"width", kTiledChunk}, {"height", kTiledChunk}, {"data", encode(cells)}});
+      around = around.empty() ? rect
+                              : map::Rect{std::min(around.x0, x), std::min(around.y0, y), std::max(around.x1, rect.x1),
+                                          std::max(around.y1, rect.y1)};
+      out["chunks"].push_back(
+          {{"x", x}, {"y", y}, {"width", kTiledChunk}, {"height", kTiledChunk}, {"data", encode(cells)}});
     }
     out["width"] = std::max<std::int64_t>(around.width(), kTiledChunk);
     out["height"] = std::max<std::int64_t>(around.height(), kTiledChunk);
@@ -212,7 +220,8 @@ class Exporter {
     const std::uint32_t end = world_.tile_end();
     for (const map::Cell cell : cells)
       if (cell.tile() >= end)
-        return fail({ErrorCode::bad_message, fmt::format("layer {} holds tile {}, and the world's tiles end at {}", id, cell.tile(), end - 1)});
+        return fail({ErrorCode::bad_message,
+                     fmt::format("layer {} holds tile {}, and the world's tiles end at {}", id, cell.tile(), end - 1)});
   }
   Json encode(const std::vector<map::Cell>& cells) const {
     const std::string_view bytes(reinterpret_cast<const char*>(cells.data()), cells.size() * sizeof(map::Cell));
@@ -222,7 +231,8 @@ class Exporter {
       for (const map::Cell cell : cells) numbers.push_back(cell.bits);
       return numbers;
     }
-    constexpr Compression kOf[] = {Compression::none, Compression::none, Compression::zlib, Compression::gzip, Compression::zstd};
+    constexpr Compression kOf[] = {Compression::none, Compression::none, Compression::zlib, Compression::gzip,
+                                   Compression::zstd};
     const Compression compression = kOf[static_cast<std::size_t>(options_.encoding)];
     return base64_encode(compression == Compression::none ? std::string(bytes) : compress(bytes, compression));
   }
@@ -271,8 +281,12 @@ std::vector<ExportedImage> export_images(const map::World& world) {
   for (const map::Layer& layer : world.layers) {
     if (layer.kind != map::LayerKind::image) continue;
     const Json extra = extra_object(layer.extra);
-    const auto text = [&](const char* name) { return extra.contains(name) && extra[name].is_string() ? extra[name].get<std::string>() : std::string(); };
-    const auto number = [&](const char* name) { return extra.contains(name) && extra[name].is_number_unsigned() ? extra[name].get<std::uint32_t>() : 0u; };
+    const auto text = [&](const char* name) {
+      return extra.contains(name) && extra[name].is_string() ? extra[name].get<std::string>() : std::string();
+    };
+    const auto number = [&](const char* name) {
+      return extra.contains(name) && extra[name].is_number_unsigned() ? extra[name].get<std::uint32_t>() : 0u;
+    };
     add({text("image_hash"), text("image"), number("imagewidth"), number("imageheight")});
   }
   return out;
@@ -291,8 +305,8 @@ CellSource source_of(const TiledMap& tiled) {
     for (const CellBlock& block : layer->blocks) {
       const map::Rect part = block.rect.intersect(rect);
       for (std::int64_t y = part.y0; y < part.y1; ++y)
-        std::copy_n(block.cells.begin() + (y - block.rect.y0) * block.rect.width() + (part.x0 - block.rect.x0), part.width(),
-                    cells.begin() + (y - rect.y0) * rect.width() + (part.x0 - rect.x0));
+        std::copy_n(block.cells.begin() + (y - block.rect.y0) * block.rect.width() + (part.x0 - block.rect.x0),
+                    part.width(), cells.begin() + (y - rect.y0) * rect.width() + (part.x0 - rect.x0));
     }
     return {};
   };

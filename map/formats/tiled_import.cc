@@ -19,7 +19,9 @@ namespace {
 
 constexpr std::uint32_t kFlips = ~map::Cell::kTileMask;
 
-Error bad(std::string text) { return {ErrorCode::bad_message, std::move(text)}; }
+Error bad(std::string text) {
+  return {ErrorCode::bad_message, std::move(text)};
+}
 
 // One file of the map in the JSON form, whatever it was written in.
 Result<Json> parse_file(std::string_view bytes, const std::string& name) {
@@ -30,7 +32,9 @@ Result<Json> parse_file(std::string_view bytes, const std::string& name) {
     unpacked = *std::move(plain);
     bytes = unpacked;
   }
-  if (bytes.size() > kFileBytesMax) return Error{ErrorCode::too_large, fmt::format("{}: {} bytes; at most {} are read", name, bytes.size(), kFileBytesMax)};
+  if (bytes.size() > kFileBytesMax)
+    return Error{ErrorCode::too_large,
+                 fmt::format("{}: {} bytes; at most {} are read", name, bytes.size(), kFileBytesMax)};
   const std::size_t first = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   if (first == std::string_view::npos) return bad(name + ": the file is empty");
   if (bytes[first] == '<') return xml_to_json(bytes, name);
@@ -53,14 +57,16 @@ class Importer {
     Result<Json> parsed = parse_file(bytes, file_);
     if (!parsed) return parsed.error();
     Json map = *std::move(parsed);
-    if (!map.contains("layers") || !map.contains("tilesets") || !map["layers"].is_array() || !map["tilesets"].is_array())
+    if (!map.contains("layers") || !map.contains("tilesets") || !map["layers"].is_array() ||
+        !map["tilesets"].is_array())
       return bad(file_ + ": this is not a Tiled map (no layers and tilesets); export a map as TMX or JSON");
     take_map(map);
     for (Json& set : map["tilesets"]) take_tileset(set, "", ranges_);
     std::ranges::sort(ranges_, {}, &GidRange::first_gid);
     take_layers(map["layers"], std::nullopt, 0);
     if (!status_.ok()) return status_.error();
-    if (Status checked = check_world(out_.world); !checked) return Error{checked.error().code, file_ + ": " + checked.error().message};
+    if (Status checked = check_world(out_.world); !checked)
+      return Error{checked.error().code, file_ + ": " + checked.error().message};
     return std::move(out_);
   }
 
@@ -74,7 +80,8 @@ class Importer {
     const auto found = o.find(key);
     if (found == o.end() || found->is_null()) return fallback;
     if (found->is_number()) return found->get<double>();
-    fail(fmt::format("{} must be a number, not {}", key, found->dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
+    fail(fmt::format("{} must be a number, not {}", key,
+                     found->dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
     return fallback;
   }
   std::int64_t integer(const Json& o, const char* key, std::int64_t fallback, std::int64_t from, std::int64_t to) {
@@ -151,19 +158,24 @@ void Importer::take_map(const Json& map) {
   if (!infinite_) {
     if (width_ == 0 || height_ == 0) fail("a finite map is at least one tile wide and high");
     if (std::uint64_t{width_} * height_ > kMapCellsMax)
-      fail(Error{ErrorCode::too_large, fmt::format("{}: {}×{} cells; at most {} are read", file_, width_, height_, kMapCellsMax)});
+      fail(Error{ErrorCode::too_large,
+                 fmt::format("{}: {}×{} cells; at most {} are read", file_, width_, height_, kMapCellsMax)});
     world.bounds = map::Rect::of_size(0, 0, width_, height_);
   }
   const std::string orientation = text(map, "orientation");
   bool known = orientation.empty();
-  for (const map::Orientation o : {map::Orientation::orthogonal, map::Orientation::isometric, map::Orientation::staggered, map::Orientation::hexagonal}) {
+  for (const map::Orientation o : {map::Orientation::orthogonal, map::Orientation::isometric,
+                                   map::Orientation::staggered, map::Orientation::hexagonal}) {
     if (orientation != orientation_name(o)) continue;
     world.orientation = o;
     known = true;
   }
-  if (!known) fail(Error{ErrorCode::unsupported, fmt::format("{}: orientation \"{}\" is unknown", file_, orientation.substr(0, 40))});
-  world.extra = rest(map, {"type", "layers", "tilesets", "tilewidth", "tileheight", "width", "height", "infinite", "orientation",
-                           "nextlayerid", "nextobjectid", "version", "tiledversion", "compressionlevel"});
+  if (!known)
+    fail(Error{ErrorCode::unsupported,
+               fmt::format("{}: orientation \"{}\" is unknown", file_, orientation.substr(0, 40))});
+  world.extra =
+      rest(map, {"type", "layers", "tilesets", "tilewidth", "tileheight", "width", "height", "infinite", "orientation",
+                 "nextlayerid", "nextobjectid", "version", "tiledversion", "compressionlevel"});
 }
 
 map::Asset Importer::take_image(const std::string& path, const Json& o) {
@@ -195,9 +207,11 @@ void Importer::take_tileset(Json& set, const std::string& folder, std::vector<Gi
   Json* content = &set;
   if (const std::string source = text(set, "source"); !source.empty()) {
     const std::string path = join_path(folder, source);
-    if (const auto known = by_source_.find(path); known != by_source_.end()) return ranges.push_back({first_gid, known->second});
+    if (const auto known = by_source_.find(path); known != by_source_.end())
+      return ranges.push_back({first_gid, known->second});
     const Result<std::string> bytes = read(path);
-    if (!bytes) return fail(Error{bytes.error().code, fmt::format("{}: the tileset {}: {}", file_, path, bytes.error().message)});
+    if (!bytes)
+      return fail(Error{bytes.error().code, fmt::format("{}: the tileset {}: {}", file_, path, bytes.error().message)});
     Result<Json> parsed = parse_file(*bytes, path);
     if (!parsed) return fail(parsed.error());
     external = *std::move(parsed);
@@ -222,7 +236,8 @@ void Importer::take_tileset(Json& set, const std::string& folder, std::vector<Gi
     tileset.image = take_image(join_path(own_folder, image), from);
     // Old files leave these to the reader.
     const std::uint32_t step = tileset.tile_width + tileset.spacing;
-    if (tileset.columns == 0 && step != 0) tileset.columns = (tileset.image.width - 2 * tileset.margin + tileset.spacing) / step;
+    if (tileset.columns == 0 && step != 0)
+      tileset.columns = (tileset.image.width - 2 * tileset.margin + tileset.spacing) / step;
     const std::uint32_t down = tileset.tile_height + tileset.spacing;
     if (tileset.tile_count == 0 && down != 0)
       tileset.tile_count = tileset.columns * ((tileset.image.height - 2 * tileset.margin + tileset.spacing) / down);
@@ -232,9 +247,11 @@ void Importer::take_tileset(Json& set, const std::string& folder, std::vector<Gi
   take_collection(from, tileset, own_folder);
   tileset.first_tile = out_.world.tile_end();
   if (tileset.tile_count > map::Cell::kTileMask - tileset.first_tile)
-    return fail(Error{ErrorCode::too_large, fmt::format("{}: tileset \"{}\": more than 2^28 tiles in all", file_, tileset.name)});
-  tileset.extra = rest(std::move(from), {"type", "firstgid", "source", "name", "tilewidth", "tileheight", "tilecount", "columns", "margin",
-                                         "spacing", "tileoffset", "image", "imagewidth", "imageheight", "version", "tiledversion"});
+    return fail(Error{ErrorCode::too_large,
+                      fmt::format("{}: tileset \"{}\": more than 2^28 tiles in all", file_, tileset.name)});
+  tileset.extra = rest(std::move(from), {"type", "firstgid", "source", "name", "tilewidth", "tileheight", "tilecount",
+                                         "columns", "margin", "spacing", "tileoffset", "image", "imagewidth",
+                                         "imageheight", "version", "tiledversion"});
   ranges.push_back({first_gid, out_.world.tilesets.size()});
   out_.world.tilesets.push_back(std::move(tileset));
 }
@@ -331,8 +348,10 @@ void Importer::take_layer(Json& from, std::optional<map::LayerId> parent, int de
       from["imageheight"] = asset.height;
     }
   }
-  layer.extra = rest(from, {"id", "type", "name", "opacity", "visible", "locked", "tintcolor", "offsetx", "offsety", "parallaxx", "parallaxy",
-                            "layers", "data", "chunks", "encoding", "compression", "width", "height", "x", "y", "startx", "starty"});
+  layer.extra =
+      rest(from, {"id",      "type",      "name",      "opacity", "visible", "locked", "tintcolor", "offsetx",
+                  "offsety", "parallaxx", "parallaxy", "layers",  "data",    "chunks", "encoding",  "compression",
+                  "width",   "height",    "x",         "y",       "startx",  "starty"});
   const map::LayerId id = layer.id;
   out_.world.layers.push_back(std::move(layer));
   if (children.is_array()) take_layers(children, id, depth + 1);
@@ -343,7 +362,8 @@ void Importer::take_objects(Json& objects) {
   for (Json& object : objects) {
     if (!object.is_object()) return fail("objects are objects");
     // A template's gid is in the template's numbers; an own one in the map's.
-    if (object.contains("gid")) object["gid"] = world_gid(static_cast<std::uint32_t>(integer(object, "gid", 0, 0, 0xFFFFFFFFll)), ranges_);
+    if (object.contains("gid"))
+      object["gid"] = world_gid(static_cast<std::uint32_t>(integer(object, "gid", 0, 0, 0xFFFFFFFFll)), ranges_);
     if (object.contains("template")) merge_template(object);
   }
 }
@@ -351,7 +371,8 @@ void Importer::take_objects(Json& objects) {
 void Importer::merge_template(Json& object) {
   const std::string path = normal_path(text(object, "template"));
   const Result<std::string> bytes = read(path);
-  if (!bytes) return fail(Error{bytes.error().code, fmt::format("{}: the template {}: {}", file_, path, bytes.error().message)});
+  if (!bytes)
+    return fail(Error{bytes.error().code, fmt::format("{}: the template {}: {}", file_, path, bytes.error().message)});
   Result<Json> parsed = parse_file(*bytes, path);
   if (!parsed) return fail(parsed.error());
   Json base = parsed->value("object", Json::object());
@@ -376,7 +397,8 @@ void Importer::take_cells(Json& from, map::LayerId id) {
     if (!from["chunks"].is_array()) return fail("chunks are an array");
     for (Json& chunk : from["chunks"]) {
       if (!chunk.is_object()) return fail("chunks are objects");
-      const map::Rect rect = map::Rect::of_size(integer(chunk, "x", 0, -(1ll << 30), 1ll << 30), integer(chunk, "y", 0, -(1ll << 30), 1ll << 30),
+      const map::Rect rect = map::Rect::of_size(integer(chunk, "x", 0, -(1ll << 30), 1ll << 30),
+                                                integer(chunk, "y", 0, -(1ll << 30), 1ll << 30),
                                                 count(chunk, "width", 0), count(chunk, "height", 0));
       take_block(chunk, from, rect, cells);
       if (!status_.ok()) return;
@@ -396,7 +418,9 @@ void Importer::take_block(Json& holder, const Json& layer, const map::Rect& rect
   cells_ += rect.area();
   if (!holder.contains("data")) return fail("a layer has no data");
   Result<std::vector<map::Cell>> cells = decode(holder["data"], layer, rect.area());
-  if (!cells) return fail(Error{cells.error().code, fmt::format("{}: layer \"{}\": {}", file_, text(layer, "name"), cells.error().message)});
+  if (!cells)
+    return fail(Error{cells.error().code,
+                      fmt::format("{}: layer \"{}\": {}", file_, text(layer, "name"), cells.error().message)});
   std::uint32_t before = 0, after = 0;  // most cells are as the one before
   for (map::Cell& cell : *cells) {
     if (cell.bits != before) {
@@ -406,8 +430,8 @@ void Importer::take_block(Json& holder, const Json& layer, const map::Rect& rect
     cell.bits = after;
   }
   out.area = out.blocks.empty() ? rect
-                                : map::Rect{std::min(out.area.x0, rect.x0), std::min(out.area.y0, rect.y0), std::max(out.area.x1, rect.x1),
-                                            std::max(out.area.y1, rect.y1)};
+                                : map::Rect{std::min(out.area.x0, rect.x0), std::min(out.area.y0, rect.y0),
+                                            std::max(out.area.x1, rect.x1), std::max(out.area.y1, rect.y1)};
   out.blocks.push_back({rect, *std::move(cells)});
 }
 
@@ -416,7 +440,8 @@ Result<std::vector<map::Cell>> Importer::decode(Json& data, const Json& layer, s
   std::vector<map::Cell> cells(cell_count);
   const auto take = [&](const void* bytes, std::size_t size) -> Status {
     if (size != expected)
-      return bad(fmt::format("its data hold {} cells where {} belong; is the file cut off?", size / sizeof(map::Cell), cell_count));
+      return bad(fmt::format("its data hold {} cells where {} belong; is the file cut off?", size / sizeof(map::Cell),
+                             cell_count));
     std::memcpy(cells.data(), bytes, size);
     return {};
   };
@@ -437,7 +462,9 @@ Result<std::vector<map::Cell>> Importer::decode(Json& data, const Json& layer, s
       if (!plain) return plain.error();
       bytes = std::move(plain);
     }
-    if (!known) return Error{ErrorCode::unsupported, fmt::format("its compression \"{}\" is unknown; Tiled has gzip, zlib and zstd", name.substr(0, 40))};
+    if (!known)
+      return Error{ErrorCode::unsupported,
+                   fmt::format("its compression \"{}\" is unknown; Tiled has gzip, zlib and zstd", name.substr(0, 40))};
   }
   if (Status taken = take(bytes->data(), bytes->size()); !taken) return taken.error();
   return cells;

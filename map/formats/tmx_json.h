@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "map/formats/json_reader.h"
 
-// Tiled's XML files as the JSON that Tiled writes for the same content, and back, so that everything else reads one form.
-// The cells of layers and chunks ("data") are text for base64 and a binary value of little-endian 32-bit numbers otherwise,
-// as parse_json(…, CellArrays::pack) gives them.
+// Tiled's XML files as the JSON that Tiled writes for the same content, and back, so that everything else reads one
+// form. The cells of layers and chunks ("data") are text for base64 and a binary value of little-endian 32-bit numbers
+// otherwise, as parse_json(…, CellArrays::pack) gives them.
 namespace terrazzo::formats {
 
 inline constexpr int kXmlDepthMax = 64;

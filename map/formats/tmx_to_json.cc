@@ -12,14 +12,48 @@
 namespace terrazzo::formats {
 namespace {
 
-constexpr std::array<std::string_view, 38> kTexts = {
-    "name",      "type",       "class",        "source",          "trans",          "version",    "tiledversion", "orientation",
-    "renderorder", "staggeraxis", "staggerindex", "color",        "backgroundcolor", "tintcolor", "draworder",    "encoding",
-    "compression", "value",     "propertytype", "template",       "objectalignment", "tilerendersize", "fillmode", "fontfamily",
-    "halign",    "valign",     "wangid",       "terrain",         "format",         "image",      "transparentcolor", "text",
-    "export",    "target",     "mode",         "points",          "blendmode",      "sprite"};
-constexpr std::array<std::string_view, 15> kSwitches = {"visible", "locked", "infinite", "repeatx", "repeaty", "bold", "italic", "underline",
-                                                        "strikeout", "kerning", "wrap", "hflip", "vflip", "rotate", "preferuntransformed"};
+constexpr std::array<std::string_view, 38> kTexts = {"name",
+                                                     "type",
+                                                     "class",
+                                                     "source",
+                                                     "trans",
+                                                     "version",
+                                                     "tiledversion",
+                                                     "orientation",
+                                                     "renderorder",
+                                                     "staggeraxis",
+                                                     "staggerindex",
+                                                     "color",
+                                                     "backgroundcolor",
+                                                     "tintcolor",
+                                                     "draworder",
+                                                     "encoding",
+                                                     "compression",
+                                                     "value",
+                                                     "propertytype",
+                                                     "template",
+                                                     "objectalignment",
+                                                     "tilerendersize",
+                                                     "fillmode",
+                                                     "fontfamily",
+                                                     "halign",
+                                                     "valign",
+                                                     "wangid",
+                                                     "terrain",
+                                                     "format",
+                                                     "image",
+                                                     "transparentcolor",
+                                                     "text",
+                                                     "export",
+                                                     "target",
+                                                     "mode",
+                                                     "points",
+                                                     "blendmode",
+                                                     "sprite"};
+constexpr std::array<std::string_view, 15> kSwitches = {
+    "visible", "locked", "infinite",  "repeatx",   "repeaty",
+    "bold",    "italic", "underline", "strikeout", "kerning",
+    "wrap",    "hflip",  "vflip",     "rotate",    "preferuntransformed"};
 
 template <std::size_t N>
 bool among(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -43,7 +77,9 @@ class Converter {
 
  private:
   void fail(const pugi::xml_node& node, const std::string& why) {
-    if (status_.ok()) status_ = Error{ErrorCode::bad_message, fmt::format("{}: at byte {}: {}", what_, std::max<std::ptrdiff_t>(node.offset_debug(), 0), why)};
+    if (status_.ok())
+      status_ = Error{ErrorCode::bad_message,
+                      fmt::format("{}: at byte {}: {}", what_, std::max<std::ptrdiff_t>(node.offset_debug(), 0), why)};
   }
   Json number(const pugi::xml_node& node, const char* name, std::string_view text) {
     std::int64_t whole = 0;
@@ -103,7 +139,8 @@ class Converter {
   void image(const pugi::xml_node& node, Json& out) {
     const pugi::xml_node picture = node.child("image");
     if (!picture) return;
-    if (picture.child("data")) fail(picture, "images inside the file are not read; save the image as a file of its own");
+    if (picture.child("data"))
+      fail(picture, "images inside the file are not read; save the image as a file of its own");
     out["image"] = picture.attribute("source").value();
     for (const auto& [from, to] : {std::pair("width", "imagewidth"), std::pair("height", "imageheight")})
       if (const auto a = picture.attribute(from)) out[to] = number(picture, from, a.value());
@@ -177,7 +214,8 @@ class Converter {
     } else if (encoding.empty()) {
       for (const pugi::xml_node tile : node.children("tile")) values.push_back(tile.attribute("gid").as_uint());
     } else {
-      fail(node, fmt::format("the encoding \"{}\" of a layer is unknown; Tiled writes csv, base64 or <tile> elements", encoding.substr(0, 40)));
+      fail(node, fmt::format("the encoding \"{}\" of a layer is unknown; Tiled writes csv, base64 or <tile> elements",
+                             encoding.substr(0, 40)));
     }
     std::vector<std::uint8_t> bytes(values.size() * 4);
     if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
@@ -192,12 +230,14 @@ class Converter {
       if (at == end) return;
       std::uint32_t value = 0;
       const auto r = std::from_chars(at, end, value);
-      if (r.ec != std::errc()) return fail(node, fmt::format("cell {} of the csv data is not a number from 0 to 4294967295", values.size()));
+      if (r.ec != std::errc())
+        return fail(node, fmt::format("cell {} of the csv data is not a number from 0 to 4294967295", values.size()));
       values.push_back(value);
       at = r.ptr;
       while (at != end && is_space(*at)) ++at;
       if (at == end) return;
-      if (*at++ != ',') return fail(node, fmt::format("a comma is missing after cell {} of the csv data", values.size() - 1));
+      if (*at++ != ',')
+        return fail(node, fmt::format("a comma is missing after cell {} of the csv data", values.size() - 1));
     }
   }
 
@@ -239,7 +279,8 @@ class Converter {
         fail(node, "points are pairs \"x,y\" with spaces between");
         break;
       }
-      out.push_back({{"x", number(node, "points", pair.substr(0, comma))}, {"y", number(node, "points", pair.substr(comma + 1))}});
+      out.push_back({{"x", number(node, "points", pair.substr(0, comma))},
+                     {"y", number(node, "points", pair.substr(comma + 1))}});
     }
     return out;
   }
@@ -310,7 +351,8 @@ class Converter {
       one["colors"] = named(set, "wangcolor");
       Json tiles = Json::array();
       for (const pugi::xml_node child : set.children("wangtile"))
-        tiles.push_back({{"tileid", child.attribute("tileid").as_int()}, {"wangid", numbers(child, child.attribute("wangid").value(), 0)}});
+        tiles.push_back({{"tileid", child.attribute("tileid").as_int()},
+                         {"wangid", numbers(child, child.attribute("wangid").value(), 0)}});
       one["wangtiles"] = std::move(tiles);
       out.push_back(std::move(one));
     }
@@ -325,12 +367,14 @@ class Converter {
 
 Result<Json> xml_to_json(std::string_view xml, const std::string& what) {
   pugi::xml_document document;
-  const pugi::xml_parse_result parsed = document.load_buffer(xml.data(), xml.size(), pugi::parse_default, pugi::encoding_auto);
+  const pugi::xml_parse_result parsed =
+      document.load_buffer(xml.data(), xml.size(), pugi::parse_default, pugi::encoding_auto);
   if (!parsed) {
     const auto at = static_cast<std::size_t>(std::max<std::ptrdiff_t>(parsed.offset, 0));
-    const auto line = 1 + std::count(xml.begin(), xml.begin() + static_cast<std::ptrdiff_t>(std::min(at, xml.size())), '\n');
-    return Error{ErrorCode::bad_message,
-                 fmt::format("{}:{}: not well-formed XML at byte {}: {}; is the file cut off?", what, line, at, parsed.description())};
+    const auto line =
+        1 + std::count(xml.begin(), xml.begin() + static_cast<std::ptrdiff_t>(std::min(at, xml.size())), '\n');
+    return Error{ErrorCode::bad_message, fmt::format("{}:{}: not well-formed XML at byte {}: {}; is the file cut off?",
+                                                     what, line, at, parsed.description())};
   }
   Converter converter(what);
   Json json = converter.root(document.document_element());

@@ -13,7 +13,9 @@
 namespace terrazzo::formats {
 namespace {
 
-Error bad(const std::string& message) { return {ErrorCode::bad_message, message}; }
+Error bad(const std::string& message) {
+  return {ErrorCode::bad_message, message};
+}
 
 Status check_name(std::string_view name, std::size_t bytes_max, const std::string& what) {
   if (name.size() > bytes_max)
@@ -53,7 +55,8 @@ Status check_layers(const map::World& world) {
     if (!(layer.opacity >= 0 && layer.opacity <= 1))
       return bad(fmt::format("the opacity of {} is {}; it must be from 0 to 1", what, layer.opacity));
     for (const float value : {layer.offset_x, layer.offset_y, layer.parallax_x, layer.parallax_y})
-      if (!std::isfinite(value)) return bad(fmt::format("an offset or parallax factor of {} is not a finite number", what));
+      if (!std::isfinite(value))
+        return bad(fmt::format("an offset or parallax factor of {} is not a finite number", what));
     if (Status s = check_extra(layer.extra, what); !s.ok()) return s;
   }
   return {};
@@ -74,7 +77,8 @@ Status check_tileset(const map::Tileset& tileset, const std::string& what) {
     if (tile.tile >= tileset.tile_count)
       return bad(fmt::format("{} has an image for tile {} but only {} tiles", what, tile.tile, tileset.tile_count));
     if (last != nullptr && tile.tile <= last->tile)
-      return bad(fmt::format("the images of {} are not listed by increasing tile ({} after {})", what, tile.tile, last->tile));
+      return bad(
+          fmt::format("the images of {} are not listed by increasing tile ({} after {})", what, tile.tile, last->tile));
     if (Status s = check_asset(tile.image, fmt::format("tile {} of {}", tile.tile, what)); !s.ok()) return s;
     last = &tile;
   }
@@ -93,8 +97,8 @@ Status check_tilesets(const map::World& world) {
   std::sort(by_first.begin(), by_first.end(), [](auto* a, auto* b) { return a->first_tile < b->first_tile; });
   for (std::size_t i = 1; i < by_first.size(); ++i)
     if (by_first[i - 1]->first_tile + by_first[i - 1]->tile_count > by_first[i]->first_tile)
-      return bad(fmt::format("the tilesets \"{}\" and \"{}\" overlap: tiles {} to {} and from {}", by_first[i - 1]->name,
-                             by_first[i]->name, by_first[i - 1]->first_tile,
+      return bad(fmt::format("the tilesets \"{}\" and \"{}\" overlap: tiles {} to {} and from {}",
+                             by_first[i - 1]->name, by_first[i]->name, by_first[i - 1]->first_tile,
                              by_first[i - 1]->first_tile + by_first[i - 1]->tile_count - 1, by_first[i]->first_tile));
   return {};
 }
@@ -104,9 +108,10 @@ Status check_tilesets(const map::World& world) {
 Status check_world(const map::World& world) {
   if (world.name.empty()) return bad("the name of the world is empty; give it at least one character");
   if (Status s = check_name(world.name, kNameBytesMax, "the world"); !s.ok()) return s;
-  if (world.tile_width < 1 || world.tile_width > kTilePixelsMax || world.tile_height < 1 || world.tile_height > kTilePixelsMax)
-    return bad(fmt::format("a tile of {}×{} pixels; both sides must be from 1 to {}", world.tile_width, world.tile_height,
-                           kTilePixelsMax));
+  if (world.tile_width < 1 || world.tile_width > kTilePixelsMax || world.tile_height < 1 ||
+      world.tile_height > kTilePixelsMax)
+    return bad(fmt::format("a tile of {}×{} pixels; both sides must be from 1 to {}", world.tile_width,
+                           world.tile_height, kTilePixelsMax));
   if (world.bounds && (world.bounds->empty() || !map::kPlane.contains(*world.bounds)))
     return bad("bounds are empty or leave the 32-bit plane");
   if (Status s = check_layers(world); !s.ok()) return s;

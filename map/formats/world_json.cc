@@ -92,7 +92,8 @@ std::uint32_t read_tint(JsonFields& fields) {
     const std::string& text = value->get_ref<const std::string&>();
     const char* last = text.data() + text.size();
     if (text.size() == 9 && text[0] == '#')
-      if (const auto [end, error] = std::from_chars(text.data() + 1, last, tint, 16); error == std::errc() && end == last)
+      if (const auto [end, error] = std::from_chars(text.data() + 1, last, tint, 16);
+          error == std::errc() && end == last)
         return tint;
   }
   fields.fail("tint", "a colour written #AARRGGBB");
@@ -197,7 +198,8 @@ Status read_list(JsonFields& fields, const char* key, std::size_t count_max, Rea
   if (!fields.status().ok()) return fields.status();
   if (list == nullptr) return {};
   if (list->size() > count_max)
-    return Error{ErrorCode::too_large, fmt::format("{} has {} elements; at most {} are allowed", key, list->size(), count_max)};
+    return Error{ErrorCode::too_large,
+                 fmt::format("{} has {} elements; at most {} are allowed", key, list->size(), count_max)};
   into.reserve(list->size());
   for (std::size_t i = 0; i < list->size(); ++i) {
     Result<T> element = read((*list)[i], fmt::format("{}[{}]", key, i));
@@ -213,7 +215,9 @@ std::string_view orientation_name(map::Orientation orientation) {
   return kOrientationNames[static_cast<std::size_t>(orientation)];
 }
 
-std::string_view layer_kind_name(map::LayerKind kind) { return kLayerKindNames[static_cast<std::size_t>(kind)]; }
+std::string_view layer_kind_name(map::LayerKind kind) {
+  return kLayerKindNames[static_cast<std::size_t>(kind)];
+}
 
 std::string world_to_json(const map::World& world) {
   Json json = {{"id", std::to_string(world.id.value)},

@@ -10,7 +10,8 @@
 //
 //   {"id": "17", "name": "island", "orientation": "orthogonal", "tile_width": 16, "tile_height": 16,
 //    "bounds": [x, y, w, h],                            // absent: infinite
-//    "layers": [{"id": 1, "kind": "tile", "parent": 3, "name": "Ground", "opacity": 1, "visible": true, "locked": false,
+//    "layers": [{"id": 1, "kind": "tile", "parent": 3, "name": "Ground", "opacity": 1, "visible": true, "locked":
+//    false,
 //                "tint": "#AARRGGBB", "offset_x": 0, "offset_y": 0, "parallax_x": 1, "parallax_y": 1, "extra": {}}],
 //    "tilesets": [{"first_tile": 1, "tile_count": 936, "name": "beach", "tile_width": 16, "tile_height": 16,
 //                  "columns": 36, "margin": 0, "spacing": 0, "draw_offset_x": 0, "draw_offset_y": 0,
@@ -22,7 +23,7 @@
 // `first_tile` of a tileset are required; what is missing has the struct's default, unknown fields are ignored.
 namespace terrazzo::formats {
 
-inline constexpr std::size_t kNameBytesMax = 255;       // of worlds, layers and tilesets
+inline constexpr std::size_t kNameBytesMax = 255;        // of worlds, layers and tilesets
 inline constexpr std::size_t kAssetNameBytesMax = 4096;  // a relative path
 inline constexpr std::uint32_t kTilePixelsMax = 1u << 16;
 inline constexpr std::size_t kTilesetsMax = 1u << 16;
@@ -30,7 +31,8 @@ inline constexpr std::size_t kTilesetsMax = 1u << 16;
 // Any thread. An `extra` that is not the text of a JSON object is left out; check_world() finds such.
 std::string world_to_json(const map::World& world);
 
-// bad_message names the field and what would be right; too_large for counts over a limit. The result passes check_world().
+// bad_message names the field and what would be right; too_large for counts over a limit. The result passes
+// check_world().
 Result<map::World> world_from_json(std::string_view text);
 
 // The rules every world obeys: layer ids unique; parents are groups listed before their children; tilesets do not

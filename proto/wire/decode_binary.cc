@@ -13,8 +13,7 @@
 namespace terrazzo::proto {
 namespace {
 
-static_assert(std::is_trivially_destructible_v<ClientMessage> &&
-              std::is_trivially_destructible_v<ServerMessage>);
+static_assert(std::is_trivially_destructible_v<ClientMessage> && std::is_trivially_destructible_v<ServerMessage>);
 
 constexpr unsigned kDepthMax = 16;
 
@@ -60,8 +59,7 @@ class Reader {
       case wire::ClientBody::NONE:
         break;
     }
-    return invalid(ErrorCode::unknown_type, "there is no client message of type {}",
-                   static_cast<int>(m.body_type()));
+    return invalid(ErrorCode::unknown_type, "there is no client message of type {}", static_cast<int>(m.body_type()));
   }
 
   // The server's side; unknown: of a newer server, to be skipped.
@@ -108,36 +106,29 @@ class Reader {
 
   template <class... Args>
   Invalid invalid(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-    return {
-        code, arena_.copy(std::string_view(fmt::format(format, std::forward<Args>(args)...))), {}};
+    return {code, arena_.copy(std::string_view(fmt::format(format, std::forward<Args>(args)...))), {}};
   }
   template <class T>
   ClientMessage present(const T* m) {
-    if (m == nullptr)
-      return invalid(ErrorCode::bad_message, "the message has a type but no content");
+    if (m == nullptr) return invalid(ErrorCode::bad_message, "the message has a type but no content");
     return read(*m);
   }
   bool sane_text(const flatbuffers::String* s) const {
     return s == nullptr || (s->size() <= kTextBytesMax && valid_utf8(text(s)));
   }
   Invalid bad_text(const char* field) {
-    return invalid(ErrorCode::bad_message, "{} must be UTF-8 of at most {} bytes", field,
-                   kTextBytesMax);
+    return invalid(ErrorCode::bad_message, "{} must be UTF-8 of at most {} bytes", field, kTextBytesMax);
   }
   Invalid bad_rect(const char* what) {
     return invalid(ErrorCode::bad_message,
-                   "{} needs a rectangle of at least one cell inside the plane of 32-bit positions",
-                   what);
+                   "{} needs a rectangle of at least one cell inside the plane of 32-bit positions", what);
   }
 
   ClientMessage read(const wire::Hello& m) {
-    for (const flatbuffers::String* s :
-         {m.client(), m.token(), m.name(), m.resume() ? m.resume()->session() : nullptr})
+    for (const flatbuffers::String* s : {m.client(), m.token(), m.name(), m.resume() ? m.resume()->session() : nullptr})
       if (!sane_text(s)) return bad_text("every text of hello");
-    Hello hello{m.protocol(),   text(m.client()),     text(m.token()),
-                text(m.name()), m.color() & 0xFFFFFF, {}};
-    if (m.resume())
-      hello.resume = Resume{text(m.resume()->session()), Incarnation{m.resume()->incarnation()}};
+    Hello hello{m.protocol(), text(m.client()), text(m.token()), text(m.name()), m.color() & 0xFFFFFF, {}};
+    if (m.resume()) hello.resume = Resume{text(m.resume()->session()), Incarnation{m.resume()->incarnation()}};
     return hello;
   }
   ClientMessage read(const wire::Open& m) {
@@ -163,8 +154,7 @@ class Reader {
         const wire::KnownChunk& k = *m.known()->Get(static_cast<flatbuffers::uoffset_t>(i));
         known[i] = {k.layer(), {k.x(), k.y()}, Lsn{k.revision()}};
         if (!sane(known[i].chunk))
-          return invalid(ErrorCode::bad_message,
-                         "subscribe: known chunk {} lies at {},{}: chunks lie from {} to {}", i,
+          return invalid(ErrorCode::bad_message, "subscribe: known chunk {} lies at {},{}: chunks lie from {} to {}", i,
                          k.x(), k.y(), -kChunkEdge, kChunkEdge - 1);
       }
       out.known = known;
@@ -192,19 +182,15 @@ class Reader {
     const std::size_t op_count = m.ops() ? m.ops()->size() : 0,
                       condition_count = m.conditions() ? m.conditions()->size() : 0;
     if (op_count > kOpsMax || condition_count > kOpsMax)
-      return refuse(
-          invalid(ErrorCode::too_large, "edit: at most {} ops and as many conditions", kOpsMax));
+      return refuse(invalid(ErrorCode::too_large, "edit: at most {} ops and as many conditions", kOpsMax));
     const std::span<map::Op> ops = arena_.allocate_array<map::Op>(op_count);
     for (std::size_t i = 0; i < op_count; ++i)
-      if (const char* wrong =
-              take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]);
-          wrong != nullptr)
+      if (const char* wrong = take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]); wrong != nullptr)
         return refuse(invalid(ErrorCode::bad_message, "op {}: {}", i, wrong));
-    const std::span<map::Condition> conditions =
-        arena_.allocate_array<map::Condition>(condition_count);
+    const std::span<map::Condition> conditions = arena_.allocate_array<map::Condition>(condition_count);
     for (std::size_t i = 0; i < condition_count; ++i)
-      if (const char* wrong = take_condition(
-              *m.conditions()->Get(static_cast<flatbuffers::uoffset_t>(i)), conditions[i]);
+      if (const char* wrong =
+              take_condition(*m.conditions()->Get(static_cast<flatbuffers::uoffset_t>(i)), conditions[i]);
           wrong != nullptr)
         return refuse(invalid(ErrorCode::bad_message, "condition {}: {}", i, wrong));
     edit.ops = ops;
@@ -225,9 +211,7 @@ class Reader {
     if (op.kind != map::OpKind::set)
       return m.cells() == nullptr || m.cells()->size() == 0 ? nullptr : "only set has cells";
     op.cells = cells_of(m.cells());
-    return op.cells.size() == op.rect.area()
-               ? nullptr
-               : "set needs exactly one cell per position of its rectangle";
+    return op.cells.size() == op.rect.area() ? nullptr : "set needs exactly one cell per position of its rectangle";
   }
   const char* take_condition(const wire::Condition& m, map::Condition& condition) const {
     if (m.rect() == nullptr || !sane(rect_of(*m.rect())))
@@ -256,22 +240,19 @@ class Reader {
   }
   // Texts of a server are bounded by its messages alone.
   static bool sane_texts(std::initializer_list<const flatbuffers::String*> values) {
-    return std::ranges::all_of(values,
-                               [](const flatbuffers::String* s) { return valid_utf8(text(s)); });
+    return std::ranges::all_of(values, [](const flatbuffers::String* s) { return valid_utf8(text(s)); });
   }
   std::span<const ShardMark> marks_of(const flatbuffers::Vector<const wire::ShardMark*>* values) {
     if (values == nullptr) return {};
     const std::span<ShardMark> out = arena_.allocate_array<ShardMark>(values->size());
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = mark_of(*values->Get(static_cast<flatbuffers::uoffset_t>(i)));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = mark_of(*values->Get(static_cast<flatbuffers::uoffset_t>(i)));
     return out;
   }
   static ShardMark mark_of(const wire::ShardMark& m) { return {{m.x(), m.y()}, Lsn{m.lsn()}}; }
 
   static bool sane_marks(const flatbuffers::Vector<const wire::ShardMark*>* values) {
-    return values == nullptr ||
-           std::all_of(values->begin(), values->end(),
-                       [](const wire::ShardMark* m) { return sane(mark_of(*m).shard); });
+    return values == nullptr || std::all_of(values->begin(), values->end(),
+                                            [](const wire::ShardMark* m) { return sane(mark_of(*m).shard); });
   }
 
   template <class T>
@@ -320,8 +301,7 @@ class Reader {
     if (m.mark() == nullptr || m.ops() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
     const std::span<map::Op> ops = arena_.allocate_array<map::Op>(m.ops()->size());
     for (std::size_t i = 0; i < ops.size(); ++i)
-      if (take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]) != nullptr)
-        return false;
+      if (take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]) != nullptr) return false;
     const ShardMark mark = mark_of(*m.mark());
     out = Applied{mark.shard, mark.lsn, SessionId{m.author()}, EditId{m.edit()}, ops};
     return true;
@@ -371,38 +351,35 @@ class Reader {
 };
 
 // The size-prefixed messages of a payload; each starts at a multiple of eight bytes.
-Result<std::span<const std::span<const std::byte>>> split(std::span<const std::byte> bytes,
-                                                          Arena& arena) {
+Result<std::span<const std::span<const std::byte>>> split(std::span<const std::byte> bytes, Arena& arena) {
   std::vector<std::span<const std::byte>> found;
   for (std::size_t at = 0; at < bytes.size();) {
     std::uint32_t size = 0;
     if (bytes.size() - at < sizeof size) return malformed("it ends inside a size prefix");
     std::memcpy(&size, bytes.data() + at, sizeof size);
     if (size > bytes.size() - at - sizeof size)
-      return malformed(fmt::format("its size prefix says {} bytes, {} are there", size,
-                                   bytes.size() - at - sizeof size));
+      return malformed(
+          fmt::format("its size prefix says {} bytes, {} are there", size, bytes.size() - at - sizeof size));
     found.push_back(bytes.subspan(at, sizeof size + size));
     if (found.size() > kMessagesMax)
       return malformed(fmt::format("more than {} messages in one payload", kMessagesMax));
     at += (sizeof size + size + 7) & ~std::size_t{7};
   }
   if (found.empty()) return malformed("it is empty");
-  return std::span<const std::span<const std::byte>>(
-      arena.copy(std::span<const std::span<const std::byte>>(found)));
+  return std::span<const std::span<const std::byte>>(arena.copy(std::span<const std::span<const std::byte>>(found)));
 }
 
 template <class Table>
 const Table* verified(std::span<const std::byte> message) {
-  flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(message.data()),
-                                 message.size(), kDepthMax, kOpsMax * 4);
+  flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(message.data()), message.size(), kDepthMax,
+                                 kOpsMax * 4);
   if (!verifier.VerifySizePrefixedBuffer<Table>(nullptr)) return nullptr;
   return flatbuffers::GetSizePrefixedRoot<Table>(message.data());
 }
 
 }  // namespace
 
-Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std::byte> bytes,
-                                                            Arena& arena) {
+Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std::byte> bytes, Arena& arena) {
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0);
   const auto parts = split(bytes, arena);
   if (!parts) return parts.error();
@@ -411,15 +388,13 @@ Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std:
   for (std::size_t i = 0; i < parts->size(); ++i) {
     const auto* message = verified<wire::ClientMessage>((*parts)[i]);
     if (message == nullptr)
-      return malformed(
-          fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
+      return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
     messages[i] = reader.read(*message);
   }
   return std::span<const ClientMessage>(messages);
 }
 
-Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std::byte> bytes,
-                                                            Arena& arena) {
+Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std::byte> bytes, Arena& arena) {
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0);
   const auto parts = split(bytes, arena);
   if (!parts) return parts.error();
@@ -429,11 +404,9 @@ Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std:
   for (std::size_t i = 0; i < parts->size(); ++i) {
     const auto* message = verified<wire::ServerMessage>((*parts)[i]);
     if (message == nullptr)
-      return malformed(
-          fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
+      return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
     const Reader::Taken taken = reader.take(*message, messages[count]);
-    if (taken == Reader::Taken::senseless)
-      return malformed(fmt::format("message {} is no message of a server", i));
+    if (taken == Reader::Taken::senseless) return malformed(fmt::format("message {} is no message of a server", i));
     if (taken == Reader::Taken::message) ++count;
   }
   return std::span<const ServerMessage>(messages.first(count));

@@ -64,11 +64,10 @@ class Reader {
     if (type == "edit") return edit(o);
     if (type == "presence") return presence_message(o);
     if (type == "ping") return ping(o);
-    return invalid(
-        ErrorCode::unknown_type,
-        fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
-                    "edit, presence and ping",
-                    type.substr(0, 64)));
+    return invalid(ErrorCode::unknown_type,
+                   fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
+                               "edit, presence and ping",
+                               type.substr(0, 64)));
   }
 
   // Unknown: of a newer server, to be skipped.
@@ -93,13 +92,11 @@ class Reader {
       const EditId id{fields.big("edit", std::nullopt)};
       out = Applied{shard, lsn, author, id, ops(fields)};
     } else if (type == "ack") {
-      out = Ack{EditId{fields.big("id", std::nullopt)}, marks(fields),
-                fields.boolean("durable", false)};
+      out = Ack{EditId{fields.big("id", std::nullopt)}, marks(fields), fields.boolean("durable", false)};
     } else if (type == "durable") {
       out = Durable{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else if (type == "reject") {
-      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields),
-                   fields.text("message", false, kAnyBytes)};
+      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false, kAnyBytes)};
     } else if (type == "error") {
       out = ErrorMessage{code(fields), fields.text("message", false, kAnyBytes)};
     } else if (type == "presence") {
@@ -181,10 +178,8 @@ class Reader {
     const std::span<const std::int64_t> rows = f.rows("known", 4, kKnownMax);
     const std::span<KnownChunk> out = arena_.allocate_array<KnownChunk>(rows.size() / 4);
     for (std::size_t i = 0; i < out.size(); ++i) {
-      const std::int64_t *row = rows.data() + i * 4, layer = row[0], x = row[1], y = row[2],
-                         revision = row[3];
-      if (layer < 0 || layer > kLayerMax || x < -kChunkEdge || x >= kChunkEdge || y < -kChunkEdge ||
-          y >= kChunkEdge)
+      const std::int64_t *row = rows.data() + i * 4, layer = row[0], x = row[1], y = row[2], revision = row[3];
+      if (layer < 0 || layer > kLayerMax || x < -kChunkEdge || x >= kChunkEdge || y < -kChunkEdge || y >= kChunkEdge)
         f.fail("known", "rows of [layer, chunk x, chunk y, revision]");
       out[i] = {static_cast<map::LayerId>(layer & 0xFF),
                 {static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)},
@@ -219,8 +214,7 @@ class Reader {
     m.id = EditId{f.big("id", std::nullopt)};
     if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong());
     const std::string_view ack = f.text("ack", false);
-    if (!ack.empty() && ack != "durable" && ack != "applied")
-      f.fail("ack", "\"durable\" or \"applied\"");
+    if (!ack.empty() && ack != "durable" && ack != "applied") f.fail("ack", "\"durable\" or \"applied\"");
     m.ack = ack == "applied" ? map::AckMode::applied : map::AckMode::durable;
     m.ops = ops(f);
     m.conditions = conditions(f);
@@ -247,8 +241,7 @@ class Reader {
       m.kind = map::OpKind::set;
       m.cells = f.cells("cells");
       if (f.ok() && m.cells.size() != m.rect.area())
-        f.fail("cells", fmt::format("{} numbers, one per position of the rectangle, row by row",
-                                    m.rect.area()));
+        f.fail("cells", fmt::format("{} numbers, one per position of the rectangle, row by row", m.rect.area()));
     } else if (kind == "fill") {
       m.kind = map::OpKind::fill;
       m.cell = f.cell("cell");
@@ -272,9 +265,7 @@ class Reader {
       if (inner.has("cells")) {
         c.cells = inner.cells("cells");
         if (inner.ok() && c.cells.size() != c.rect.area())
-          inner.fail("cells",
-                     fmt::format("{} numbers, one per position of the rectangle, row by row",
-                                 c.rect.area()));
+          inner.fail("cells", fmt::format("{} numbers, one per position of the rectangle, row by row", c.rect.area()));
       } else {
         c.cell = inner.cell("cell");
       }
@@ -309,9 +300,8 @@ class Reader {
   Chunk chunk(JsonFields& f) {
     Chunk m;
     m.layer = static_cast<map::LayerId>(f.integer("layer", 0, kLayerMax, std::nullopt));
-    m.chunk = {
-        static_cast<std::int32_t>(f.integer("cx", -kChunkEdge, kChunkEdge - 1, std::nullopt)),
-        static_cast<std::int32_t>(f.integer("cy", -kChunkEdge, kChunkEdge - 1, std::nullopt))};
+    m.chunk = {static_cast<std::int32_t>(f.integer("cx", -kChunkEdge, kChunkEdge - 1, std::nullopt)),
+               static_cast<std::int32_t>(f.integer("cy", -kChunkEdge, kChunkEdge - 1, std::nullopt))};
     m.revision = Lsn{f.big("revision", std::nullopt)};
     if (f.has("fill")) {
       m.fill = f.cell("fill");
@@ -335,8 +325,7 @@ class Reader {
   }
   map::ShardPos shard_of(JsonFields& f) {
     const auto position = f.position("shard");
-    const map::ShardPos shard{position.value_or(map::CellPos{}).x,
-                              position.value_or(map::CellPos{}).y};
+    const map::ShardPos shard{position.value_or(map::CellPos{}).x, position.value_or(map::CellPos{}).y};
     if (!position || !sane(shard)) f.fail("shard", "[x,y]");
     return shard;
   }
@@ -352,18 +341,14 @@ class Reader {
 
 // The objects of a payload: one, or an array of them.
 Result<std::span<const object>> parse(std::span<const std::byte> bytes, Arena& arena) {
-  const auto fail = [](std::string why) {
-    return Error{ErrorCode::bad_message, "JSON message: " + std::move(why)};
-  };
+  const auto fail = [](std::string why) { return Error{ErrorCode::bad_message, "JSON message: " + std::move(why)}; };
   if (bytes.empty()) return fail("it is empty");
   // Texts of messages point into the parser, so it lives as long as the arena's content.
   auto* parser = arena.create<simdjson::dom::parser>();
   if (parser->allocate(bytes.size() + 1, kDepthMax) != simdjson::SUCCESS)
     return Error{ErrorCode::too_large, "no memory for this message"};
   element root;
-  const auto error =
-      parser->parse(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), true)
-          .get(root);
+  const auto error = parser->parse(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), true).get(root);
   if (error != simdjson::SUCCESS) return fail(simdjson::error_message(error));
   std::vector<object> objects;
   object one;
@@ -374,8 +359,7 @@ Result<std::span<const object>> parse(std::span<const std::byte> bytes, Arena& a
     for (const element e : many) {
       if (e.get(one) != simdjson::SUCCESS) return fail("an array holds message objects only");
       objects.push_back(one);
-      if (objects.size() > kMessagesMax)
-        return fail(fmt::format("more than {} messages in one", kMessagesMax));
+      if (objects.size() > kMessagesMax) return fail(fmt::format("more than {} messages in one", kMessagesMax));
     }
   } else {
     return fail("a message is an object {\"type\": …}, or an array of such");
@@ -385,8 +369,7 @@ Result<std::span<const object>> parse(std::span<const std::byte> bytes, Arena& a
 
 }  // namespace
 
-Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::byte> bytes,
-                                                          Arena& arena) {
+Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::byte> bytes, Arena& arena) {
   const auto objects = parse(bytes, arena);
   if (!objects) return objects.error();
   const std::span<ClientMessage> messages = arena.allocate_array<ClientMessage>(objects->size());
@@ -395,8 +378,7 @@ Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::b
   return std::span<const ClientMessage>(messages);
 }
 
-Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::byte> bytes,
-                                                          Arena& arena) {
+Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::byte> bytes, Arena& arena) {
   const auto objects = parse(bytes, arena);
   if (!objects) return objects.error();
   const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(objects->size());
@@ -405,8 +387,7 @@ Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::b
   for (std::size_t i = 0; i < objects->size(); ++i) {
     const Reader::Taken taken = reader.server((*objects)[i], messages[count]);
     if (taken == Reader::Taken::senseless)
-      return Error{ErrorCode::bad_message,
-                   fmt::format("JSON message {} is no message of a server", i)};
+      return Error{ErrorCode::bad_message, fmt::format("JSON message {} is no message of a server", i)};
     if (taken == Reader::Taken::message) ++count;
   }
   return std::span<const ServerMessage>(messages.first(count));

@@ -16,8 +16,8 @@ using flatbuffers::Vector;
 
 wire::Rect to_wire(const map::Rect& r) {
   TZ_ASSERT(r.empty() || sane(r));
-  return {static_cast<std::int32_t>(r.x0), static_cast<std::int32_t>(r.y0),
-          static_cast<std::uint32_t>(r.width()), static_cast<std::uint32_t>(r.height())};
+  return {static_cast<std::int32_t>(r.x0), static_cast<std::int32_t>(r.y0), static_cast<std::uint32_t>(r.width()),
+          static_cast<std::uint32_t>(r.height())};
 }
 wire::ShardMark to_wire(const ShardMark& m) {
   return {m.lsn.value, m.shard.x, m.shard.y};
@@ -33,8 +33,7 @@ Offset<Vector<std::uint32_t>> cells(FlatBufferBuilder& b, std::span<const map::C
   return b.CreateVector(reinterpret_cast<const std::uint32_t*>(values.data()), values.size());
 }
 
-Offset<Vector<const wire::ShardMark*>> marks(FlatBufferBuilder& b,
-                                             std::span<const ShardMark> values) {
+Offset<Vector<const wire::ShardMark*>> marks(FlatBufferBuilder& b, std::span<const ShardMark> values) {
   wire::ShardMark* out = nullptr;
   const auto vector = b.CreateUninitializedVectorOfStructs(values.size(), &out);
   for (std::size_t i = 0; i < values.size(); ++i) out[i] = to_wire(values[i]);
@@ -48,47 +47,38 @@ class Writer {
   // ---- client to server: each returns the union's type and value ----
   auto body(const Hello& m) {
     Offset<wire::Resume> resume;
-    if (m.resume)
-      resume = wire::CreateResume(b_, text(b_, m.resume->session), m.resume->incarnation.value);
+    if (m.resume) resume = wire::CreateResume(b_, text(b_, m.resume->session), m.resume->incarnation.value);
     const auto client = text(b_, m.client), token = text(b_, m.token), name = text(b_, m.name);
-    return typed(wire::ClientBody::Hello,
-                 wire::CreateHello(b_, m.protocol, client, token, name, m.color, resume));
+    return typed(wire::ClientBody::Hello, wire::CreateHello(b_, m.protocol, client, token, name, m.color, resume));
   }
-  auto body(const Open& m) {
-    return typed(wire::ClientBody::Open, wire::CreateOpen(b_, text(b_, m.world)));
-  }
+  auto body(const Open& m) { return typed(wire::ClientBody::Open, wire::CreateOpen(b_, text(b_, m.world))); }
   auto body(const Subscribe& m) {
-    const auto layers = m.layers.empty() ? Offset<Vector<std::uint8_t>>()
-                                         : b_.CreateVector(m.layers.data(), m.layers.size());
+    const auto layers =
+        m.layers.empty() ? Offset<Vector<std::uint8_t>>() : b_.CreateVector(m.layers.data(), m.layers.size());
     Offset<Vector<const wire::KnownChunk*>> known;
     if (!m.known.empty()) {
       wire::KnownChunk* out = nullptr;
       known = b_.CreateUninitializedVectorOfStructs(m.known.size(), &out);
       for (std::size_t i = 0; i < m.known.size(); ++i)
-        out[i] = {m.known[i].revision.value, m.known[i].chunk.x, m.known[i].chunk.y,
-                  m.known[i].layer};
+        out[i] = {m.known[i].revision.value, m.known[i].chunk.x, m.known[i].chunk.y, m.known[i].layer};
     }
     const wire::Rect rect = to_wire(m.rect);
     return typed(wire::ClientBody::Subscribe,
                  wire::CreateSubscribe(b_, m.sub, &rect, layers, known, m.incarnation.value));
   }
-  auto body(const Unsubscribe& m) {
-    return typed(wire::ClientBody::Unsubscribe, wire::CreateUnsubscribe(b_, m.sub));
-  }
+  auto body(const Unsubscribe& m) { return typed(wire::ClientBody::Unsubscribe, wire::CreateUnsubscribe(b_, m.sub)); }
   auto body(const map::Edit& m) {
     const auto edit_ops = ops(m.ops);
     offsets_conditions_.clear();
     for (const map::Condition& c : m.conditions) {
       const auto expected = cells(b_, c.cells);
       const wire::Rect rect = to_wire(c.rect);
-      offsets_conditions_.push_back(
-          wire::CreateCondition(b_, c.layer, &rect, c.cell.bits, expected));
+      offsets_conditions_.push_back(wire::CreateCondition(b_, c.layer, &rect, c.cell.bits, expected));
     }
-    const auto conditions = offsets_conditions_.empty() ? Offset<Vector<Offset<wire::Condition>>>()
-                                                        : b_.CreateVector(offsets_conditions_);
-    return typed(
-        wire::ClientBody::Edit,
-        wire::CreateEdit(b_, m.id.value, static_cast<wire::AckMode>(m.ack), edit_ops, conditions));
+    const auto conditions =
+        offsets_conditions_.empty() ? Offset<Vector<Offset<wire::Condition>>>() : b_.CreateVector(offsets_conditions_);
+    return typed(wire::ClientBody::Edit,
+                 wire::CreateEdit(b_, m.id.value, static_cast<wire::AckMode>(m.ack), edit_ops, conditions));
   }
   auto body(const Presence& m) { return typed(wire::ClientBody::Presence, presence(m)); }
   auto body(const Ping& m) { return typed(wire::ClientBody::Ping, wire::CreatePing(b_, m.t)); }
@@ -97,26 +87,21 @@ class Writer {
 
   // ---- server to client ----
   auto body(const Welcome& m) {
-    const wire::Limits limits(m.limits.message_bytes_max, m.limits.cells_per_edit_max,
-                              m.limits.ops_per_edit_max, m.limits.edits_in_flight_max,
-                              m.limits.chunks_per_subscription_max, m.limits.subscriptions_max);
+    const wire::Limits limits(m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max,
+                              m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max,
+                              m.limits.subscriptions_max);
     const auto resume = text(b_, m.resume), user = text(b_, m.user), role = text(b_, m.role);
     return typed(wire::ServerBody::Welcome,
-                 wire::CreateWelcome(b_, m.session.value, resume, m.incarnation.value, user, role,
-                                     &limits, m.resumed));
+                 wire::CreateWelcome(b_, m.session.value, resume, m.incarnation.value, user, role, &limits, m.resumed));
   }
-  auto body(const WorldInfo& m) {
-    return typed(wire::ServerBody::World, wire::CreateWorld(b_, text(b_, m.json)));
-  }
+  auto body(const WorldInfo& m) { return typed(wire::ServerBody::World, wire::CreateWorld(b_, text(b_, m.json))); }
   auto body(const Chunk& m) {
     TZ_ASSERT(m.fill || !m.coded.empty());
-    const auto coded = m.fill
-                           ? Offset<Vector<std::uint8_t>>()
-                           : b_.CreateVector(reinterpret_cast<const std::uint8_t*>(m.coded.data()),
-                                             m.coded.size());
+    const auto coded = m.fill ? Offset<Vector<std::uint8_t>>()
+                              : b_.CreateVector(reinterpret_cast<const std::uint8_t*>(m.coded.data()), m.coded.size());
     const wire::Position at(m.chunk.x, m.chunk.y);
-    return typed(wire::ServerBody::Chunk, wire::CreateChunk(b_, m.layer, &at, m.revision.value,
-                                                            m.fill ? m.fill->bits : 0, coded));
+    return typed(wire::ServerBody::Chunk,
+                 wire::CreateChunk(b_, m.layer, &at, m.revision.value, m.fill ? m.fill->bits : 0, coded));
   }
   auto body(const Subscribed& m) {
     const auto shards = marks(b_, m.shards);
@@ -125,8 +110,7 @@ class Writer {
   auto body(const Applied& m) {
     const wire::ShardMark mark(m.lsn.value, m.shard.x, m.shard.y);
     const auto applied_ops = ops(m.ops);
-    return typed(wire::ServerBody::Applied,
-                 wire::CreateApplied(b_, &mark, m.author.value, m.edit.value, applied_ops));
+    return typed(wire::ServerBody::Applied, wire::CreateApplied(b_, &mark, m.author.value, m.edit.value, applied_ops));
   }
   auto body(const Ack& m) {
     const auto shards = marks(b_, m.shards);
@@ -143,18 +127,14 @@ class Writer {
   }
   auto body(const ErrorMessage& m) {
     const auto message = text(b_, m.message);
-    return typed(wire::ServerBody::Error,
-                 wire::CreateError(b_, static_cast<std::uint8_t>(m.code), message));
+    return typed(wire::ServerBody::Error, wire::CreateError(b_, static_cast<std::uint8_t>(m.code), message));
   }
   auto body(const PresenceOf& m) {
     const auto parts = presence(m.presence);
     const auto name = text(b_, m.name);
-    return typed(wire::ServerBody::PresenceOf,
-                 wire::CreatePresenceOf(b_, m.session.value, name, m.color, parts));
+    return typed(wire::ServerBody::PresenceOf, wire::CreatePresenceOf(b_, m.session.value, name, m.color, parts));
   }
-  auto body(const Left& m) {
-    return typed(wire::ServerBody::Left, wire::CreateLeft(b_, m.session.value));
-  }
+  auto body(const Left& m) { return typed(wire::ServerBody::Left, wire::CreateLeft(b_, m.session.value)); }
   auto body(const Pong& m) { return typed(wire::ServerBody::Pong, wire::CreatePong(b_, m.t)); }
   auto body(const GoingAway& m) {
     return typed(wire::ServerBody::GoingAway, wire::CreateGoingAway(b_, m.retry_after_ms));
@@ -166,8 +146,7 @@ class Writer {
     return {type, value.Union()};
   }
   Offset<wire::Presence> presence(const Presence& m) {
-    const auto tool =
-        m.tool ? b_.CreateString(m.tool->data(), m.tool->size()) : Offset<flatbuffers::String>();
+    const auto tool = m.tool ? b_.CreateString(m.tool->data(), m.tool->size()) : Offset<flatbuffers::String>();
     const wire::Position cursor(m.cursor ? m.cursor->x : 0, m.cursor ? m.cursor->y : 0);
     const wire::Rect viewport = to_wire(m.viewport.value_or(map::Rect{}));
     const wire::Rect selection = to_wire(m.selection.value_or(map::Rect{}));
@@ -179,8 +158,8 @@ class Writer {
     for (const map::Op& op : values) {
       const auto written = cells(b_, op.cells);
       const wire::Rect rect = to_wire(op.rect);
-      offsets_ops_.push_back(wire::CreateOp(b_, static_cast<wire::OpKind>(op.kind), op.layer, &rect,
-                                            op.cell.bits, op.from.bits, written));
+      offsets_ops_.push_back(
+          wire::CreateOp(b_, static_cast<wire::OpKind>(op.kind), op.layer, &rect, op.cell.bits, op.from.bits, written));
     }
     return b_.CreateVector(offsets_ops_);
   }
@@ -210,10 +189,7 @@ void BinaryEncoder::append(const ClientMessage& message, ByteBuffer& out) {
   FlatBufferBuilder& b = state_->builder;
   b.Clear();
   const auto [type, value] = std::visit(
-      [&](const auto& m) -> std::pair<wire::ClientBody, Offset<void>> {
-        return state_->writer.body(m);
-      },
-      message);
+      [&](const auto& m) -> std::pair<wire::ClientBody, Offset<void>> { return state_->writer.body(m); }, message);
   b.FinishSizePrefixed(wire::CreateClientMessage(b, type, value));
   append_aligned(b, out);
 }
@@ -222,10 +198,7 @@ void BinaryEncoder::append(const ServerMessage& message, ByteBuffer& out) {
   FlatBufferBuilder& b = state_->builder;
   b.Clear();
   const auto [type, value] = std::visit(
-      [&](const auto& m) -> std::pair<wire::ServerBody, Offset<void>> {
-        return state_->writer.body(m);
-      },
-      message);
+      [&](const auto& m) -> std::pair<wire::ServerBody, Offset<void>> { return state_->writer.body(m); }, message);
   b.FinishSizePrefixed(wire::CreateServerMessage(b, type, value));
   append_aligned(b, out);
 }

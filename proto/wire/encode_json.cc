@@ -96,8 +96,7 @@ class Writer {
     put(R"(,"limits":{{"message_bytes_max":{},"cells_per_edit_max":{},"ops_per_edit_max":{},"edits_in_flight_max":{},)"
         R"("chunks_per_subscription_max":{},"subscriptions_max":{}}},"resumed":{})",
         m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max,
-        m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max,
-        m.limits.subscriptions_max, m.resumed);
+        m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max, m.limits.subscriptions_max, m.resumed);
     end();
   }
   void write(const WorldInfo& m) {

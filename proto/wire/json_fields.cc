@@ -30,8 +30,7 @@ std::optional<std::uint64_t> big_of(element value) {
   std::uint64_t out = 0;
   if (!text || text->empty()) return std::nullopt;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), out);
-  return error == std::errc() && end == text->data() + text->size() ? std::optional(out)
-                                                                    : std::nullopt;
+  return error == std::errc() && end == text->data() + text->size() ? std::optional(out) : std::nullopt;
 }
 
 }  // namespace
@@ -93,8 +92,7 @@ std::uint64_t JsonFields::big(const char* name, std::optional<std::uint64_t> fal
 }
 
 std::uint32_t JsonFields::number32(const char* name, std::optional<std::uint32_t> fallback) {
-  return static_cast<std::uint32_t>(
-      integer(name, 0, std::numeric_limits<std::uint32_t>::max(), fallback));
+  return static_cast<std::uint32_t>(integer(name, 0, std::numeric_limits<std::uint32_t>::max(), fallback));
 }
 
 bool JsonFields::take_rect(element value, map::Rect& rect) {
@@ -107,11 +105,9 @@ bool JsonFields::take_rect(element value, map::Rect& rect) {
     if (!number) return false;
     numbers[i++] = *number;
   }
-  if (numbers[0] < kInt32Min || numbers[0] > kInt32Max || numbers[1] < kInt32Min ||
-      numbers[1] > kInt32Max)
+  if (numbers[0] < kInt32Min || numbers[0] > kInt32Max || numbers[1] < kInt32Min || numbers[1] > kInt32Max)
     return false;
-  if (numbers[2] < 0 || numbers[2] > kSideMax || numbers[3] < 0 || numbers[3] > kSideMax)
-    return false;
+  if (numbers[2] < 0 || numbers[2] > kSideMax || numbers[3] < 0 || numbers[3] > kSideMax) return false;
   rect = map::Rect::of_size(numbers[0], numbers[1], numbers[2], numbers[3]);
   return true;
 }
@@ -190,8 +186,7 @@ std::span<const map::Cell> JsonFields::cells(const char* name) {
   return arena_.copy(std::span<const map::Cell>(out));
 }
 
-std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t width,
-                                               std::size_t count_max) {
+std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t width, std::size_t count_max) {
   const auto value = find(name);
   if (!value) return {};
   std::vector<std::int64_t> out;
@@ -200,8 +195,7 @@ std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t wid
   if (good) {
     for (const element row : rows) {
       simdjson::dom::array numbers;
-      good = good && row.get(numbers) == simdjson::SUCCESS && numbers.size() == width &&
-             out.size() < count_max * width;
+      good = good && row.get(numbers) == simdjson::SUCCESS && numbers.size() == width && out.size() < count_max * width;
       if (!good) break;
       std::size_t column = 0;
       for (const element n : numbers) {
@@ -218,8 +212,7 @@ std::span<const std::int64_t> JsonFields::rows(const char* name, std::size_t wid
     }
   }
   if (!good) {
-    fail(name, fmt::format("an array of at most {} rows of {} whole numbers, the last not below 0",
-                           count_max, width));
+    fail(name, fmt::format("an array of at most {} rows of {} whole numbers, the last not below 0", count_max, width));
     return {};
   }
   return arena_.copy(std::span<const std::int64_t>(out));
@@ -230,8 +223,7 @@ std::uint32_t JsonFields::color(const char* name) {
   if (value.empty()) return 0;
   std::uint32_t out = 0;
   const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), out, 16);
-  if (value.size() != 7 || value[0] != '#' || error != std::errc() ||
-      end != value.data() + value.size())
+  if (value.size() != 7 || value[0] != '#' || error != std::errc() || end != value.data() + value.size())
     fail(name, "\"#rrggbb\"");
   return out;
 }

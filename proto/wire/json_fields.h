@@ -36,8 +36,7 @@ class JsonFields {
 
   std::string_view text(const char* name, bool required, std::size_t bytes_max = kTextBytesMax);
   bool boolean(const char* name, bool fallback);
-  std::int64_t integer(const char* name, std::int64_t from, std::int64_t to,
-                       std::optional<std::int64_t> fallback);
+  std::int64_t integer(const char* name, std::int64_t from, std::int64_t to, std::optional<std::int64_t> fallback);
   // An id or counter: a number, or the same in decimal as a string (JavaScript's numbers end at
   // 2^53).
   std::uint64_t big(const char* name, std::optional<std::uint64_t> fallback);

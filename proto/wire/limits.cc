@@ -9,8 +9,7 @@ bool valid_utf8(std::string_view text) {
 }
 
 bool sane(const map::Rect& rect) {
-  return !rect.empty() && rect.width() <= kSideMax && rect.height() <= kSideMax &&
-         map::kPlane.contains(rect);
+  return !rect.empty() && rect.width() <= kSideMax && rect.height() <= kSideMax && map::kPlane.contains(rect);
 }
 
 }  // namespace terrazzo::proto

@@ -16,8 +16,7 @@ inline constexpr std::size_t kKnownMax = 1u << 20;
 inline constexpr std::size_t kMessagesMax = 65536;                     // in one WebSocket message
 inline constexpr std::int64_t kSideMax = (std::int64_t{1} << 32) - 1;  // cells, of a rectangle
 
-inline constexpr std::uint64_t kJsonNumberMax =
-    (std::uint64_t{1} << 53) - 1;  // beyond it, JavaScript rounds
+inline constexpr std::uint64_t kJsonNumberMax = (std::uint64_t{1} << 53) - 1;  // beyond it, JavaScript rounds
 
 // Where chunks and shards lie when their cells are in the plane: [-edge, edge).
 inline constexpr std::int64_t kChunkEdge = std::int64_t{1} << (31 - map::kChunkShift);

@@ -7,14 +7,10 @@
 // The two forms behind codec.h.
 namespace terrazzo::proto {
 
-Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std::byte> bytes,
-                                                            Arena& arena);
-Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std::byte> bytes,
-                                                            Arena& arena);
-Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::byte> bytes,
-                                                          Arena& arena);
-Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::byte> bytes,
-                                                          Arena& arena);
+Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std::byte> bytes, Arena& arena);
+Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std::byte> bytes, Arena& arena);
+Result<std::span<const ClientMessage>> decode_client_json(std::span<const std::byte> bytes, Arena& arena);
+Result<std::span<const ServerMessage>> decode_server_json(std::span<const std::byte> bytes, Arena& arena);
 
 // Keeps its builder's memory between messages.
 class BinaryEncoder {

@@ -23,15 +23,13 @@ void append_frame_header(Opcode opcode, std::uint64_t payload_bytes, ByteBuffer&
   out.push_back(static_cast<std::byte>(kFin | static_cast<unsigned>(opcode)));
   const int extra = payload_bytes < 126 ? 0 : payload_bytes <= 0xFFFF ? 2 : 8;
   out.push_back(static_cast<std::byte>(extra == 0 ? payload_bytes : extra == 2 ? 126 : 127));
-  for (int i = extra - 1; i >= 0; --i)
-    out.push_back(static_cast<std::byte>(payload_bytes >> (8 * i) & 0xFF));
+  for (int i = extra - 1; i >= 0; --i) out.push_back(static_cast<std::byte>(payload_bytes >> (8 * i) & 0xFF));
 }
 
 void append_close(std::uint16_t code, std::string_view reason, ByteBuffer& out) {
   if (reason.size() > kControlBytesMax - 2) {
     std::size_t end = kControlBytesMax - 2;
-    while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xC0) == 0x80)
-      --end;  // not inside a character
+    while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xC0) == 0x80) --end;  // not inside a character
     reason = reason.substr(0, end);
   }
   append_frame_header(Opcode::close, reason.size() + 2, out);
@@ -42,8 +40,7 @@ void append_close(std::uint16_t code, std::string_view reason, ByteBuffer& out) 
 }
 
 bool valid_close_code(std::uint16_t code) {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-         (code >= 3000 && code <= 4999);
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
 std::size_t header_bytes(std::span<const std::byte> start) {
@@ -56,8 +53,7 @@ std::size_t header_bytes(std::span<const std::byte> start) {
 FrameHeader parse_header(std::span<const std::byte> bytes) {
   TZ_ASSERT(bytes.size() == header_bytes(bytes));
   FrameHeader header;
-  const auto first = std::to_integer<unsigned>(bytes[0]),
-             second = std::to_integer<unsigned>(bytes[1]);
+  const auto first = std::to_integer<unsigned>(bytes[0]), second = std::to_integer<unsigned>(bytes[1]);
   header.fin = (first & kFin) != 0;
   header.reserved_bits = static_cast<std::uint8_t>(first >> 4 & 7);
   header.opcode = static_cast<std::uint8_t>(first & 15);
@@ -77,8 +73,7 @@ FrameHeader parse_header(std::span<const std::byte> bytes) {
   return header;
 }
 
-void unmask(std::span<const std::byte> from, std::byte* to, std::array<std::byte, 4> mask,
-            std::size_t phase) {
+void unmask(std::span<const std::byte> from, std::byte* to, std::array<std::byte, 4> mask, std::size_t phase) {
   std::array<std::byte, 8> turned;
   for (std::size_t i = 0; i < 8; ++i) turned[i] = mask[(phase + i) % 4];
   const auto key = std::bit_cast<std::uint64_t>(turned);

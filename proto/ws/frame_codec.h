@@ -11,21 +11,13 @@
 // RFC 6455 frames, the parts that know nothing of sockets. Pure.
 namespace terrazzo::proto::ws {
 
-enum class Opcode : std::uint8_t {
-  continuation = 0,
-  text = 1,
-  binary = 2,
-  close = 8,
-  ping = 9,
-  pong = 10
-};
+enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 constexpr bool is_control(Opcode opcode) {
   return static_cast<unsigned>(opcode) >= 8;
 }
 
-inline constexpr std::uint16_t kCloseNormal = 1000, kCloseProtocolError = 1002,
-                               kCloseInvalidPayload = 1007, kClosePolicy = 1008,
-                               kCloseTooBig = 1009, kCloseRestart = 1012, kCloseNoStatus = 1005;
+inline constexpr std::uint16_t kCloseNormal = 1000, kCloseProtocolError = 1002, kCloseInvalidPayload = 1007,
+                               kClosePolicy = 1008, kCloseTooBig = 1009, kCloseRestart = 1012, kCloseNoStatus = 1005;
 inline constexpr std::size_t kHeaderBytesMax = 14;
 inline constexpr std::size_t kControlBytesMax = 125;
 
@@ -51,7 +43,6 @@ std::size_t header_bytes(std::span<const std::byte> start);
 FrameHeader parse_header(std::span<const std::byte> bytes);
 
 // to[i] = from[i] ^ mask[(phase + i) % 4]; may be the same memory.
-void unmask(std::span<const std::byte> from, std::byte* to, std::array<std::byte, 4> mask,
-            std::size_t phase);
+void unmask(std::span<const std::byte> from, std::byte* to, std::array<std::byte, 4> mask, std::size_t phase);
 
 }  // namespace terrazzo::proto::ws

@@ -18,8 +18,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 }  // namespace
 
 MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max)
-    : kind_(form == Form::json ? Opcode::text : Opcode::binary),
-      message_bytes_max_(message_bytes_max) {}
+    : kind_(form == Form::json ? Opcode::text : Opcode::binary), message_bytes_max_(message_bytes_max) {}
 
 bool MessageAssembler::violate(std::uint16_t code, std::string_view why, AssemblerEvents& events) {
   over_ = true;
@@ -30,21 +29,18 @@ bool MessageAssembler::violate(std::uint16_t code, std::string_view why, Assembl
 bool MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& events) {
   while (!over_ && !bytes.empty()) {
     if (!in_frame_) {
-      const std::size_t wanted =
-          header_have_ < 2 ? 2 : header_bytes({header_bytes_.data(), header_have_});
+      const std::size_t wanted = header_have_ < 2 ? 2 : header_bytes({header_bytes_.data(), header_have_});
       const std::size_t count = std::min(wanted - header_have_, bytes.size());
-      std::copy_n(bytes.begin(), count,
-                  header_bytes_.begin() + static_cast<std::ptrdiff_t>(header_have_));
+      std::copy_n(bytes.begin(), count, header_bytes_.begin() + static_cast<std::ptrdiff_t>(header_have_));
       header_have_ += count;
       bytes = bytes.subspan(count);
-      if (header_have_ < 2 || header_have_ < header_bytes({header_bytes_.data(), header_have_}))
-        continue;
+      if (header_have_ < 2 || header_have_ < header_bytes({header_bytes_.data(), header_have_})) continue;
       header_ = parse_header({header_bytes_.data(), header_have_});
       if (!begin_frame(events)) return false;
       continue;
     }
-    const auto count = static_cast<std::size_t>(
-        std::min<std::uint64_t>(header_.payload_bytes - frame_have_, bytes.size()));
+    const auto count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes - frame_have_, bytes.size()));
     std::byte* to = nullptr;
     if (is_control(static_cast<Opcode>(header_.opcode))) {
       to = control_.data() + frame_have_;
@@ -70,8 +66,7 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
   if (!header_.minimal || header_.payload_bytes >> 63 != 0)
     return violate(kCloseProtocolError, "the length is not in its shortest form", events);
   if (is_control(opcode)) {
-    if (!header_.fin)
-      return violate(kCloseProtocolError, "control frames are not fragmented", events);
+    if (!header_.fin) return violate(kCloseProtocolError, "control frames are not fragmented", events);
     if (header_.payload_bytes > kControlBytesMax)
       return violate(kCloseProtocolError, "control frames carry at most 125 bytes", events);
   } else {
@@ -80,16 +75,14 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
     if (opcode != Opcode::continuation && in_message_)
       return violate(kCloseProtocolError, "the message before is not finished", events);
     if (opcode != Opcode::continuation && opcode != kind_)
-      return violate(kCloseProtocolError,
-                     kind_ == Opcode::text ? "this subprotocol has text messages"
-                                           : "this subprotocol has binary messages",
-                     events);
-    if (header_.payload_bytes > message_bytes_max_ ||
-        message_.size() + header_.payload_bytes > message_bytes_max_)
+      return violate(
+          kCloseProtocolError,
+          kind_ == Opcode::text ? "this subprotocol has text messages" : "this subprotocol has binary messages",
+          events);
+    if (header_.payload_bytes > message_bytes_max_ || message_.size() + header_.payload_bytes > message_bytes_max_)
       return violate(kCloseTooBig, "too_large", events);
     in_message_ = true;
-    if (header_.fin)
-      message_.reserve(message_.size() + static_cast<std::size_t>(header_.payload_bytes));
+    if (header_.fin) message_.reserve(message_.size() + static_cast<std::size_t>(header_.payload_bytes));
   }
   in_frame_ = true;
   frame_have_ = 0;
@@ -100,8 +93,7 @@ bool MessageAssembler::end_frame(AssemblerEvents& events) {
   in_frame_ = false;
   header_have_ = 0;
   const std::span<const std::byte> control(
-      control_.data(),
-      static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes, kControlBytesMax)));
+      control_.data(), static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes, kControlBytesMax)));
   switch (static_cast<Opcode>(header_.opcode)) {
     case Opcode::ping:
       events.ping(control);
@@ -128,23 +120,20 @@ bool MessageAssembler::end_message(AssemblerEvents& events) {
 }
 
 bool MessageAssembler::end_close(AssemblerEvents& events) {
-  const std::span<const std::byte> payload(control_.data(),
-                                           static_cast<std::size_t>(header_.payload_bytes));
+  const std::span<const std::byte> payload(control_.data(), static_cast<std::size_t>(header_.payload_bytes));
   if (payload.empty()) {
     over_ = true;
     events.closed(kCloseNoStatus, {});
     return false;
   }
   if (payload.size() == 1)
-    return violate(kCloseProtocolError, "a close frame has no payload or a code of two bytes",
-                   events);
-  const auto code = static_cast<std::uint16_t>(std::to_integer<unsigned>(payload[0]) << 8 |
-                                               std::to_integer<unsigned>(payload[1]));
+    return violate(kCloseProtocolError, "a close frame has no payload or a code of two bytes", events);
+  const auto code =
+      static_cast<std::uint16_t>(std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]));
   if (!valid_close_code(code))
     return violate(kCloseProtocolError, "the close code is not one that may be sent", events);
   const std::string_view reason = text_of(payload.subspan(2));
-  if (!valid_utf8(reason))
-    return violate(kCloseInvalidPayload, "the close reason is not UTF-8", events);
+  if (!valid_utf8(reason)) return violate(kCloseInvalidPayload, "the close reason is not UTF-8", events);
   over_ = true;
   events.closed(code, reason);
   return false;

@@ -72,7 +72,8 @@ Result<std::string> load_or_make_secret(const std::string& path) {
       secret.push_back(kDigits[byte >> 4]);
       secret.push_back(kDigits[byte & 15]);
     }
-    const bool written = ::write(fd, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size()) && ::fsync(fd) == 0;
+    const bool written =
+        ::write(fd, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size()) && ::fsync(fd) == 0;
     ::close(fd);
     if (!written) return failed("cannot write");
     return secret;
@@ -87,8 +88,9 @@ Result<std::string> load_or_make_secret(const std::string& path) {
   std::string secret(text, static_cast<std::size_t>(got));
   while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r' || secret.back() == ' ')) secret.pop_back();
   if (secret.size() < 32) {
-    return Error{ErrorCode::bad_message, path + " holds " + std::to_string(secret.size()) +
-                                             " characters; a token secret has at least 32. Remove the file to get a new one"};
+    return Error{ErrorCode::bad_message,
+                 path + " holds " + std::to_string(secret.size()) +
+                     " characters; a token secret has at least 32. Remove the file to get a new one"};
   }
   return secret;
 }

@@ -9,8 +9,8 @@
 
 namespace terrazzo::app {
 
-// Judges tokens: JSON Web Tokens signed with HS256 (claims: sub, role, optionally exp), or nothing at all where the server
-// runs with --auth none. Immutable; any thread.
+// Judges tokens: JSON Web Tokens signed with HS256 (claims: sub, role, optionally exp), or nothing at all where the
+// server runs with --auth none. Immutable; any thread.
 class Authenticator {
  public:
   static Authenticator none() { return Authenticator(true, {}); }

@@ -12,7 +12,9 @@ namespace {
 constexpr std::uint64_t kDirtyForNs = 30'000'000'000;
 constexpr std::uint64_t kLookEveryNs = 50'000'000;
 
-bool is_dirty(const ShardSlot& slot) { return slot.shard->store() != nullptr && slot.shard->store()->dirty(); }
+bool is_dirty(const ShardSlot& slot) {
+  return slot.shard->store() != nullptr && slot.shard->store()->dirty();
+}
 
 }  // namespace
 
@@ -28,9 +30,10 @@ bool CheckpointDriver::advance(std::uint64_t now_ns) {
     return begin(now_ns);
   }
   if (!std::exchange(synced_, false)) return false;
-  const Status outcome = result_ == 0 ? Status() : Status(Error{ErrorCode::read_only, std::string("the shard's file could not be "
-                                                                                                  "synced: ") +
-                                                                                          std::strerror(-result_)});
+  const Status outcome = result_ == 0 ? Status()
+                                      : Status(Error{ErrorCode::read_only, std::string("the shard's file could not be "
+                                                                                       "synced: ") +
+                                                                               std::strerror(-result_)});
   const std::uint64_t before = done_;
   step(slot_->shard->checkpoint_synced(outcome));
   return done_ != before;

@@ -8,8 +8,8 @@
 
 namespace terrazzo::app {
 
-// Checkpoints this core's shards one at a time, in the background: the syncs run on the ring, the steps between them are
-// short. A shard's turn comes when it asks, or when it has been dirty for long.
+// Checkpoints this core's shards one at a time, in the background: the syncs run on the ring, the steps between them
+// are short. A shard's turn comes when it asks, or when it has been dirty for long.
 class CheckpointDriver final : private runtime::Completion {
  public:
   CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::Ring& ring) : shards_(shards), log_(log), ring_(ring) {}

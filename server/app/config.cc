@@ -32,11 +32,13 @@ bool is_loopback(const std::string& host) {
 
 Status validate(const Config& config) {
   if (config.auth == AuthMode::none && !is_loopback(config.host)) {
-    return Error{ErrorCode::forbidden,
-                 "--auth none listens on loopback only, and " + config.host +
-                     " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
+    return Error{
+        ErrorCode::forbidden,
+        "--auth none listens on loopback only, and " + config.host +
+            " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
   }
-  if (config.cores > 64) return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
+  if (config.cores > 64)
+    return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
   if (config.segment_mib < 1 || config.segment_mib > 1024) {
     return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
   }
@@ -54,31 +56,44 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
   std::string listen = "127.0.0.1:8080";
   app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
-      ->envname("TERRAZZO_DATA")->capture_default_str();
+      ->envname("TERRAZZO_DATA")
+      ->capture_default_str();
   app.add_option("--listen", listen, "HOST:PORT; port 0 picks a free one, printed as the first line")
-      ->envname("TERRAZZO_LISTEN")->capture_default_str();
+      ->envname("TERRAZZO_LISTEN")
+      ->capture_default_str();
   app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")
-      ->envname("TERRAZZO_CORES")->capture_default_str();
+      ->envname("TERRAZZO_CORES")
+      ->capture_default_str();
   const std::map<std::string, AuthMode> modes{{"none", AuthMode::none}, {"token", AuthMode::token}};
   app.add_option("--auth", config.auth, "none (loopback only: everybody is an owner) or token")
       ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
-      ->envname("TERRAZZO_AUTH")->default_str("token");
+      ->envname("TERRAZZO_AUTH")
+      ->default_str("token");
   app.add_option("--token-secret-file", config.token_secret_file,
                  "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
       ->envname("TERRAZZO_TOKEN_SECRET_FILE");
   app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
-      ->envname("TERRAZZO_LOG_LEVEL")->capture_default_str();
+      ->envname("TERRAZZO_LOG_LEVEL")
+      ->capture_default_str();
   app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
-      ->check(CLI::Range(1024u, 64u << 20))->envname("TERRAZZO_MESSAGE_BYTES_MAX")->capture_default_str();
+      ->check(CLI::Range(1024u, 64u << 20))
+      ->envname("TERRAZZO_MESSAGE_BYTES_MAX")
+      ->capture_default_str();
   app.add_option("--outbox-bytes-max", config.outbox_bytes_max, "most bytes kept for a client that does not read")
-      ->check(CLI::Range(65536u, 1u << 30))->envname("TERRAZZO_OUTBOX_BYTES_MAX")->capture_default_str();
+      ->check(CLI::Range(65536u, 1u << 30))
+      ->envname("TERRAZZO_OUTBOX_BYTES_MAX")
+      ->capture_default_str();
   app.add_option("--connections-max", config.connections_max, "connections per core")
-      ->check(CLI::Range(1u, 1000000u))->envname("TERRAZZO_CONNECTIONS_MAX")->capture_default_str();
+      ->check(CLI::Range(1u, 1000000u))
+      ->envname("TERRAZZO_CONNECTIONS_MAX")
+      ->capture_default_str();
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
-      ->envname("TERRAZZO_SEGMENT_MIB")->capture_default_str();
+      ->envname("TERRAZZO_SEGMENT_MIB")
+      ->capture_default_str();
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
-  CLI::App* health = app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");
+  CLI::App* health =
+      app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");
   health->add_option("--url", line.url, "of the server")->capture_default_str();
   CLI::App* print = app.add_subcommand("print-config", "print the configuration in force as TOML, and stop");
   app.require_subcommand(0, 1);

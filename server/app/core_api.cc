@@ -34,7 +34,9 @@ Status CoreServices::authorize(std::string_view authorization, Right right) {
   return {};
 }
 
-std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() { return node_.worlds.list(); }
+std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() {
+  return node_.worlds.list();
+}
 
 void CoreServices::create_world(map::World world, WorldDone done) {
   const bool asked = node_.workers->submit(self_, [this, world = std::move(world), done]() mutable -> WorkerPool::Done {
@@ -54,9 +56,10 @@ void CoreServices::create_world(map::World world, WorldDone done) {
 }
 
 void CoreServices::put_asset(WorldId, std::string hash, std::string bytes, Done done) {
-  const bool asked = node_.workers->submit(self_, [this, hash = std::move(hash), bytes = std::move(bytes), done]() -> WorkerPool::Done {
-    return [done, written = node_.data->write_asset(hash, bytes)] { done(written); };
-  });
+  const bool asked = node_.workers->submit(
+      self_, [this, hash = std::move(hash), bytes = std::move(bytes), done]() -> WorkerPool::Done {
+        return [done, written = node_.data->write_asset(hash, bytes)] { done(written); };
+      });
   if (!asked) done(busy());
 }
 
@@ -86,7 +89,9 @@ void CoreServices::metrics(std::function<void(std::string)> done) {
   post(self_, boxed(MeshKind::metrics, std::move(gather)));
 }
 
-bool CoreServices::ready() { return !node_.draining.load(std::memory_order_relaxed) && !log_.failed(); }
+bool CoreServices::ready() {
+  return !node_.draining.load(std::memory_order_relaxed) && !log_.failed();
+}
 
 CoreSnapshot CoreServices::snapshot() const {
   CoreSnapshot shot;

@@ -24,16 +24,24 @@ std::shared_ptr<const map::World> CoreServices::find_world(std::string_view name
   return node_.worlds.find(name_or_id);
 }
 
-std::string CoreServices::world_json(const map::World& world) { return formats::world_to_json(world); }
+std::string CoreServices::world_json(const map::World& world) {
+  return formats::world_to_json(world);
+}
 
 SessionId CoreServices::new_session() {
   return SessionId{node_.incarnation.value << kIncarnationShift | std::uint64_t{self_} << kCoreShift | next_session_++};
 }
 
-std::string CoreServices::resume_token(SessionId session) { return node_.resume_tokens->issue(session); }
+std::string CoreServices::resume_token(SessionId session) {
+  return node_.resume_tokens->issue(session);
+}
 
-Result<SessionId> CoreServices::session_of(std::string_view resume_token) { return node_.resume_tokens->verify(resume_token); }
+Result<SessionId> CoreServices::session_of(std::string_view resume_token) {
+  return node_.resume_tokens->verify(resume_token);
+}
 
-Incarnation CoreServices::incarnation() const { return node_.incarnation; }
+Incarnation CoreServices::incarnation() const {
+  return node_.incarnation;
+}
 
 }  // namespace terrazzo::app

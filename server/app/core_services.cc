@@ -22,9 +22,14 @@ constexpr std::uint64_t kDrainNs = 4'000'000'000;
 }  // namespace
 
 CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd)
-    : node_(node), self_(self), ring_(std::move(ring)), shards_(node, encoder_), log_(node, self, *ring_),
+    : node_(node),
+      self_(self),
+      ring_(std::move(ring)),
+      shards_(node, encoder_),
+      log_(node, self, *ring_),
       checkpoints_(shards_, log_, *ring_),
-      home_(self, session_limits(node.config), *this, *this), api_(*this),
+      home_(self, session_limits(node.config), *this, *this),
+      api_(*this),
       network_(*ring_, listen_fd, network_limits(node.config), *this) {}
 
 CoreServices::~CoreServices() = default;
@@ -85,7 +90,8 @@ void CoreServices::deliver_local() {
 
 void CoreServices::deliver(const runtime::MeshMessage& message) {
   switch (static_cast<MeshKind>(message.kind)) {
-    case MeshKind::edit: return edit_shard(unboxed<shard::EditRequest>(message));
+    case MeshKind::edit:
+      return edit_shard(unboxed<shard::EditRequest>(message));
     case MeshKind::coordinate: {
       auto request = unboxed<shard::CoordinatedRequest>(message);
       current_coordinator_ = &coordinator(request->world);
@@ -93,16 +99,19 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       current_coordinator_ = nullptr;
       return;
     }
-    case MeshKind::subscribe: return subscribe_shard(*unboxed<shard::SubscribeRequest>(message));
+    case MeshKind::subscribe:
+      return subscribe_shard(*unboxed<shard::SubscribeRequest>(message));
     case MeshKind::interest_off: {
       const auto off = unboxed<shard::InterestOff>(message);
       if (const auto slot = shards_.find_or_open(off->shard); slot) (*slot)->shard->interest_off(*off);
       return;
     }
-    case MeshKind::states: return home_.states(*unboxed<shard::StatesReply>(message));
+    case MeshKind::states:
+      return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
       return home_.publication(**unboxed<std::shared_ptr<const shard::Publication>>(message));
-    case MeshKind::outcome: return home_.outcome(*unboxed<shard::EditOutcome>(message));
+    case MeshKind::outcome:
+      return home_.outcome(*unboxed<shard::EditOutcome>(message));
     case MeshKind::part_outcome: {
       const auto outcome = unboxed<shard::EditOutcome>(message);
       current_coordinator_ = &coordinator(WorldId{message.words[1]});
@@ -110,8 +119,10 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       current_coordinator_ = nullptr;
       return;
     }
-    case MeshKind::durable: return home_.durable(*unboxed<shard::DurableMark>(message));
-    case MeshKind::presence: return home_.presence(*unboxed<session::PresenceNote>(message));
+    case MeshKind::durable:
+      return home_.durable(*unboxed<shard::DurableMark>(message));
+    case MeshKind::presence:
+      return home_.presence(*unboxed<session::PresenceNote>(message));
     case MeshKind::ask_presence: {
       const auto ask = unboxed<AskPresence>(message);
       return home_.presence_asked(ask->world, ask->newcomer);
@@ -120,7 +131,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       const auto answer = unboxed<PresenceTo>(message);
       return home_.presence_for(answer->newcomer, answer->note);
     }
-    case MeshKind::supersede: return home_.superseded(*unboxed<session::Connection>(message));
+    case MeshKind::supersede:
+      return home_.superseded(*unboxed<session::Connection>(message));
     case MeshKind::metrics: {
       // The asker gets the same object back when every core has written its part.
       auto gather = unboxed<MetricsGather>(message);
@@ -290,16 +302,21 @@ void CoreServices::forward(std::unique_ptr<shard::EditRequest> part) {
 
 // ---- network ----
 
-void CoreServices::on_open(net::ConnectionId connection, proto::Form form) { home_.connected(connection, form); }
+void CoreServices::on_open(net::ConnectionId connection, proto::Form form) {
+  home_.connected(connection, form);
+}
 
 void CoreServices::on_message(net::ConnectionId connection, std::span<const std::byte> payload) {
   home_.message(connection, payload);
 }
 
-void CoreServices::on_close(net::ConnectionId connection) { home_.disconnected(connection); }
+void CoreServices::on_close(net::ConnectionId connection) {
+  home_.disconnected(connection);
+}
 
 void CoreServices::on_http(net::ConnectionId connection, const net::HttpRequest& request) {
-  api_.handle(request, [this, connection](net::HttpResponse response) { network_.respond(connection, std::move(response)); });
+  api_.handle(request,
+              [this, connection](net::HttpResponse response) { network_.respond(connection, std::move(response)); });
 }
 
 // ---- sessions ----
@@ -339,7 +356,8 @@ void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
 }
 
 void CoreServices::presence(const session::PresenceNote& note) {
-  for (int core = 0; core < node_.cores; ++core) post(static_cast<shard::CoreId>(core), boxed(MeshKind::presence, note));
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), boxed(MeshKind::presence, note));
 }
 
 void CoreServices::ask_presence(WorldId world, const shard::Origin& newcomer) {

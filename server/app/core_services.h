@@ -27,8 +27,8 @@ namespace terrazzo::app {
 session::SessionLimits session_limits(const Config& config);
 net::NetworkLimits network_limits(const Config& config);
 
-// One core: its connections, sessions, shards and log, and the tick that moves effects between them. Wiring without rules
-// of its own. Constructed before the thread, run() on it; nothing else touches it.
+// One core: its connections, sessions, shards and log, and the tick that moves effects between them. Wiring without
+// rules of its own. Constructed before the thread, run() on it; nothing else touches it.
 class CoreServices final : private net::NetworkEvents,
                            private shard::ShardOutput,
                            private session::SessionOutput,
@@ -122,10 +122,10 @@ class CoreServices final : private net::NetworkEvents,
 
   std::unordered_map<WorldId, std::unique_ptr<shard::Coordinator>> coordinators_;
   std::vector<runtime::MeshMessage> local_, delivering_;  // what this core says to itself
-  ShardSlot* current_ = nullptr;           // the shard that is calling back
+  ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
-  std::vector<ShardSlot*> waiting_;        // shards with edits that are not durable yet
-  proto::ByteBuffer payload_;              // scratch of send()
+  std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
+  proto::ByteBuffer payload_;        // scratch of send()
   std::uint64_t next_session_ = 1;
   std::uint64_t ticks_ = 0;
   std::uint64_t drain_began_ns_ = 0;

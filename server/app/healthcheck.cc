@@ -57,10 +57,11 @@ Status healthcheck(const std::string& url) {
       if (failed(write_error)) return;
       beast::http::async_read(stream, buffer, response, [&](const beast::error_code& read_error, std::size_t) {
         if (failed(read_error)) return;
-        outcome = response.result() == beast::http::status::ok
-                      ? Status()
-                      : Status(Error{ErrorCode::internal, url + "/healthz answered " + std::to_string(response.result_int()) +
-                                                              ": " + response.body()});
+        outcome =
+            response.result() == beast::http::status::ok
+                ? Status()
+                : Status(Error{ErrorCode::internal, url + "/healthz answered " + std::to_string(response.result_int()) +
+                                                        ": " + response.body()});
       });
     });
   });

@@ -11,12 +11,16 @@
 namespace terrazzo::app {
 namespace {
 
-std::uint64_t segment_bytes(const Node& node) { return std::uint64_t{node.config.segment_mib} << 20; }
+std::uint64_t segment_bytes(const Node& node) {
+  return std::uint64_t{node.config.segment_mib} << 20;
+}
 
 }  // namespace
 
 LogDriver::LogDriver(Node& node, unsigned core, runtime::Ring& ring)
-    : node_(node), core_(core), ring_(ring),
+    : node_(node),
+      core_(core),
+      ring_(ring),
       // Segments of this run are numbered after its incarnation's start: recovery has removed all older ones.
       writer_(core, node.incarnation, 1, segment_bytes(node)) {
   prepare_spare();
@@ -87,7 +91,8 @@ bool LogDriver::take_completed() {
   counters_.sync_ns += runtime::monotonic_ns() - submitted_ns_;
   if (result_ < 0) {
     ++counters_.failures;
-    writer_.group_synced(Error{ErrorCode::read_only, std::string("the log could not be written: ") + std::strerror(-result_)});
+    writer_.group_synced(
+        Error{ErrorCode::read_only, std::string("the log could not be written: ") + std::strerror(-result_)});
   } else {
     segments_.back().last_sequence = group_last_sequence_;
     writer_.group_synced({});

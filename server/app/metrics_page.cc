@@ -19,7 +19,8 @@ class Page {
     families_.push_back(std::move(family));
   }
   void add_errors(const std::vector<CoreSnapshot>& cores) {
-    MetricFamily family{"terrazzo_errors_total", "Messages answered with reject or error, by code.", MetricType::Counter, {}};
+    MetricFamily family{
+        "terrazzo_errors_total", "Messages answered with reject or error, by code.", MetricType::Counter, {}};
     for (const CoreSnapshot& core : cores) {
       for (std::size_t code = 0; code < kErrorCodeNames.size(); ++code) {
         prometheus::ClientMetric metric = series(MetricType::Counter, core.core, core.sessions.by_code[code]);
@@ -30,7 +31,8 @@ class Page {
     families_.push_back(std::move(family));
   }
   void add_incarnation(std::uint64_t incarnation) {
-    MetricFamily family{"terrazzo_incarnation", "How often a server has run on this data directory.", MetricType::Gauge, {}};
+    MetricFamily family{
+        "terrazzo_incarnation", "How often a server has run on this data directory.", MetricType::Gauge, {}};
     prometheus::ClientMetric metric;
     metric.gauge.value = static_cast<double>(incarnation);
     family.metric.push_back(metric);
@@ -52,16 +54,20 @@ using Core = const CoreSnapshot&;
 
 void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
   constexpr auto counter = MetricType::Counter;
-  page.add(MetricType::Gauge, "terrazzo_connections", "Open connections.", cores, [](Core c) { return c.network.open; });
-  page.add(counter, "terrazzo_accepted_total", "Connections accepted.", cores, [](Core c) { return c.network.accepted; });
+  page.add(MetricType::Gauge, "terrazzo_connections", "Open connections.", cores,
+           [](Core c) { return c.network.open; });
+  page.add(counter, "terrazzo_accepted_total", "Connections accepted.", cores,
+           [](Core c) { return c.network.accepted; });
   page.add(counter, "terrazzo_messages_received_total", "WebSocket messages received.", cores,
            [](Core c) { return c.network.messages_in; });
-  page.add(counter, "terrazzo_received_bytes_total", "Bytes received.", cores, [](Core c) { return c.network.bytes_in; });
+  page.add(counter, "terrazzo_received_bytes_total", "Bytes received.", cores,
+           [](Core c) { return c.network.bytes_in; });
   page.add(counter, "terrazzo_messages_sent_total", "WebSocket frames queued for sending.", cores,
            [](Core c) { return c.network.messages_out; });
   page.add(counter, "terrazzo_sent_bytes_total", "Bytes sent.", cores, [](Core c) { return c.network.bytes_out; });
   page.add(counter, "terrazzo_sends_total", "Gather writes made.", cores, [](Core c) { return c.network.sends; });
-  page.add(counter, "terrazzo_http_requests_total", "HTTP requests.", cores, [](Core c) { return c.network.http_requests; });
+  page.add(counter, "terrazzo_http_requests_total", "HTTP requests.", cores,
+           [](Core c) { return c.network.http_requests; });
   page.add(counter, "terrazzo_protocol_errors_total", "Connections closed for malformed frames or HTTP.", cores,
            [](Core c) { return c.network.protocol_errors; });
   page.add(counter, "terrazzo_overloads_total", "Connections closed because they did not read.", cores,
@@ -84,12 +90,14 @@ void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add(MetricType::Gauge, "terrazzo_shards", "Shards open.", cores, [](Core c) { return c.shards; });
   page.add(MetricType::Gauge, "terrazzo_shard_pages", "Pages of 4096 bytes in the open shards' files.", cores,
            [](Core c) { return c.shard_pages; });
-  page.add(counter, "terrazzo_edits_applied_total", "Edits applied to shards.", cores, [](Core c) { return c.shard.edits; });
+  page.add(counter, "terrazzo_edits_applied_total", "Edits applied to shards.", cores,
+           [](Core c) { return c.shard.edits; });
   page.add(counter, "terrazzo_duplicates_total", "Edits sent again and recognised.", cores,
            [](Core c) { return c.shard.duplicates; });
   page.add(counter, "terrazzo_publications_total", "Edits published to cores with viewers.", cores,
            [](Core c) { return c.shard.publications; });
-  page.add(counter, "terrazzo_encodings_total", "Encodings of published edits.", cores, [](Core c) { return c.shard.encodings; });
+  page.add(counter, "terrazzo_encodings_total", "Encodings of published edits.", cores,
+           [](Core c) { return c.shard.encodings; });
   page.add(counter, "terrazzo_chunks_sent_total", "Chunk states sent to subscribers.", cores,
            [](Core c) { return c.shard.chunks_sent; });
   page.add(counter, "terrazzo_checkpoints_total", "Checkpoints of shards that became durable.", cores,
@@ -105,8 +113,8 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add(counter, "terrazzo_log_bytes_total", "Bytes written to the log.", cores, [](Core c) { return c.log.bytes; });
   page.add(counter, "terrazzo_log_sync_nanoseconds_total", "Time groups took to become durable.", cores,
            [](Core c) { return c.log.sync_ns; });
-  page.add(counter, "terrazzo_log_failures_total", "Groups that could not be written; the core is read-only then.", cores,
-           [](Core c) { return c.log.failures; });
+  page.add(counter, "terrazzo_log_failures_total", "Groups that could not be written; the core is read-only then.",
+           cores, [](Core c) { return c.log.failures; });
   page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks; });
   page.add(counter, "terrazzo_ring_enters_total", "System calls made for the core's ring.", cores,
            [](Core c) { return c.ring_enters; });

@@ -31,8 +31,8 @@ struct Node {
   std::unique_ptr<runtime::Mesh> mesh;
   std::unique_ptr<WorkerPool> workers;
 
-  std::atomic<bool> draining{false};   // SIGTERM came
-  std::atomic<int> cores_drained{0};   // cores without connections; a core goes when all are
+  std::atomic<bool> draining{false};  // SIGTERM came
+  std::atomic<int> cores_drained{0};  // cores without connections; a core goes when all are
 };
 
 }  // namespace terrazzo::app

@@ -99,7 +99,8 @@ Status Recovery::replay() {
 }
 
 Status Recovery::roll_forward() {
-  std::ranges::sort(coordinated_, {}, [](const Found& f) { return std::tuple(f.shard.world.value, f.record.lsn.value); });
+  std::ranges::sort(coordinated_, {},
+                    [](const Found& f) { return std::tuple(f.shard.world.value, f.record.lsn.value); });
   for (const Found& found : coordinated_) {
     Result<std::unique_ptr<shard::CoordinatedRequest>> request = shard::decode_coordinated(found.record.payload);
     if (!request) return request.error();
@@ -122,7 +123,9 @@ Status Recovery::checkpoint_now(ShardSlot& slot) {
   while (step && *step != storage::CheckpointStep::done) {
     const bool synced = ::fdatasync(slot.file->fd()) == 0;
     step = slot.shard->checkpoint_synced(
-        synced ? Status() : Error{ErrorCode::read_only, std::string("the shard's file could not be synced: ") + std::strerror(errno)});
+        synced ? Status()
+               : Error{ErrorCode::read_only,
+                       std::string("the shard's file could not be synced: ") + std::strerror(errno)});
   }
   return step ? Status() : step.error();
 }

@@ -13,10 +13,10 @@ struct RecoveryReport {
   std::uint64_t segments = 0, records = 0, replayed = 0, shards = 0, rolled_forward = 0;
 };
 
-// Brings the shards to where the logs of earlier runs end, before the cores run: replays what checkpoints lack, rolls edits
-// over several shards forward, checkpoints every shard it touched, and then removes the old logs. A crash at any point
-// leaves the logs in place, and the next start does the same again. The number of cores may differ from the earlier runs'.
-// An error: a shard or a log cannot be believed; nothing was removed, and the server must not start.
+// Brings the shards to where the logs of earlier runs end, before the cores run: replays what checkpoints lack, rolls
+// edits over several shards forward, checkpoints every shard it touched, and then removes the old logs. A crash at any
+// point leaves the logs in place, and the next start does the same again. The number of cores may differ from the
+// earlier runs'. An error: a shard or a log cannot be believed; nothing was removed, and the server must not start.
 Result<RecoveryReport> recover(Node& node, std::span<const std::unique_ptr<CoreServices>> cores);
 
 }  // namespace terrazzo::app

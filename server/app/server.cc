@@ -119,14 +119,15 @@ Status start_cores(Running& running, const std::vector<int>& listeners) {
                                               [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); });
   for (int core = 0; core < node.cores; ++core) {
     const auto at = static_cast<std::size_t>(core);
-    running.cores.push_back(std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(rings[at]),
-                                                           listeners[at]));
+    running.cores.push_back(
+        std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(rings[at]), listeners[at]));
   }
   const Result<RecoveryReport> recovered = recover(node, running.cores);
   if (!recovered) return recovered.error();
   if (recovered->segments != 0) {
     spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
-                 recovered->segments, recovered->records, recovered->replayed, recovered->shards, recovered->rolled_forward);
+                 recovered->segments, recovered->records, recovered->replayed, recovered->shards,
+                 recovered->rolled_forward);
   }
   return {};
 }
@@ -137,7 +138,8 @@ void run_threads(Running& running) {
     running.threads.emplace_back([&running, core, cpu = cpus[core % cpus.size()]] {
       const std::string name = "core-" + std::to_string(core);
       ::pthread_setname_np(::pthread_self(), name.c_str());
-      if (running.node.config.pin && running.cores.size() <= runtime::allowed_cpus().size()) runtime::pin_this_thread(cpu);
+      if (running.node.config.pin && running.cores.size() <= runtime::allowed_cpus().size())
+        runtime::pin_this_thread(cpu);
       running.cores[core]->run();
     });
   }

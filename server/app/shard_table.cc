@@ -31,7 +31,8 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
     store = *std::move(opened);
   }
   // Runs inside the shard's first edit, on this core; the slot outlives its shard.
-  const auto make_store = [this, key, identity, path, &file = slot->file]() -> Result<std::unique_ptr<storage::ShardStore>> {
+  const auto make_store = [this, key, identity, path,
+                           &file = slot->file]() -> Result<std::unique_ptr<storage::ShardStore>> {
     if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
     Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
     if (!created) return created.error();

@@ -36,8 +36,8 @@ class ShardTable {
  public:
   ShardTable(Node& node, proto::Encoder& encoder) : node_(node), encoder_(encoder) {}
 
-  // Opens the shard's file where there is one; a place nobody has edited yet has none. An error: no such world, or the file
-  // cannot be believed (then every later call says the same).
+  // Opens the shard's file where there is one; a place nobody has edited yet has none. An error: no such world, or the
+  // file cannot be believed (then every later call says the same).
   Result<ShardSlot*> find_or_open(const shard::ShardKey& key);
   template <class Visit>
   void for_each(Visit visit) {

@@ -9,9 +9,9 @@
 
 namespace terrazzo::app {
 
-// A few threads for what would block a core: making files, syncing metadata, parsing. A job runs there; what it returns runs
-// on the core that asked, at its next tick. Bounded: submit says no when kJobsMax wait, and the asker answers `overloaded`.
-// The one place with a mutex; nothing of the path of an edit comes by.
+// A few threads for what would block a core: making files, syncing metadata, parsing. A job runs there; what it returns
+// runs on the core that asked, at its next tick. Bounded: submit says no when kJobsMax wait, and the asker answers
+// `overloaded`. The one place with a mutex; nothing of the path of an edit comes by.
 class WorkerPool {
  public:
   static constexpr std::size_t kJobsMax = 1024;

@@ -12,8 +12,8 @@
 
 namespace terrazzo::app {
 
-// Which worlds there are: read by every core, written when a world comes or changes. Values are immutable and shared; a new
-// value replaces the old one. Any thread.
+// Which worlds there are: read by every core, written when a world comes or changes. Values are immutable and shared; a
+// new value replaces the old one. Any thread.
 class WorldDirectory {
  public:
   using WorldPtr = std::shared_ptr<const map::World>;

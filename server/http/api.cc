@@ -54,21 +54,28 @@ unsigned http_status(ErrorCode code) {
     case ErrorCode::unknown_type:
     case ErrorCode::out_of_bounds:
       return 400;
-    case ErrorCode::unauthenticated: return 401;
-    case ErrorCode::forbidden: return 403;
-    case ErrorCode::not_found: return 404;
+    case ErrorCode::unauthenticated:
+      return 401;
+    case ErrorCode::forbidden:
+      return 403;
+    case ErrorCode::not_found:
+      return 404;
     case ErrorCode::already_exists:
     case ErrorCode::claimed:
     case ErrorCode::condition_failed:
     case ErrorCode::conflict:
       return 409;
-    case ErrorCode::too_large: return 413;
-    case ErrorCode::rate_limited: return 429;
-    case ErrorCode::unsupported: return 415;
+    case ErrorCode::too_large:
+      return 413;
+    case ErrorCode::rate_limited:
+      return 429;
+    case ErrorCode::unsupported:
+      return 415;
     case ErrorCode::read_only:
     case ErrorCode::overloaded:
       return 503;
-    case ErrorCode::internal: return 500;
+    case ErrorCode::internal:
+      return 500;
   }
   return 500;
 }
@@ -76,7 +83,8 @@ unsigned http_status(ErrorCode code) {
 net::HttpResponse problem(const Error& error) {
   const unsigned status = http_status(error.code);
   const std::string name(error_code_name(error.code));
-  const nlohmann::json body{{"type", "urn:terrazzo:error:" + name}, {"title", name}, {"status", status}, {"detail", error.message}};
+  const nlohmann::json body{
+      {"type", "urn:terrazzo:error:" + name}, {"title", name}, {"status", status}, {"detail", error.message}};
   return {.status = status,
           .content_type = "application/problem+json",
           .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
@@ -85,7 +93,10 @@ net::HttpResponse problem(const Error& error) {
 
 Result<std::string> percent_decode(std::string_view text) {
   const auto digit = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
   };
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -96,7 +107,8 @@ Result<std::string> percent_decode(std::string_view text) {
     const int high = i + 2 < text.size() ? digit(text[i + 1]) : -1;
     const int low = i + 2 < text.size() ? digit(text[i + 2]) : -1;
     if (high < 0 || low < 0) {
-      return Error{ErrorCode::bad_message, "the address has a % at " + std::to_string(i) + " without two hex digits after it"};
+      return Error{ErrorCode::bad_message,
+                   "the address has a % at " + std::to_string(i) + " without two hex digits after it"};
     }
     decoded.push_back(static_cast<char>(high * 16 + low));
     i += 2;
@@ -110,19 +122,24 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
   if (path == "/healthz") return respond(get ? json_response(200, R"({"status":"ok"})") : wrong_method("GET"));
   if (path == "/readyz") {
     if (!get) return respond(wrong_method("GET"));
-    if (!services_.ready()) return respond(problem({ErrorCode::overloaded, "the server is draining: it takes no new work"}));
+    if (!services_.ready())
+      return respond(problem({ErrorCode::overloaded, "the server is draining: it takes no new work"}));
     return respond(json_response(200, R"({"status":"ready"})"));
   }
   if (path == "/metrics") {
     if (!get) return respond(wrong_method("GET"));
     return services_.metrics([respond = std::move(respond)](std::string text) {
-      respond({.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(text),
+      respond({.status = 200,
+               .content_type = "text/plain; version=0.0.4; charset=utf-8",
+               .body = std::move(text),
                .extra_headers = {}});
     });
   }
   if (path == "/") {
     if (!get) return respond(wrong_method("GET"));
-    return respond({.status = 200, .content_type = "text/html; charset=utf-8", .body = std::string(kFrontPage),
+    return respond({.status = 200,
+                    .content_type = "text/html; charset=utf-8",
+                    .body = std::string(kFrontPage),
                     .extra_headers = {}});
   }
   if (path == "/v1/worlds") return worlds(request, std::move(respond));
@@ -147,12 +164,9 @@ void Api::worlds(const net::HttpRequest& request, Respond respond) {
       return respond(problem(allowed.error()));
     nlohmann::json list = nlohmann::json::array();
     for (const auto& world : services_.worlds()) {
-      nlohmann::json entry{{"id", std::to_string(world->id.value)},
-                           {"name", world->name},
-                           {"layers", world->layers.size()},
-                           {"tilesets", world->tilesets.size()},
-                           {"tile_width", world->tile_width},
-                           {"tile_height", world->tile_height}};
+      nlohmann::json entry{{"id", std::to_string(world->id.value)}, {"name", world->name},
+                           {"layers", world->layers.size()},        {"tilesets", world->tilesets.size()},
+                           {"tile_width", world->tile_width},       {"tile_height", world->tile_height}};
       if (world->bounds) {
         entry["bounds"] = {world->bounds->x0, world->bounds->y0, world->bounds->width(), world->bounds->height()};
       }
@@ -165,12 +179,13 @@ void Api::worlds(const net::HttpRequest& request, Respond respond) {
     return respond(problem(allowed.error()));
   Result<map::World> world = formats::world_from_json(request.body);
   if (!world) return respond(problem(world.error()));
-  services_.create_world(*std::move(world), [respond = std::move(respond)](Result<std::shared_ptr<const map::World>> made) {
-    if (!made) return respond(problem(made.error()));
-    net::HttpResponse response = json_response(201, formats::world_to_json(**made));
-    response.extra_headers = "Location: /v1/worlds/" + std::to_string((*made)->id.value) + "\r\n";
-    respond(std::move(response));
-  });
+  services_.create_world(
+      *std::move(world), [respond = std::move(respond)](Result<std::shared_ptr<const map::World>> made) {
+        if (!made) return respond(problem(made.error()));
+        net::HttpResponse response = json_response(201, formats::world_to_json(**made));
+        response.extra_headers = "Location: /v1/worlds/" + std::to_string((*made)->id.value) + "\r\n";
+        respond(std::move(response));
+      });
 }
 
 void Api::world(const net::HttpRequest& request, std::string_view name, Respond respond) {
@@ -208,14 +223,17 @@ void Api::asset(const net::HttpRequest& request, std::string_view name, std::str
   const auto world = services_.find_world(name);
   if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
   if (hash.size() != 64 || hash.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
-    return respond(problem({ErrorCode::bad_message, "an asset is named by the SHA-256 of its bytes in 64 lower-case hex digits"}));
+    return respond(
+        problem({ErrorCode::bad_message, "an asset is named by the SHA-256 of its bytes in 64 lower-case hex digits"}));
   }
   if (put) {
     if (const std::string is = sha256_hex(request.body); is != hash) {
-      return respond(problem({ErrorCode::bad_message, "the SHA-256 of the body is " + is + ", not the name it was put under"}));
+      return respond(
+          problem({ErrorCode::bad_message, "the SHA-256 of the body is " + is + ", not the name it was put under"}));
     }
     if (image_type(request.body).empty()) {
-      return respond(problem({ErrorCode::unsupported, "an asset is a PNG, JPEG, GIF, BMP or WebP image; this is none"}));
+      return respond(
+          problem({ErrorCode::unsupported, "an asset is a PNG, JPEG, GIF, BMP or WebP image; this is none"}));
     }
     return services_.put_asset(world->id, std::string(hash), std::string(request.body),
                                [respond = std::move(respond)](Status status) {
@@ -225,10 +243,11 @@ void Api::asset(const net::HttpRequest& request, std::string_view name, std::str
   services_.get_asset(world->id, std::string(hash), [respond = std::move(respond)](Result<std::string> bytes) {
     if (!bytes) return respond(problem(bytes.error()));
     const std::string type(image_type(*bytes));
-    respond({.status = 200,
-             .content_type = type.empty() ? "application/octet-stream" : type,
-             .body = *std::move(bytes),
-             .extra_headers = "Cache-Control: public, max-age=31536000, immutable\r\nX-Content-Type-Options: nosniff\r\n"});
+    respond(
+        {.status = 200,
+         .content_type = type.empty() ? "application/octet-stream" : type,
+         .body = *std::move(bytes),
+         .extra_headers = "Cache-Control: public, max-age=31536000, immutable\r\nX-Content-Type-Options: nosniff\r\n"});
   });
 }
 

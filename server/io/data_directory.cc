@@ -22,7 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kFormatVersion = 1;
 
-Error failed(const std::string& path, const char* what) { return file_error(path, what, errno); }
+Error failed(const std::string& path, const char* what) {
+  return file_error(path, what, errno);
+}
 
 template <class Number>
 bool parse(std::string_view text, Number& number) {
@@ -33,7 +35,10 @@ bool parse(std::string_view text, Number& number) {
 Status random_bytes(void* to, std::size_t size) {
   return ::getrandom(to, size, 0) == static_cast<ssize_t>(size)
              ? Status()
-             : Error{ErrorCode::internal, fmt::format("getrandom: the kernel gives no random numbers: {}; check that the container allows that call", std::strerror(errno))};
+             : Error{ErrorCode::internal,
+                     fmt::format(
+                         "getrandom: the kernel gives no random numbers: {}; check that the container allows that call",
+                         std::strerror(errno))};
 }
 
 // Names in a folder; none where there is no folder.
@@ -58,7 +63,8 @@ bool parse_shard(std::string_view name, ShardFile& shard) {
 // <incarnation>-<number>.wal
 bool parse_segment(std::string_view name, SegmentName& segment) {
   const std::size_t dash = name.find('-');
-  return name.ends_with(".wal") && dash != std::string_view::npos && parse(name.substr(0, dash), segment.incarnation.value) &&
+  return name.ends_with(".wal") && dash != std::string_view::npos &&
+         parse(name.substr(0, dash), segment.incarnation.value) &&
          parse(name.substr(dash + 1, name.size() - dash - 5), segment.number);
 }
 
@@ -88,12 +94,14 @@ Status DataDirectory::lock() {
   if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
     char holder[32] = {};
     const ssize_t size = ::pread(lock_fd_, holder, sizeof holder - 1, 0);
-    return Error{ErrorCode::conflict,
-                 fmt::format("{} is in use by another server (process {}): stop it, or give this one another --data folder",
-                             path_, size > 0 ? holder : "unknown")};
+    return Error{
+        ErrorCode::conflict,
+        fmt::format("{} is in use by another server (process {}): stop it, or give this one another --data folder",
+                    path_, size > 0 ? holder : "unknown")};
   }
   const std::string own = std::to_string(::getpid());
-  if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, own.data(), own.size(), 0) < 0) return failed(file, "cannot be written");
+  if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, own.data(), own.size(), 0) < 0)
+    return failed(file, "cannot be written");
   return {};
 }
 
@@ -106,11 +114,13 @@ Status DataDirectory::load_node() {
     const nlohmann::json node = nlohmann::json::parse(*text, nullptr, false);
     if (!node.is_object() || !node.value("format", nlohmann::json()).is_number_unsigned() ||
         !node.value("incarnation", nlohmann::json()).is_number_unsigned()) {
-      return Error{ErrorCode::internal, file + " is damaged: restore it from a backup, it must hold \"format\" and \"incarnation\""};
+      return Error{ErrorCode::internal,
+                   file + " is damaged: restore it from a backup, it must hold \"format\" and \"incarnation\""};
     }
     if (node["format"] != kFormatVersion) {
-      return Error{ErrorCode::unsupported, fmt::format("{} says format {}, this server knows {}: use the version that wrote it",
-                                                       file, node["format"].dump(), kFormatVersion)};
+      return Error{ErrorCode::unsupported,
+                   fmt::format("{} says format {}, this server knows {}: use the version that wrote it", file,
+                               node["format"].dump(), kFormatVersion)};
     }
     before = node["incarnation"].get<std::uint64_t>();
   }
@@ -128,16 +138,21 @@ Status DataDirectory::load_secret() {
   const Result<std::string> bytes = read_file(file);
   if (!bytes) return bytes.error();
   if (bytes->size() != secret_.size())
-    return Error{ErrorCode::internal, file + " is damaged: remove it, and clients start new sessions instead of resuming theirs"};
+    return Error{ErrorCode::internal,
+                 file + " is damaged: remove it, and clients start new sessions instead of resuming theirs"};
   std::memcpy(secret_.data(), bytes->data(), secret_.size());
   return {};
 }
 
-bool DataDirectory::exists(const std::string& file) const { return ::access(file.c_str(), F_OK) == 0; }
+bool DataDirectory::exists(const std::string& file) const {
+  return ::access(file.c_str(), F_OK) == 0;
+}
 
 // ---- worlds ----
 
-std::string DataDirectory::world_folder(WorldId world) const { return fmt::format("{}/worlds/{}", path_, world.value); }
+std::string DataDirectory::world_folder(WorldId world) const {
+  return fmt::format("{}/worlds/{}", path_, world.value);
+}
 
 std::string DataDirectory::shard_path(WorldId world, std::int32_t x, std::int32_t y) const {
   return fmt::format("{}/{}_{}.shard", world_folder(world), x, y);
@@ -159,7 +174,9 @@ Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
   return worlds;
 }
 
-Result<std::string> DataDirectory::read_world(WorldId world) const { return read_file(world_folder(world) + "/world.json"); }
+Result<std::string> DataDirectory::read_world(WorldId world) const {
+  return read_file(world_folder(world) + "/world.json");
+}
 
 Status DataDirectory::write_world(WorldId world, std::string_view json) {
   if (Status made = make_shard_folder(world); !made) return made;
@@ -217,7 +234,8 @@ std::string DataDirectory::segment_path(std::uint32_t core, Incarnation incarnat
   return fmt::format("{}/wal/core-{:02}/{}-{}.wal", path_, core, incarnation.value, number);
 }
 
-Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes) {
+Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number,
+                                          std::uint64_t bytes) {
   const std::string file = segment_path(core, incarnation, number);
   const std::string folder = fs::path(file).parent_path().string();
   if (!exists(folder))
@@ -266,7 +284,8 @@ Result<std::vector<SegmentName>> DataDirectory::list_segments() const {
   return segments;
 }
 
-Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const {
+Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation,
+                                                           std::uint32_t number) const {
   Result<std::string> text = read_file(segment_path(core, incarnation, number));
   if (!text) return text.error();
   const auto* first = reinterpret_cast<const std::byte*>(text->data());

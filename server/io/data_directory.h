@@ -26,7 +26,8 @@ struct SegmentName {
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
 //   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal
 //   worlds/<id>/world.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
-// World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until destruction.
+// World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until
+// destruction.
 class DataDirectory {
  public:
   // Makes the folder if it is missing, takes the lock, counts a new incarnation. conflict: another server has it.

@@ -15,20 +15,30 @@ namespace {
 
 std::string_view advice(int error_number) {
   switch (error_number) {
-    case ENOENT: return "check that the path is right and that nobody removed it";
+    case ENOENT:
+      return "check that the path is right and that nobody removed it";
     case EACCES:
-    case EPERM: return "give the user the server runs as the right to read and write there";
-    case EROFS: return "the file system is mounted read-only: mount it for writing, or choose another data folder";
+    case EPERM:
+      return "give the user the server runs as the right to read and write there";
+    case EROFS:
+      return "the file system is mounted read-only: mount it for writing, or choose another data folder";
     case ENOSPC:
-    case EDQUOT: return "free some disk space (or raise the quota)";
-    case EFBIG: return "raise the limit on file size (ulimit -f, LimitFSIZE=)";
+    case EDQUOT:
+      return "free some disk space (or raise the quota)";
+    case EFBIG:
+      return "raise the limit on file size (ulimit -f, LimitFSIZE=)";
     case EMFILE:
-    case ENFILE: return "raise the limit on open files (ulimit -n, LimitNOFILE=)";
-    case ENOMEM: return "raise the limit on memory or address space (ulimit -v), or on mappings (vm.max_map_count)";
+    case ENFILE:
+      return "raise the limit on open files (ulimit -n, LimitNOFILE=)";
+    case ENOMEM:
+      return "raise the limit on memory or address space (ulimit -v), or on mappings (vm.max_map_count)";
     case ENOTDIR:
-    case EISDIR: return "something else has this name: move it away";
-    case EIO: return "the disk fails: see the kernel's log, and restore from a backup onto another one";
-    default: return "see the kernel's log";
+    case EISDIR:
+      return "something else has this name: move it away";
+    case EIO:
+      return "the disk fails: see the kernel's log, and restore from a backup onto another one";
+    default:
+      return "see the kernel's log";
   }
 }
 
@@ -45,7 +55,9 @@ std::string parent_of(std::string path) {
   return parent.empty() ? "." : parent;
 }
 
-Error failed(const std::string& path, std::string_view what) { return file_error(path, what, errno); }
+Error failed(const std::string& path, std::string_view what) {
+  return file_error(path, what, errno);
+}
 
 Status write_all(int fd, const std::string& path, std::string_view bytes) {
   while (!bytes.empty()) {

@@ -12,7 +12,8 @@ namespace terrazzo::io {
 // overloaded: the disk (or a quota, or a limit on file size) is full; else internal.
 Error file_error(const std::string& path, std::string_view what, int error_number);
 
-// Writes beside `path`, syncs, renames over it, syncs the folder: afterwards the file is the old or the new one, never a mix.
+// Writes beside `path`, syncs, renames over it, syncs the folder: afterwards the file is the old or the new one, never
+// a mix.
 Status replace_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 Result<std::string> read_file(const std::string& path);
 // Makes the names in a folder durable.

@@ -17,17 +17,23 @@
 namespace terrazzo::io {
 namespace {
 
-// Addresses, not memory, taken ahead of need so that growing rarely moves the mapping. Not the most a shard may ever take
-// (64 GiB, more with copies): of those a process could open some hundred only, of these a hundred thousand.
+// Addresses, not memory, taken ahead of need so that growing rarely moves the mapping. Not the most a shard may ever
+// take (64 GiB, more with copies): of those a process could open some hundred only, of these a hundred thousand.
 constexpr std::size_t kReservedBytesMin = std::size_t{1} << 30;
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 38;
 
-Error failed(const std::string& path, const char* what) { return file_error(path, what, errno); }
+Error failed(const std::string& path, const char* what) {
+  return file_error(path, what, errno);
+}
 
-std::size_t bytes_of(storage::PageNo pages) { return std::size_t{pages} * storage::kPageBytes; }
+std::size_t bytes_of(storage::PageNo pages) {
+  return std::size_t{pages} * storage::kPageBytes;
+}
 
 // Twice what is needed now, so that a file that grows to n bytes moves log2(n) times at most.
-std::size_t reservation_for(std::size_t bytes) { return std::max(kReservedBytesMin, std::bit_ceil(bytes) * 2); }
+std::size_t reservation_for(std::size_t bytes) {
+  return std::max(kReservedBytesMin, std::bit_ceil(bytes) * 2);
+}
 
 }  // namespace
 
@@ -35,7 +41,8 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::create(const std::string& pa
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) {
     if (errno != EEXIST) return failed(path, "cannot be made");
-    return Error{ErrorCode::already_exists, path + ": is there already; open it, or move it away if it is not a shard's"};
+    return Error{ErrorCode::already_exists,
+                 path + ": is there already; open it, or move it away if it is not a shard's"};
   }
   std::unique_ptr<MmapPageFile> file(new MmapPageFile(path, fd));
   // The name must survive a crash before the log may speak of the shard.
@@ -53,8 +60,9 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path
   // What a crash left of growing by less than a page is nobody's.
   const auto pages = static_cast<std::size_t>(about.st_size) / storage::kPageBytes;
   if (pages * storage::kPageBytes > kFileBytesMax)
-    return Error{ErrorCode::too_large,
-                 fmt::format("{}: {} pages are more than a shard can have; restore the file from a backup", path, pages)};
+    return Error{
+        ErrorCode::too_large,
+        fmt::format("{}: {} pages are more than a shard can have; restore the file from a backup", path, pages)};
   // A copy (of a backup, say) may have come with holes. File systems without fallocate have no cheap way to tell.
   const auto bytes = static_cast<off_t>(pages * storage::kPageBytes);
   if (bytes > 0 && ::fallocate(fd, 0, 0, bytes) != 0 && errno != EOPNOTSUPP)
@@ -101,8 +109,9 @@ Status MmapPageFile::grow(storage::PageNo pages) {
   if (pages <= pages_) return {};
   const std::size_t from = bytes_of(pages_), to = bytes_of(pages);
   if (to > kFileBytesMax) {
-    return Error{ErrorCode::overloaded,
-                 fmt::format("{}: {} pages are more than a shard can have; drop named versions to free some", path_, pages)};
+    return Error{
+        ErrorCode::overloaded,
+        fmt::format("{}: {} pages are more than a shard can have; drop named versions to free some", path_, pages)};
   }
   int error = 0;
   do {

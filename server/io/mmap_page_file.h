@@ -7,8 +7,9 @@
 
 namespace terrazzo::io {
 
-// A shard's file, mapped shared. Addresses are reserved ahead, so that the mapping moves only when the file outgrows 1 GiB
-// and at doublings of that; disk space is allocated before it is mapped in, so a full disk is an error and not a SIGBUS. One thread.
+// A shard's file, mapped shared. Addresses are reserved ahead, so that the mapping moves only when the file outgrows 1
+// GiB and at doublings of that; disk space is allocated before it is mapped in, so a full disk is an error and not a
+// SIGBUS. One thread.
 class MmapPageFile final : public storage::PageFile {
  public:
   // Makes the file; already_exists, internal.

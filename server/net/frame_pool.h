@@ -8,7 +8,8 @@
 
 namespace terrazzo::net {
 
-// One core's hold on shared bytes: however many of its connections queue them, the count that cores share is touched once.
+// One core's hold on shared bytes: however many of its connections queue them, the count that cores share is touched
+// once.
 struct HeldFrame {
   SharedBytes bytes;
   std::uint32_t uses = 0;

@@ -18,7 +18,9 @@ namespace http = boost::beast::http;
 constexpr std::string_view kPath = "/v1/ws";
 constexpr std::string_view kBinary = "terrazzo.v1.flatbuffers", kJson = "terrazzo.v1.json";
 
-std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 HttpResponse refused(unsigned status, ErrorCode code, const std::string& detail) {
   HttpResponse response;
@@ -101,8 +103,12 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
   }
   if (!s.parser->is_done()) return Step::more;
   const auto& message = s.parser->get();
-  s.request = {view(message.method_string()),           view(message.target()), message.body(), view(message[http::field::content_type]),
-               view(message[http::field::authorization]), view(message[http::field::origin])};
+  s.request = {view(message.method_string()),
+               view(message.target()),
+               message.body(),
+               view(message[http::field::content_type]),
+               view(message[http::field::authorization]),
+               view(message[http::field::origin])};
   if (foreign(s.request.origin, view(message[http::field::host]))) {
     s.refusal = refused(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
     return Step::bad;
@@ -110,11 +116,21 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
   return Step::request;
 }
 
-const HttpRequest& HttpExchange::request() const { return state_->request; }
-const HttpResponse& HttpExchange::refusal() const { return state_->refusal; }
-bool HttpExchange::keep_alive() const { return state_->parser->is_done() && state_->parser->get().keep_alive(); }
-std::string HttpExchange::take_rest() { return std::exchange(state_->pending, {}); }
-void HttpExchange::next() { state_->start(); }
+const HttpRequest& HttpExchange::request() const {
+  return state_->request;
+}
+const HttpResponse& HttpExchange::refusal() const {
+  return state_->refusal;
+}
+bool HttpExchange::keep_alive() const {
+  return state_->parser->is_done() && state_->parser->get().keep_alive();
+}
+std::string HttpExchange::take_rest() {
+  return std::exchange(state_->pending, {});
+}
+void HttpExchange::next() {
+  state_->start();
+}
 
 bool HttpExchange::wants_websocket() const {
   const auto& message = state_->parser->get();
@@ -127,13 +143,16 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
     return Upgrade{response(refused(status, code, detail)), {}};
   };
   const std::string_view target = view(message.target());
-  if (target.substr(0, target.find('?')) != kPath) return refuse(404, ErrorCode::not_found, "the WebSocket is at /v1/ws");
+  if (target.substr(0, target.find('?')) != kPath)
+    return refuse(404, ErrorCode::not_found, "the WebSocket is at /v1/ws");
   const std::string_view key = view(message[http::field::sec_websocket_key]);
   if (message.method() != http::verb::get || message.version() < 11 || key.empty() ||
       !http::token_list{message[http::field::connection]}.exists("upgrade"))
-    return refuse(400, ErrorCode::bad_message, "a WebSocket handshake is a GET with Connection: Upgrade and Sec-WebSocket-Key");
+    return refuse(400, ErrorCode::bad_message,
+                  "a WebSocket handshake is a GET with Connection: Upgrade and Sec-WebSocket-Key");
   if (view(message[http::field::sec_websocket_version]) != "13") {
-    HttpResponse wrong = refused(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
+    HttpResponse wrong =
+        refused(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
     wrong.extra_headers = "Sec-WebSocket-Version: 13\r\n";
     return {response(wrong), {}};
   }
@@ -141,12 +160,14 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
   const auto wishes = message[http::field::sec_websocket_protocol];
   std::string_view chosen;
   for (const auto& wish : http::token_list{wishes}) {
-    if (chosen.empty() && (view(wish) == kBinary || view(wish) == kJson)) chosen = view(wish) == kBinary ? kBinary : kJson;
+    if (chosen.empty() && (view(wish) == kBinary || view(wish) == kJson))
+      chosen = view(wish) == kBinary ? kBinary : kJson;
   }
   if (chosen.empty() && !wishes.empty())
     return refuse(400, ErrorCode::unsupported, "the subprotocols are terrazzo.v1.flatbuffers and terrazzo.v1.json");
-  std::string text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-                     accept_key(key) + "\r\n";
+  std::string text =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+      accept_key(key) + "\r\n";
   if (!chosen.empty()) text += "Sec-WebSocket-Protocol: " + std::string(chosen) + "\r\n";
   return {text + "\r\n", chosen == kBinary ? proto::Form::binary : proto::Form::json};
 }
@@ -154,7 +175,8 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
 std::string HttpExchange::response(const HttpResponse& response) const {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
                      std::string(view(http::obsolete_reason(http::int_to_status(response.status)))) + "\r\n";
-  text += "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
+  text +=
+      "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
   text += keep_alive() ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
   text += response.extra_headers + "\r\n";
   const bool head = state_->parser->is_done() && state_->parser->get().method() == http::verb::head;

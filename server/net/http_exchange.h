@@ -26,7 +26,7 @@ class HttpExchange {
   // The request asks for a WebSocket. An answer other than 101: it cannot have one, and why.
   bool wants_websocket() const;
   struct Upgrade {
-    std::string response;  // bytes to send
+    std::string response;             // bytes to send
     std::optional<proto::Form> form;  // none: refused
   };
   Upgrade upgrade() const;

@@ -37,7 +37,8 @@ Result<int> open_listener(const std::string& host, std::uint16_t port) {
   sockaddr_storage address{};
   socklen_t size = 0;
   if (!parse_address(host, port, address, size))
-    return Error{ErrorCode::bad_message, fmt::format("cannot listen on \"{}\": give an address like 127.0.0.1, 0.0.0.0 or ::1", host)};
+    return Error{ErrorCode::bad_message,
+                 fmt::format("cannot listen on \"{}\": give an address like 127.0.0.1, 0.0.0.0 or ::1", host)};
   const int fd = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return Error{ErrorCode::internal, fmt::format("socket: {}", std::strerror(errno))};
   const int on = 1;
@@ -46,11 +47,13 @@ Result<int> open_listener(const std::string& host, std::uint16_t port) {
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(fd, kBacklog) != 0) {
     const int error = errno;
     ::close(fd);
-    const char* hint = error == EADDRINUSE      ? "; another program has the port: stop it, or take another one (port 0: any free one)"
+    const char* hint = error == EADDRINUSE
+                           ? "; another program has the port: stop it, or take another one (port 0: any free one)"
                        : error == EACCES        ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
                        : error == EADDRNOTAVAIL ? "; this machine has no such address"
                                                 : "";
-    return Error{ErrorCode::conflict, fmt::format("cannot listen on {}:{}: {}{}", host, port, std::strerror(error), hint)};
+    return Error{ErrorCode::conflict,
+                 fmt::format("cannot listen on {}:{}: {}{}", host, port, std::strerror(error), hint)};
   }
   return fd;
 }

@@ -36,7 +36,9 @@ SharedBytes shared(std::span<const std::byte> bytes) {
   std::ranges::copy(bytes, copy.writable().begin());
   return copy;
 }
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 }  // namespace
 
@@ -57,9 +59,9 @@ struct Network::State {
   std::vector<std::unique_ptr<Peer>> peers;
   std::vector<std::uint32_t> generations;
   std::vector<std::uint32_t> free_slots;
-  std::vector<session::Connection> dirty;      // something to flush
-  std::vector<session::Connection> ended;      // on_close is due
-  std::vector<session::Connection> unarmed;    // a receive is due
+  std::vector<session::Connection> dirty;    // something to flush
+  std::vector<session::Connection> ended;    // on_close is due
+  std::vector<session::Connection> unarmed;  // a receive is due
 
   struct Arrival {
     Peer* peer;
@@ -143,7 +145,8 @@ class Sink final : public ws::AssemblerEvents {
   }
   void pong(std::span<const std::byte>) override {}
   void closed(std::uint16_t code, std::string_view) override {
-    if (peer_.stage == Stage::websocket) state_.begin_close(peer_, code == ws::kCloseNoStatus ? ws::kCloseNormal : code, {});
+    if (peer_.stage == Stage::websocket)
+      state_.begin_close(peer_, code == ws::kCloseNoStatus ? ws::kCloseNormal : code, {});
     state_.finish(peer_, Peer::Ending::shut);  // both sides have said goodbye
   }
   void violation(std::uint16_t code, std::string_view why) override {
@@ -270,7 +273,8 @@ void Network::State::take_received(const Arrival& arrival) {
   if ((arrival.flags & IORING_CQE_F_MORE) == 0) peer.receiving = false;
   if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (arrival.result == 0) return shut(peer);  // the other side has ended
-  if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN) return shut(peer);
+  if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN)
+    return shut(peer);
   if (!peer.receiving) unarmed.push_back(peer.name);
 }
 
@@ -291,14 +295,16 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
     return;
   }
   switch (peer.http->feed(bytes)) {
-    case HttpExchange::Step::more: return;
+    case HttpExchange::Step::more:
+      return;
     case HttpExchange::Step::bad:
       ++counters.protocol_errors;
       queue_bytes(peer, bytes_of(peer.http->response(peer.http->refusal())));
       peer.stage = Stage::closing;
       peer.deadline_ns = now + kCloseWaitNs;
       return finish(peer, Peer::Ending::half);
-    case HttpExchange::Step::request: break;
+    case HttpExchange::Step::request:
+      break;
   }
   if (peer.http->wants_websocket()) return upgrade(peer);
   ++counters.http_requests;
@@ -343,7 +349,8 @@ void Network::State::queue_control(Peer& peer, ws::Opcode opcode, std::span<cons
 
 void Network::State::overload(Peer& peer) {
   ++counters.overloads;
-  spdlog::info("connection {}: {} bytes wait for a client that does not read; closed", peer.name.slot, peer.outbox.bytes());
+  spdlog::info("connection {}: {} bytes wait for a client that does not read; closed", peer.name.slot,
+               peer.outbox.bytes());
   begin_close(peer, ws::kClosePolicy, error_code_name(ErrorCode::overloaded));
 }
 
@@ -390,7 +397,8 @@ void Network::State::look_at_clocks() {
           queue_control(*peer, ws::Opcode::ping, {});
         }
         break;
-      case Stage::gone: break;
+      case Stage::gone:
+        break;
     }
   }
 }
@@ -444,7 +452,8 @@ void Network::send_message(ConnectionId connection, std::span<const std::byte> p
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::websocket) return;
   s.header.clear();
-  ws::append_frame_header(peer->form == proto::Form::json ? ws::Opcode::text : ws::Opcode::binary, payload.size(), s.header);
+  ws::append_frame_header(peer->form == proto::Form::json ? ws::Opcode::text : ws::Opcode::binary, payload.size(),
+                          s.header);
   SharedBytes frame = SharedBytes::allocate(s.header.size() + payload.size());
   std::ranges::copy(payload, std::ranges::copy(s.header, frame.writable().begin()).out);
   ++s.counters.messages_out;
@@ -509,7 +518,9 @@ void Network::drain() {
   }
 }
 
-bool Network::drained() const { return state_->draining && state_->counters.open == 0; }
+bool Network::drained() const {
+  return state_->draining && state_->counters.open == 0;
+}
 
 void Network::stop() {
   State& s = *state_;
@@ -523,6 +534,8 @@ void Network::stop() {
   }
 }
 
-const NetworkCounters& Network::counters() const { return state_->counters; }
+const NetworkCounters& Network::counters() const {
+  return state_->counters;
+}
 
 }  // namespace terrazzo::net

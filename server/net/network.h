@@ -84,7 +84,8 @@ class Network {
   // No more accepts; every WebSocket is closed with 1012 once its outbox is empty. drained(): nobody left.
   void drain();
   bool drained() const;
-  // Ends every connection at once and returns when the kernel holds nothing of ours. On the core's thread, before it ends.
+  // Ends every connection at once and returns when the kernel holds nothing of ours. On the core's thread, before it
+  // ends.
   void stop();
   const NetworkCounters& counters() const;
 

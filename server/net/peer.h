@@ -16,8 +16,8 @@ enum class Stage : std::uint8_t {
   http,       // requests, or a handshake
   answering,  // a request is with the services; bytes that come wait
   websocket,
-  closing,    // a last frame or answer is on its way out; nothing is listened to any more but the end
-  gone,       // the socket is shut; waiting for the kernel to let go
+  closing,  // a last frame or answer is on its way out; nothing is listened to any more but the end
+  gone,     // the socket is shut; waiting for the kernel to let go
 };
 
 struct Peer;
@@ -37,21 +37,22 @@ class PeerCompletion final : public runtime::Completion {
 
 // One socket. Lives until the kernel has nothing of it any more, so that completions never meet freed memory.
 struct Peer {
-  Peer(session::Connection own_name, int own_fd, void* network, PeerCompletion::Enqueue received, PeerCompletion::Enqueue sent)
+  Peer(session::Connection own_name, int own_fd, void* network, PeerCompletion::Enqueue received,
+       PeerCompletion::Enqueue sent)
       : name(own_name), fd(own_fd), receive(*this, network, received), send(*this, network, sent) {}
 
   session::Connection name;
   int fd;
   Stage stage = Stage::http;
   proto::Form form = proto::Form::json;
-  bool receiving = false;    // a receive is with the kernel
-  bool announced = false;    // on_open was called, on_close was not
+  bool receiving = false;  // a receive is with the kernel
+  bool announced = false;  // on_open was called, on_close was not
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
-  bool dirty = false;        // in the list of those with something to flush
+  bool dirty = false;  // in the list of those with something to flush
   std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
-  std::unique_ptr<HttpExchange> http;                     // until it is a WebSocket
+  std::unique_ptr<HttpExchange> http;                      // until it is a WebSocket
   std::unique_ptr<proto::ws::MessageAssembler> assembler;  // from then on
   Outbox outbox;
   PeerCompletion receive, send;

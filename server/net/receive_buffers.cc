@@ -10,7 +10,8 @@ namespace terrazzo::net {
 ReceiveBuffers::ReceiveBuffers(runtime::Ring& ring, std::uint16_t count)
     : ring_(ring), count_(count), memory_(std::make_unique_for_overwrite<std::byte[]>(count * kBytes)) {
   TZ_ASSERT(count > 0 && (count & (count - 1)) == 0);
-  void* entries = ::mmap(nullptr, count * sizeof(::io_uring_buf), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* entries =
+      ::mmap(nullptr, count * sizeof(::io_uring_buf), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   TZ_ASSERT(entries != MAP_FAILED);
   entries_ = static_cast<io_uring_buf_ring*>(entries);
   ::io_uring_buf_reg registration{};

@@ -11,7 +11,8 @@ struct io_uring_buf_ring;
 
 namespace terrazzo::net {
 
-// Buffers lent to the kernel, which picks one per receive: a core's connections share them, so an idle connection has none.
+// Buffers lent to the kernel, which picks one per receive: a core's connections share them, so an idle connection has
+// none.
 class ReceiveBuffers {
  public:
   static constexpr std::uint16_t kGroup = 1;
@@ -22,7 +23,9 @@ class ReceiveBuffers {
   ReceiveBuffers(const ReceiveBuffers&) = delete;
   ReceiveBuffers& operator=(const ReceiveBuffers&) = delete;
 
-  std::span<const std::byte> bytes(std::uint16_t id, std::size_t size) const { return {memory_.get() + id * kBytes, size}; }
+  std::span<const std::byte> bytes(std::uint16_t id, std::size_t size) const {
+    return {memory_.get() + id * kBytes, size};
+  }
   // The kernel may fill it again.
   void give_back(std::uint16_t id);
 

@@ -17,8 +17,12 @@ inline std::uint64_t read_clock_ns(clockid_t clock) {
 }
 
 // Never goes back; meaningless outside this boot of the machine. For intervals and deadlines.
-inline std::uint64_t monotonic_ns() { return read_clock_ns(CLOCK_MONOTONIC); }
+inline std::uint64_t monotonic_ns() {
+  return read_clock_ns(CLOCK_MONOTONIC);
+}
 // Since 1970-01-01 UTC; may jump. For what people read and what is stored.
-inline std::uint64_t wall_ns() { return read_clock_ns(CLOCK_REALTIME); }
+inline std::uint64_t wall_ns() {
+  return read_clock_ns(CLOCK_REALTIME);
+}
 
 }  // namespace terrazzo::runtime

@@ -45,12 +45,14 @@ bool Mesh::about_to_sleep(int core) {
   return empty(core);
 }
 
-void Mesh::awake(int core) { exchange_sleeping(core, false); }
+void Mesh::awake(int core) {
+  exchange_sleeping(core, false);
+}
 
-// Why no wake-up is lost: all accesses of a core's flag are read-modify-writes, so they have one order, and each sees all
-// that was done before the ones ahead of it. A sender's comes after the core's about_to_sleep(): it (or a sender between
-// them) finds `true`, and wakes. It comes before: about_to_sleep() sees the message. Not a relaxed flag with fences on
-// both sides: the thread sanitizer does not know fences, and this is once per tick and receiver.
+// Why no wake-up is lost: all accesses of a core's flag are read-modify-writes, so they have one order, and each sees
+// all that was done before the ones ahead of it. A sender's comes after the core's about_to_sleep(): it (or a sender
+// between them) finds `true`, and wakes. It comes before: about_to_sleep() sees the message. Not a relaxed flag with
+// fences on both sides: the thread sanitizer does not know fences, and this is once per tick and receiver.
 bool Mesh::exchange_sleeping(int core, bool sleeping) {
   return sleeps_[static_cast<std::size_t>(core)].sleeping.exchange(sleeping, std::memory_order_acq_rel);
 }

@@ -16,7 +16,7 @@ namespace terrazzo::runtime {
 // What crosses from core to core: a kind and up to 48 bytes of it, or a pointer whose ownership moves with the message.
 // Trivially copyable; one cache line.
 struct alignas(64) MeshMessage {
-  std::uint32_t kind = 0;   // of app/mesh_kinds.h
+  std::uint32_t kind = 0;  // of app/mesh_kinds.h
   std::uint32_t small = 0;
   std::uint64_t words[7] = {};
 };
@@ -24,15 +24,16 @@ static_assert(sizeof(MeshMessage) == 64);
 
 // A ring for every ordered pair of cores.
 //  1. Messages of one core to another arrive in the order posted.
-//  2. post() neither blocks nor fails: beyond the ring's capacity the sender keeps the messages and hands them over as the
+//  2. post() neither blocks nor fails: beyond the ring's capacity the sender keeps the messages and hands them over as
+//  the
 //     ring empties. What may grow without bound is refused at admission (sessions' limits), not here.
 //  3. A core that sleeps is woken by the first flush() after a post to it; none is missed.
 class Mesh {
  public:
-  // The longest a core with a backlog should wait before it flushes again: nobody tells it that a ring has emptied. Not 0,
-  // because where threads are more than CPUs a spinning sender takes the CPU the receiver needs (128,000 messages, four
-  // threads on two CPUs, rings of two: 40 to 57 s spinning, 0.2 to 0.3 s so). 4096 messages each time would still be 40
-  // million a second.
+  // The longest a core with a backlog should wait before it flushes again: nobody tells it that a ring has emptied. Not
+  // 0, because where threads are more than CPUs a spinning sender takes the CPU the receiver needs (128,000 messages,
+  // four threads on two CPUs, rings of two: 40 to 57 s spinning, 0.2 to 0.3 s so). 4096 messages each time would still
+  // be 40 million a second.
   static constexpr std::uint64_t kBacklogWaitNs = 100'000;
 
   // One ring of the kernel per core, for waking it.

@@ -29,8 +29,8 @@ constexpr std::size_t kWriteBytesMax = std::size_t{1} << 30;
 constexpr std::uint32_t kCompletionsPerEntry = 4;
 
 // Sets of set-up flags, best first: one submitting thread, and completion work only when that thread asks for it (6.1);
-// no interrupts for completion work (5.19); anything older. R_DISABLED lets the thread that uses the ring be the one that
-// starts it.
+// no interrupts for completion work (5.19); anything older. R_DISABLED lets the thread that uses the ring be the one
+// that starts it.
 constexpr unsigned kSetups[] = {
     IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -60,12 +60,14 @@ std::string denial(int error) {
            "; set it to 0 (sysctl -w kernel.io_uring_disabled=0) or, where it is 1, put the server's user into "
            "kernel.io_uring_group";
   if (error == -EPERM || error == -EACCES || error == -ENOSYS)
-    return name + ": most likely a seccomp profile forbids it (Docker's and Podman's default ones do); start the "
-                  "container with a profile that allows io_uring_setup, io_uring_enter and io_uring_register (the "
-                  "compose file brings one), or run outside a container on Linux 5.19 or newer";
+    return name +
+           ": most likely a seccomp profile forbids it (Docker's and Podman's default ones do); start the "
+           "container with a profile that allows io_uring_setup, io_uring_enter and io_uring_register (the "
+           "compose file brings one), or run outside a container on Linux 5.19 or newer";
   if (error == -ENOMEM)
-    return name + ": the limit on locked memory is too small for the ring; raise it (ulimit -l, LimitMEMLOCK=, or the "
-                  "container's memlock ulimit)";
+    return name +
+           ": the limit on locked memory is too small for the ring; raise it (ulimit -l, LimitMEMLOCK=, or the "
+           "container's memlock ulimit)";
   if (error == -EMFILE || error == -ENFILE)
     return name + ": no file descriptor left; raise the limit (ulimit -n, LimitNOFILE=)";
   return name;
@@ -97,9 +99,11 @@ RingFeatures features_of(::io_uring& ring, unsigned setup) {
     ::io_uring_free_probe(probe);
   }
   features.provided_buffers = provided_buffers_work(ring);
-  features.available = features.provided_buffers && features.multishot_accept && (ring.features & IORING_FEAT_NODROP) != 0;
+  features.available =
+      features.provided_buffers && features.multishot_accept && (ring.features & IORING_FEAT_NODROP) != 0;
   if (!features.available)
-    features.why_not = "io_uring is there, but without provided buffers or multishot accept: Linux 5.19 or newer is needed";
+    features.why_not =
+        "io_uring is there, but without provided buffers or multishot accept: Linux 5.19 or newer is needed";
   return features;
 }
 
@@ -121,8 +125,8 @@ RingFeatures probe_ring() {
 
 namespace {
 
-// One write_and_datasync under way. A short write breaks the link, so that the sync comes back cancelled; the rest is then
-// written and synced in a new pair. Done when both halves of a pair have come back.
+// One write_and_datasync under way. A short write breaks the link, so that the sync comes back cancelled; the rest is
+// then written and synced in a new pair. Done when both halves of a pair have come back.
 struct WriteOperation {
   struct Half final : Completion {
     explicit Half(WriteOperation& o) : operation(o) {}
@@ -187,9 +191,9 @@ void WriteOperation::half_back() {
 }  // namespace
 
 struct Ring::State {
-  // Reads the eventfd that other threads write to. An eventfd and not MSG_RING: anybody may write to it (a thread without a
-  // ring, a signal handler), a ring that one thread alone may submit to cannot be the sender's, and waking a parked core
-  // was measured to take as long either way.
+  // Reads the eventfd that other threads write to. An eventfd and not MSG_RING: anybody may write to it (a thread
+  // without a ring, a signal handler), a ring that one thread alone may submit to cannot be the sender's, and waking a
+  // parked core was measured to take as long either way.
   struct WakeUp final : Completion {
     explicit WakeUp(Ring::State& s) : state(s) {}
     void complete(std::int32_t, std::uint32_t) override { state.woken(); }
@@ -223,19 +227,19 @@ struct Ring::State {
     owner = std::this_thread::get_id();
   }
 
-  void arm_wake_up() {
-    ::io_uring_prep_read(self->next_entry(&wake_up), wake_fd, &wake_count, sizeof(wake_count), 0);
-  }
+  void arm_wake_up() { ::io_uring_prep_read(self->next_entry(&wake_up), wake_fd, &wake_count, sizeof(wake_count), 0); }
 
   void woken() {
-    // An exchange and not a store: it reads what the waker wrote, so that everything the waker did before wake() is seen.
+    // An exchange and not a store: it reads what the waker wrote, so that everything the waker did before wake() is
+    // seen.
     wake_pending.exchange(false, std::memory_order_acq_rel);
     arm_wake_up();
   }
 
   // Errors that say "later" are answered by the next call; others mean that we used the ring wrongly.
   void check(int result) const {
-    const bool later = result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+    const bool later =
+        result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
     TZ_ASSERT(result >= 0 || later);
   }
 
@@ -260,7 +264,9 @@ struct Ring::State {
   }
 };
 
-Ring::Ring(std::unique_ptr<State> state) : state_(std::move(state)) { state_->self = this; }
+Ring::Ring(std::unique_ptr<State> state) : state_(std::move(state)) {
+  state_->self = this;
+}
 Ring::~Ring() = default;
 
 Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries) {
@@ -284,11 +290,21 @@ Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries) {
   return made;
 }
 
-::io_uring* Ring::raw() { return &state_->ring; }
-const RingFeatures& Ring::features() const { return state_->features; }
-std::uint64_t Ring::enter_calls() const { return state_->enter_calls; }
-bool Ring::usable_here() const { return !state_->started || state_->owner == std::this_thread::get_id(); }
-bool Ring::all_submitted() const { return ::io_uring_sq_ready(&state_->ring) == 0; }
+::io_uring* Ring::raw() {
+  return &state_->ring;
+}
+const RingFeatures& Ring::features() const {
+  return state_->features;
+}
+std::uint64_t Ring::enter_calls() const {
+  return state_->enter_calls;
+}
+bool Ring::usable_here() const {
+  return !state_->started || state_->owner == std::this_thread::get_id();
+}
+bool Ring::all_submitted() const {
+  return ::io_uring_sq_ready(&state_->ring) == 0;
+}
 
 void Ring::make_room(std::uint32_t count) {
   TZ_ASSERT(count <= state_->ring.sq.ring_entries);

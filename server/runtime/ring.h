@@ -33,9 +33,10 @@ struct RingFeatures {
 };
 RingFeatures probe_ring();
 
-// Created on any thread; it belongs to the thread of the first submit_and_wait(), and from then on every call but wake() is
-// that thread's (the kernel refuses others: IORING_SETUP_SINGLE_ISSUER). Until then operations may be queued elsewhere.
-// Destroyed after that thread has ended, or by it; no operation may be in flight then whose memory goes away later.
+// Created on any thread; it belongs to the thread of the first submit_and_wait(), and from then on every call but
+// wake() is that thread's (the kernel refuses others: IORING_SETUP_SINGLE_ISSUER). Until then operations may be queued
+// elsewhere. Destroyed after that thread has ended, or by it; no operation may be in flight then whose memory goes away
+// later.
 class Ring {
  public:
   static Result<std::unique_ptr<Ring>> create(std::uint32_t entries);
@@ -49,12 +50,12 @@ class Ring {
   // Wakes this ring from another thread; safe from any thread, and from a signal handler.
   void wake();
 
-  // An entry for the caller to prepare (io_uring_prep_…) before it asks for the next one; submits what is queued when the
-  // queue is full. `done` stays attached to it: the prep functions of liburing leave user data alone. nullptr: nobody
-  // wants to hear of the result.
+  // An entry for the caller to prepare (io_uring_prep_…) before it asks for the next one; submits what is queued when
+  // the queue is full. `done` stays attached to it: the prep functions of liburing leave user data alone. nullptr:
+  // nobody wants to hear of the result.
   ::io_uring_sqe* next_entry(Completion* done);
-  // Entries that next_entry() gives before it has to submit by itself; submits now when there are fewer than `count`, so
-  // that a linked chain is not torn.
+  // Entries that next_entry() gives before it has to submit by itself; submits now when there are fewer than `count`,
+  // so that a linked chain is not torn.
   void make_room(std::uint32_t count);
   // Everything queued has been handed to the kernel: what the entries point to (message headers, not data) may go.
   bool all_submitted() const;

@@ -11,9 +11,10 @@
 
 namespace terrazzo::runtime {
 
-// A bounded first-in first-out ring between one producer thread and one consumer thread, without locks. Each side keeps its
-// own copy of the other's index and looks at the shared one only when the copy says full (empty), so that a batch costs one
-// cache line transfer (the scheme of Lamport's queue with cached indices, as in Rigtorp's SPSCQueue and folly).
+// A bounded first-in first-out ring between one producer thread and one consumer thread, without locks. Each side keeps
+// its own copy of the other's index and looks at the shared one only when the copy says full (empty), so that a batch
+// costs one cache line transfer (the scheme of Lamport's queue with cached indices, as in Rigtorp's SPSCQueue and
+// folly).
 template <class T>
 class SpscRing {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint16_t kCloseInvalidPayload = 1007;
 constexpr std::uint16_t kClosePolicy = 1008;
-// Marks only let clients forget what they hold for resending; ten a second is soon enough and costs nothing beside edits.
+// Marks only let clients forget what they hold for resending; ten a second is soon enough and costs nothing beside
+// edits.
 constexpr std::uint64_t kDurableIntervalNs = 100'000'000;
 
 proto::PresenceOf presence_of(const PresenceNote& note) {
@@ -81,7 +82,9 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
   std::visit(Visitor{*this, session}, message);
 }
 
-void Home::opened(Session& session) { worlds_[session.world()->id].slots.push_back(session.connection().slot); }
+void Home::opened(Session& session) {
+  worlds_[session.world()->id].slots.push_back(session.connection().slot);
+}
 
 bool Home::acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
                       const map::Rect& chunks) {
@@ -89,8 +92,9 @@ bool Home::acceptable(Session& session, const proto::Subscribe& message, std::sp
   for (const map::LayerId layer : layers) {
     const map::Layer* found = session.world()->find_layer(layer);
     if (found == nullptr || found->kind != map::LayerKind::tile) {
-      session.error(ErrorCode::not_found,
-                    name + ": layer " + std::to_string(layer) + " is not a tile layer of this world: see `world`.layers", out_);
+      session.error(
+          ErrorCode::not_found,
+          name + ": layer " + std::to_string(layer) + " is not a tile layer of this world: see `world`.layers", out_);
       return false;
     }
   }
@@ -99,13 +103,15 @@ bool Home::acceptable(Session& session, const proto::Subscribe& message, std::sp
     session.error(ErrorCode::too_large,
                   name + " covers " + std::to_string(chunks.area()) + " chunks in " + std::to_string(layers.size()) +
                       " layers; at most " + std::to_string(limits_.wire.chunks_per_subscription_max) +
-                      " together: ask for a smaller rectangle or fewer layers", out_);
+                      " together: ask for a smaller rectangle or fewer layers",
+                  out_);
     return false;
   }
   if (!session.subscriptions().contains(message.sub) &&
       session.subscriptions().size() >= limits_.wire.subscriptions_max) {
     session.error(ErrorCode::too_large,
-                  "at most " + std::to_string(limits_.wire.subscriptions_max) + " subscriptions: unsubscribe one first", out_);
+                  "at most " + std::to_string(limits_.wire.subscriptions_max) + " subscriptions: unsubscribe one first",
+                  out_);
     return false;
   }
   return true;
@@ -182,7 +188,8 @@ void Home::states(const shard::StatesReply& reply) {
   }
   part->admitted = true;
   registration.marks.push_back(reply.mark);
-  worlds_[session->world()->id].viewers.admit(session->connection(), registration.instance, session->form(), part->chunks);
+  worlds_[session->world()->id].viewers.admit(session->connection(), registration.instance, session->form(),
+                                              part->chunks);
   const Connection connection = session->connection();
   for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
   const bool all = std::all_of(registration.parts.begin(), registration.parts.end(),
@@ -280,8 +287,8 @@ void Home::send_durable(WorldView& view) {
       const bool sees = std::any_of(
           session.subscriptions().begin(), session.subscriptions().end(), [&, at = position](const auto& entry) {
             const auto in_shard = [&](const Registration::Part& part) { return part.shard == at; };
-            return entry.second.current && std::any_of(entry.second.current->parts.begin(),
-                                                       entry.second.current->parts.end(), in_shard);
+            return entry.second.current &&
+                   std::any_of(entry.second.current->parts.begin(), entry.second.current->parts.end(), in_shard);
           });
       if (sees) out_.send(session.connection(), proto::Durable{position, lsn});
     }

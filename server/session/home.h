@@ -54,7 +54,7 @@ class Home {
  private:
   struct WorldView {
     ViewerIndex viewers;
-    std::vector<std::uint32_t> slots;  // sessions that have it open
+    std::vector<std::uint32_t> slots;                // sessions that have it open
     std::unordered_map<map::ShardPos, Lsn> durable;  // marks to send with the next tick
   };
 

@@ -52,7 +52,8 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
   if (message.protocol != proto::kProtocolVersion) {
     error(ErrorCode::unsupported,
           "this server speaks protocol " + std::to_string(proto::kProtocolVersion) + ", the client asked for " +
-              std::to_string(message.protocol), out);
+              std::to_string(message.protocol),
+          out);
     return out.close(connection_, kClosePolicy, error_code_name(ErrorCode::unsupported));
   }
   Result<Identity> identity = directory_.authenticate(message.token);
@@ -91,7 +92,8 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
   if (!ready(out)) return;
   if (world_) {
     return error(ErrorCode::conflict,
-                 "the world \"" + world_->name + "\" is open on this connection: open another one on a new connection", out);
+                 "the world \"" + world_->name + "\" is open on this connection: open another one on a new connection",
+                 out);
   }
   world_ = directory_.find_world(message.world);
   if (!world_) {
@@ -108,7 +110,8 @@ void Session::edit(const map::Edit& message, SessionOutput& out) {
     return reject(message.id, ErrorCode::bad_message, "no world is open: `hello`, then `open`, then `edit`", out);
   }
   ++counters_.edits;
-  if (message.id.value == 0) return reject(message.id, ErrorCode::bad_message, "edit ids count from 1; this one is 0", out);
+  if (message.id.value == 0)
+    return reject(message.id, ErrorCode::bad_message, "edit ids count from 1; this one is 0", out);
   if (identity_.role == Role::viewer) {
     return reject(message.id, ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor", out);
   }
@@ -116,8 +119,10 @@ void Session::edit(const map::Edit& message, SessionOutput& out) {
   if (in_flight_.contains(message.id)) return;
   if (in_flight_.size() >= limits_.wire.edits_in_flight_max) {
     return reject(message.id, ErrorCode::overloaded,
-                  std::to_string(in_flight_.size()) + " edits wait for their answers, the most welcome.limits allows: send "
-                  "more as answers come", out);
+                  std::to_string(in_flight_.size()) +
+                      " edits wait for their answers, the most welcome.limits allows: send "
+                      "more as answers come",
+                  out);
   }
   const map::EditLimits edit_limits{.ops_max = limits_.wire.ops_per_edit_max,
                                     .conditions_max = limits_.wire.ops_per_edit_max,

@@ -46,8 +46,8 @@ struct Registration {
   std::vector<proto::ShardMark> marks;
 };
 
-// The protocol state of one connection (PROTOCOL.md, HS, SUB, ED): judges messages and turns them into requests. Pure; lives
-// on the home core. The home (home.h) owns it together with the viewer index.
+// The protocol state of one connection (PROTOCOL.md, HS, SUB, ED): judges messages and turns them into requests. Pure;
+// lives on the home core. The home (home.h) owns it together with the viewer index.
 class Session {
  public:
   Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
@@ -77,7 +77,8 @@ class Session {
   bool has_presence() const { return presence_known_; }
   void set_world(std::shared_ptr<const map::World> world) { world_ = std::move(world); }
 
-  // By the client's subscription id: the registration in force, and the one replacing it while its states are on the way.
+  // By the client's subscription id: the registration in force, and the one replacing it while its states are on the
+  // way.
   struct Subscription {
     std::optional<Registration> current, next;
   };

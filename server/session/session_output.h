@@ -38,7 +38,8 @@ struct PresenceNote {
   bool left = false;
 };
 
-// The effects of sessions; carried out by app/core_services, recorded by tests and the simulator. Called on the home core.
+// The effects of sessions; carried out by app/core_services, recorded by tests and the simulator. Called on the home
+// core.
 class SessionOutput {
  public:
   virtual ~SessionOutput() = default;

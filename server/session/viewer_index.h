@@ -12,8 +12,8 @@
 
 namespace terrazzo::session {
 
-// Who on this core watches which chunk of one world. Two stages, because interest is asked of the owner before the states
-// come back: `expect` counts a viewer in, `admit` lets edits through to it.
+// Who on this core watches which chunk of one world. Two stages, because interest is asked of the owner before the
+// states come back: `expect` counts a viewer in, `admit` lets edits through to it.
 //  1. A chunk stays interesting to the owner from the first expect until forget says that it is not any more.
 //  2. collect() names a connection once, however many of its subscriptions see the chunks.
 class ViewerIndex {
@@ -21,8 +21,8 @@ class ViewerIndex {
   // `instance`: one subscription's registration, unique on this core.
   void expect(proto::Form form, const map::Rect& chunks);
   void admit(Connection connection, std::uint32_t instance, proto::Form form, const map::Rect& chunks);
-  // Ends what expect (and, where it happened, admit) began; appends to `uninteresting` the chunks nobody here watches in
-  // that form any more.
+  // Ends what expect (and, where it happened, admit) began; appends to `uninteresting` the chunks nobody here watches
+  // in that form any more.
   void forget(Connection connection, std::uint32_t instance, proto::Form form, const map::Rect& chunks,
               std::vector<map::ChunkPos>& uninteresting);
 

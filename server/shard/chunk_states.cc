@@ -76,7 +76,8 @@ ChunkStates encode_states(const storage::ShardStore* store, const SubscribeReque
         const bool has_it = found == known.end() ? read.revision.value == 0
                                                  : found->second.believable && found->second.revision == read.revision;
         if (has_it) continue;
-        proto::Chunk chunk{.layer = layer, .chunk = position, .revision = read.revision, .fill = {}, .coded = {}, .cells = {}};
+        proto::Chunk chunk{
+            .layer = layer, .chunk = position, .revision = read.revision, .fill = {}, .coded = {}, .cells = {}};
         if (read.cells == nullptr) {
           chunk.fill = map::Cell{read.fill};
         } else if (request.form == proto::Form::json) {

@@ -127,9 +127,9 @@ void Coordinator::State::answer(const Running& entry, ShardOutput& out) {
   outcome.edit = entry.edit;
   if (entry.failed) {
     outcome.stage = EditOutcome::Stage::rejected;
-    outcome.error = Error{entry.failed->code,
-                          "the edit is decided and on disk, but a shard could not take its part yet: " + entry.failed->message +
-                              "; the server completes it when it restarts"};
+    outcome.error =
+        Error{entry.failed->code, "the edit is decided and on disk, but a shard could not take its part yet: " +
+                                      entry.failed->message + "; the server completes it when it restarts"};
     return out.outcome(std::move(outcome));
   }
   outcome.stage = EditOutcome::Stage::durable;

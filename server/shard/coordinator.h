@@ -9,10 +9,10 @@
 
 namespace terrazzo::shard {
 
-// Gives a world's edits over several shards one order and makes them atomic: the whole edit goes to the coordinator's own
-// log first; once that is durable, the parts go to their shards, in the same order for all. Recovery rolls forward what
-// a crash left half-way (Shard::roll_forward). An edit that a client sends again after a restart is recognised by its
-// shards. Pure; lives on one core per world.
+// Gives a world's edits over several shards one order and makes them atomic: the whole edit goes to the coordinator's
+// own log first; once that is durable, the parts go to their shards, in the same order for all. Recovery rolls forward
+// what a crash left half-way (Shard::roll_forward). An edit that a client sends again after a restart is recognised by
+// its shards. Pure; lives on one core per world.
 class Coordinator {
  public:
   // Numbers its edits incarnation × 2^32 + 1, 2, …: larger than any of an earlier run, without remembering one.
@@ -21,9 +21,9 @@ class Coordinator {
 
   void submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out);
   void log_durable(std::uint64_t sequence, ShardOutput& out);
-  // An outcome of a part (owner → coordinator). When all parts are applied, the author gets one outcome per shard, of stage
-  // durable: the whole edit is on disk since before the parts went out. When all parts are durable in their shards' own
-  // logs, the coordinator's record is not needed any more.
+  // An outcome of a part (owner → coordinator). When all parts are applied, the author gets one outcome per shard, of
+  // stage durable: the whole edit is on disk since before the parts went out. When all parts are durable in their
+  // shards' own logs, the coordinator's record is not needed any more.
   void part_outcome(const EditOutcome& outcome, ShardOutput& out);
   void read_only(const Error& why);
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.

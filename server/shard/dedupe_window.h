@@ -12,8 +12,9 @@
 
 namespace terrazzo::shard {
 
-// Which edits (session, id) one shard has applied: the newest kIds ids of the kSessionsMax sessions that wrote last. An id
-// older than a session's window counts as applied: a client resends only what it still waits for. Kept in checkpoints.
+// Which edits (session, id) one shard has applied: the newest kIds ids of the kSessionsMax sessions that wrote last. An
+// id older than a session's window counts as applied: a client resends only what it still waits for. Kept in
+// checkpoints.
 class DedupeWindow {
  public:
   static constexpr std::uint64_t kIds = 1024;

@@ -7,7 +7,9 @@
 namespace terrazzo::shard {
 namespace {
 
-constexpr std::size_t slot_of(int low_x, int low_y) { return static_cast<std::size_t>(low_y * 16 + low_x); }
+constexpr std::size_t slot_of(int low_x, int low_y) {
+  return static_cast<std::size_t>(low_y * 16 + low_x);
+}
 
 // visit(region, slot) for every chunk; chunks are walked region by region, so that empty regions are skipped whole.
 template <class Visit>
@@ -35,8 +37,8 @@ void InterestIndex::add(CoreId core, proto::Form form, const map::Rect& chunks) 
     if (!region) region = std::make_unique<Region>();
     for (std::int64_t y = part.y0; y < part.y1; ++y)
       for (std::int64_t x = part.x0; x < part.x1; ++x) {
-        CoreMask& mask = region->masks[slot_of(static_cast<int>(x & 15), static_cast<int>(y & 15))]
-                                      [static_cast<std::size_t>(form)];
+        CoreMask& mask =
+            region->masks[slot_of(static_cast<int>(x & 15), static_cast<int>(y & 15))][static_cast<std::size_t>(form)];
         if ((mask & bit) == 0) count(core, 1);
         mask |= bit;
       }
@@ -60,7 +62,8 @@ CoreMask InterestIndex::viewers(proto::Form form, const map::Rect& chunks) const
     if (region == nullptr || found == anybody_) return;
     for (std::int64_t y = part.y0; y < part.y1; ++y)
       for (std::int64_t x = part.x0; x < part.x1; ++x)
-        found |= region->masks[slot_of(static_cast<int>(x & 15), static_cast<int>(y & 15))][static_cast<std::size_t>(form)];
+        found |=
+            region->masks[slot_of(static_cast<int>(x & 15), static_cast<int>(y & 15))][static_cast<std::size_t>(form)];
   });
   return found;
 }

@@ -10,8 +10,8 @@
 
 namespace terrazzo::shard {
 
-// Which cores have viewers of each chunk of one shard, by form: the first of the two levels of fan-out. Regions of 16×16
-// chunks that nobody watches cost nothing.
+// Which cores have viewers of each chunk of one shard, by form: the first of the two levels of fan-out. Regions of
+// 16×16 chunks that nobody watches cost nothing.
 class InterestIndex {
  public:
   // `chunks`: inside the shard, in the world's chunk coordinates.

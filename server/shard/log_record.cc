@@ -59,7 +59,8 @@ class Reader {
 };
 
 Error damaged() {
-  return {ErrorCode::internal, "a log record is whole by its checksum but makes no sense: it was written by another version"};
+  return {ErrorCode::internal,
+          "a log record is whole by its checksum but makes no sense: it was written by another version"};
 }
 
 bool take_op(Reader& reader, Arena& arena, map::Op& op) {
@@ -87,9 +88,15 @@ void encode_edit(const EditRequest& request, std::vector<std::byte>& out) {
                           static_cast<std::uint32_t>(request.edit.ops.size()), 0};
   put(&header, sizeof header, out);
   for (const map::Op& op : request.edit.ops) {
-    const OpHeader head{static_cast<std::uint8_t>(op.kind), op.layer, 0, static_cast<std::int32_t>(op.rect.x0),
-                        static_cast<std::int32_t>(op.rect.y0), static_cast<std::uint32_t>(op.rect.width()),
-                        static_cast<std::uint32_t>(op.rect.height()), op.cell.bits, op.from.bits,
+    const OpHeader head{static_cast<std::uint8_t>(op.kind),
+                        op.layer,
+                        0,
+                        static_cast<std::int32_t>(op.rect.x0),
+                        static_cast<std::int32_t>(op.rect.y0),
+                        static_cast<std::uint32_t>(op.rect.width()),
+                        static_cast<std::uint32_t>(op.rect.height()),
+                        op.cell.bits,
+                        op.from.bits,
                         static_cast<std::uint32_t>(op.cells.size())};
     put(&head, sizeof head, out);
     put(op.cells.data(), op.cells.size_bytes(), out);

@@ -11,8 +11,8 @@
 #include "map/edit.h"
 #include "server/shard/messages.h"
 
-// The payloads of log records: edits as applied, without conditions (they held) and clipped to their shard. Little-endian;
-// docs/storage.md has the layout.
+// The payloads of log records: edits as applied, without conditions (they held) and clipped to their shard.
+// Little-endian; docs/storage.md has the layout.
 namespace terrazzo::shard {
 
 struct LoggedEdit {

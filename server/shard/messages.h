@@ -36,8 +36,8 @@ struct Origin {
   CoreId core = 0;
 };
 
-// One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained: ops
-// and conditions live in its arena.
+// One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained:
+// ops and conditions live in its arena.
 struct EditRequest {
   ShardKey shard;
   Origin origin;

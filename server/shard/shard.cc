@@ -25,7 +25,11 @@ constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
 struct Shard::State {
   State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
         proto::Encoder& shared_encoder, std::unique_ptr<storage::ShardStore> own_store, StoreFactory own_factory)
-      : key(own_key), world(std::move(own_world)), run(own_run), encoder(shared_encoder), store(std::move(own_store)),
+      : key(own_key),
+        world(std::move(own_world)),
+        run(own_run),
+        encoder(shared_encoder),
+        store(std::move(own_store)),
         factory(std::move(own_factory)) {}
 
   ShardKey key;
@@ -54,7 +58,7 @@ struct Shard::State {
   std::deque<Waiting> waiting;
   std::uint64_t last_sequence = 0;
 
-  std::uint64_t log_bytes = 0;  // since the last checkpoint began
+  std::uint64_t log_bytes = 0;     // since the last checkpoint began
   std::vector<std::byte> payload;  // scratch
   ShardCounters counters;
 
@@ -99,16 +103,28 @@ Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const
 }
 Shard::~Shard() = default;
 
-const ShardKey& Shard::key() const { return state_->key; }
-Lsn Shard::lsn() const { return state_->store ? state_->store->lsn() : Lsn{}; }
-Lsn Shard::durable_lsn() const { return state_->durable; }
-const storage::ShardStore* Shard::store() const { return state_->store.get(); }
+const ShardKey& Shard::key() const {
+  return state_->key;
+}
+Lsn Shard::lsn() const {
+  return state_->store ? state_->store->lsn() : Lsn{};
+}
+Lsn Shard::durable_lsn() const {
+  return state_->durable;
+}
+const storage::ShardStore* Shard::store() const {
+  return state_->store.get();
+}
 const ShardCounters& Shard::counters() const {
   state_->counters.encodings = state_->fanout.encodings();
   return state_->counters;
 }
-void Shard::set_world(std::shared_ptr<const map::World> world) { state_->world = std::move(world); }
-void Shard::read_only(const Error& why) { state_->become_read_only(why); }
+void Shard::set_world(std::shared_ptr<const map::World> world) {
+  state_->world = std::move(world);
+}
+void Shard::read_only(const Error& why) {
+  state_->become_read_only(why);
+}
 void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
 }
@@ -137,7 +153,8 @@ void Shard::State::log(const EditRequest& request, ShardOutput& out) {
   payload.clear();
   encode_edit(request, payload);
   log_bytes += payload.size();
-  last_sequence = out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
+  last_sequence =
+      out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
 }
 
 void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
@@ -220,10 +237,11 @@ Status Shard::replay(const storage::Record& record) {
   State& s = *state_;
   if (record.lsn <= lsn()) return {};
   if (record.lsn != next(lsn())) {
-    return Error{ErrorCode::internal,
-                 fmt::format("shard {},{}: the log goes on with edit {}, but the shard holds {} edits: records between are "
-                             "missing",
-                             s.key.position.x, s.key.position.y, record.lsn.value, lsn().value)};
+    return Error{
+        ErrorCode::internal,
+        fmt::format("shard {},{}: the log goes on with edit {}, but the shard holds {} edits: records between are "
+                    "missing",
+                    s.key.position.x, s.key.position.y, record.lsn.value, lsn().value)};
   }
   Arena arena;
   Result<LoggedEdit> logged = decode_edit(record.payload, arena);

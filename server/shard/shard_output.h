@@ -9,8 +9,8 @@
 
 namespace terrazzo::shard {
 
-// The effects of shards and coordinators; carried out by app/core_services, recorded by tests and the simulator. Called on
-// the owner core. No call fails or blocks: what can be refused is refused at admission.
+// The effects of shards and coordinators; carried out by app/core_services, recorded by tests and the simulator. Called
+// on the owner core. No call fails or blocks: what can be refused is refused at admission.
 class ShardOutput {
  public:
   virtual ~ShardOutput() = default;

@@ -45,8 +45,8 @@ void take_share(EditRequest& part, const map::Edit& edit, const map::Rect& area)
   const std::span<map::Condition> own_conditions = part.arena.allocate_array<map::Condition>(conditions);
   ops = conditions = 0;
   const auto keep = [&](std::span<const map::Cell> clipped, std::span<const map::Cell> original) {
-    const bool inside_original = !clipped.empty() && clipped.data() >= original.data() &&
-                                 clipped.data() < original.data() + original.size();
+    const bool inside_original =
+        !clipped.empty() && clipped.data() >= original.data() && clipped.data() < original.data() + original.size();
     return inside_original ? part.arena.copy(clipped) : clipped;
   };
   for (const map::Op& op : edit.ops) {
@@ -66,8 +66,9 @@ void take_share(EditRequest& part, const map::Edit& edit, const map::Rect& area)
 }
 
 Error too_many(std::uint64_t shards) {
-  return {ErrorCode::too_large, fmt::format("the edit reaches over {} shards (of 8192×8192 cells); at most {} in one edit",
-                                            shards, kShardsPerEditMax)};
+  return {ErrorCode::too_large,
+          fmt::format("the edit reaches over {} shards (of 8192×8192 cells); at most {} in one edit", shards,
+                      kShardsPerEditMax)};
 }
 
 }  // namespace
@@ -77,9 +78,12 @@ CoreId owner_core(const ShardKey& shard, int cores) {
   return static_cast<CoreId>(mixed(mixed(shard.world.value) ^ key) % static_cast<std::uint64_t>(cores));
 }
 
-CoreId coordinator_core(WorldId world, int cores) { return owner_core({world, {0, 0}}, cores); }
+CoreId coordinator_core(WorldId world, int cores) {
+  return owner_core({world, {0, 0}}, cores);
+}
 
-Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, const Origin& origin, const map::Edit& edit) {
+Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, const Origin& origin,
+                                                             const map::Edit& edit) {
   TZ_ASSERT(!edit.ops.empty());
   const map::Rect shards = map::shards_of(bounding_box(edit));
   std::vector<std::unique_ptr<EditRequest>> parts;

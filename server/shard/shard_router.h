@@ -16,8 +16,10 @@ CoreId owner_core(const ShardKey& shard, int cores);
 // The core of the world's coordinator and metadata.
 CoreId coordinator_core(WorldId world, int cores);
 
-// One request per shard the edit touches, ops clipped to it and in the order given, by shard row and column. The edit has
-// passed map::check_edit. too_large: more than kShardsPerEditMax shards; unsupported: conditions on an edit over shards.
-Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, const Origin& origin, const map::Edit& edit);
+// One request per shard the edit touches, ops clipped to it and in the order given, by shard row and column. The edit
+// has passed map::check_edit. too_large: more than kShardsPerEditMax shards; unsupported: conditions on an edit over
+// shards.
+Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, const Origin& origin,
+                                                             const map::Edit& edit);
 
 }  // namespace terrazzo::shard

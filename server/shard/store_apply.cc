@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::int64_t kRegionCells = 16 * map::kChunkSize;  // a region: 16×16 chunks, one entry of the store
 
-bool covers(const map::Rect& part) { return part.width() == map::kChunkSize && part.height() == map::kChunkSize; }
+bool covers(const map::Rect& part) {
+  return part.width() == map::kChunkSize && part.height() == map::kChunkSize;
+}
 
 void write_part(storage::ShardStore& store, const map::Op& op, map::ChunkPos chunk) {
   map::apply_op(op, chunk, cells_of_page(store.write(op.layer, map::index_in_shard(chunk))));
@@ -31,14 +33,16 @@ void fill_chunks(storage::ShardStore& store, const map::Op& op, const map::Rect&
 
 void apply_fill(storage::ShardStore& store, const map::Op& op) {
   constexpr std::int64_t shard_cells = std::int64_t{map::kShardChunks} * map::kChunkSize;
-  if (op.rect.width() == shard_cells && op.rect.height() == shard_cells) return store.fill_layer(op.layer, op.cell.bits);
+  if (op.rect.width() == shard_cells && op.rect.height() == shard_cells)
+    return store.fill_layer(op.layer, op.cell.bits);
   // Cell positions are floored to regions; the rectangle lies in one shard, so 4 bits tell the region.
   for (std::int64_t y = op.rect.y0 & -kRegionCells; y < op.rect.y1; y += kRegionCells)
     for (std::int64_t x = op.rect.x0 & -kRegionCells; x < op.rect.x1; x += kRegionCells) {
       const map::Rect region = map::Rect::of_size(x, y, kRegionCells, kRegionCells);
       const map::Rect part = op.rect.intersect(region);
       if (part == region) {
-        const auto column = static_cast<unsigned>(x / kRegionCells) & 15u, row = static_cast<unsigned>(y / kRegionCells) & 15u;
+        const auto column = static_cast<unsigned>(x / kRegionCells) & 15u,
+                   row = static_cast<unsigned>(y / kRegionCells) & 15u;
         store.fill_region(op.layer, static_cast<std::uint8_t>(row * 16 + column), op.cell.bits);
       } else {
         fill_chunks(store, op, part);
@@ -91,7 +95,8 @@ std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map:
   for (const map::Op& op : ops) {
     // A leaf node for each region touched, and the layer's region node.
     const map::Rect chunks = map::chunks_of(op.rect);
-    pages += map::Rect{chunks.x0 >> 4, chunks.y0 >> 4, ((chunks.x1 - 1) >> 4) + 1, ((chunks.y1 - 1) >> 4) + 1}.area() + 1;
+    pages +=
+        map::Rect{chunks.x0 >> 4, chunks.y0 >> 4, ((chunks.x1 - 1) >> 4) + 1, ((chunks.y1 - 1) >> 4) + 1}.area() + 1;
     const std::uint64_t touched = chunks.area();
     if (op.kind == map::OpKind::set) {
       pages += touched;
@@ -114,9 +119,15 @@ std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map:
 void apply_ops(storage::ShardStore& store, std::span<const map::Op> ops) {
   for (const map::Op& op : ops) {
     switch (op.kind) {
-      case map::OpKind::set: apply_set(store, op); break;
-      case map::OpKind::fill: apply_fill(store, op); break;
-      case map::OpKind::replace: apply_replace(store, op); break;
+      case map::OpKind::set:
+        apply_set(store, op);
+        break;
+      case map::OpKind::fill:
+        apply_fill(store, op);
+        break;
+      case map::OpKind::replace:
+        apply_replace(store, op);
+        break;
     }
   }
 }
@@ -138,11 +149,12 @@ Status check_conditions(const storage::ShardStore* store, std::span<const map::C
       }
     });
     if (!holds) {
-      return Error{ErrorCode::condition_failed,
-                   fmt::format("condition {}: cells of layer {} in [{},{},{},{}] are not as expected any more; read them "
-                               "again and decide anew",
-                               i, condition.layer, condition.rect.x0, condition.rect.y0, condition.rect.width(),
-                               condition.rect.height())};
+      return Error{
+          ErrorCode::condition_failed,
+          fmt::format("condition {}: cells of layer {} in [{},{},{},{}] are not as expected any more; read them "
+                      "again and decide anew",
+                      i, condition.layer, condition.rect.x0, condition.rect.y0, condition.rect.width(),
+                      condition.rect.height())};
     }
   }
   return {};

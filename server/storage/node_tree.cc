@@ -17,7 +17,9 @@ constexpr int kLevels = 3;  // nodes below the top: layer directory, region node
 constexpr std::uint8_t region_of(std::uint16_t chunk) {
   return static_cast<std::uint8_t>((chunk >> 12 << 4) | (chunk >> 4 & 15));
 }
-constexpr std::uint8_t index_of(std::uint16_t chunk) { return static_cast<std::uint8_t>((chunk >> 8 & 15) << 4 | (chunk & 15)); }
+constexpr std::uint8_t index_of(std::uint16_t chunk) {
+  return static_cast<std::uint8_t>((chunk >> 8 & 15) << 4 | (chunk & 15));
+}
 
 }  // namespace
 
@@ -135,11 +137,14 @@ void NodeTree::adopt(const Entry& top, std::uint64_t lsn) {
   last_key_ = kNoKey;
 }
 
-Status NodeTree::walk(std::vector<bool>& used, bool check_cells) const { return walk(top_, kLevels, used, check_cells); }
+Status NodeTree::walk(std::vector<bool>& used, bool check_cells) const {
+  return walk(top_, kLevels, used, check_cells);
+}
 
 Status NodeTree::walk(const Entry& entry, int levels, std::vector<bool>& used, bool check_cells) const {
   const auto wrong = [&](const char* how) {
-    return Error{ErrorCode::internal, fmt::format("page {} (at byte {}): {}", entry.value, std::size_t{entry.value} * kPageBytes, how)};
+    return Error{ErrorCode::internal,
+                 fmt::format("page {} (at byte {}): {}", entry.value, std::size_t{entry.value} * kPageBytes, how)};
   };
   if (entry.revision() > lsn_) return wrong("it is newer than the store");
   if (entry.tag() == Tag::empty || entry.tag() == Tag::uniform) return {};

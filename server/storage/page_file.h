@@ -11,16 +11,16 @@ inline constexpr std::size_t kPageBytes = 4096;
 using PageNo = std::uint32_t;
 
 // A mapped file of pages that grows by whole extents. Implemented by io/mmap_page_file (mmap'd, fallocate'd) and by the
-// tests' file with faults. Used by the owner core only. Making pages durable is not here: the store says when it wants a
-// sync (CheckpointStep) and whoever drives it reports back, so that no call of the store blocks.
+// tests' file with faults. Used by the owner core only. Making pages durable is not here: the store says when it wants
+// a sync (CheckpointStep) and whoever drives it reports back, so that no call of the store blocks.
 class PageFile {
  public:
   virtual ~PageFile() = default;
   // The mapping. Stays put between calls of grow(), which may move it: keep page numbers, not pointers, across it.
   virtual std::byte* base() = 0;
   virtual PageNo page_count() const = 0;
-  // At least `pages` pages exist afterwards, all backed by disk space (never sparse: a hole on a full disk is a SIGBUS).
-  // overloaded: the disk is full; nothing changed.
+  // At least `pages` pages exist afterwards, all backed by disk space (never sparse: a hole on a full disk is a
+  // SIGBUS). overloaded: the disk is full; nothing changed.
   virtual Status grow(PageNo pages) = 0;
 };
 

@@ -21,8 +21,8 @@ enum class Tag : std::uint8_t {
   uniform = 2,  // all cells below are `value`
 };
 
-// One entry of a node. What lies below was last touched by edit `revision`; for an entry above a leaf that is exact only at
-// a checkpoint, in between it is the first edit after the last pin, which is all the private test needs.
+// One entry of a node. What lies below was last touched by edit `revision`; for an entry above a leaf that is exact
+// only at a checkpoint, in between it is the first edit after the last pin, which is all the private test needs.
 struct Entry {
   std::uint64_t tag_and_revision = 0;
   std::uint32_t value = 0;

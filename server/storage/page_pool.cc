@@ -7,7 +7,8 @@
 namespace terrazzo::storage {
 namespace {
 
-// Growing by an eighth keeps the number of calls logarithmic; the bounds keep small shards small and single calls short.
+// Growing by an eighth keeps the number of calls logarithmic; the bounds keep small shards small and single calls
+// short.
 constexpr PageNo kExtentMin = 64, kExtentMax = 4096;
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 namespace terrazzo::storage {
 
-// Which pages of the file are free. A page that a durable root reaches, or the one being written, waits until a newer root is
-// durable before it is used again.
+// Which pages of the file are free. A page that a durable root reaches, or the one being written, waits until a newer
+// root is durable before it is used again.
 class PagePool {
  public:
   explicit PagePool(PageFile& file) : file_(file) {}

@@ -17,7 +17,9 @@ namespace {
 
 enum class Phase : std::uint8_t { idle, pages, root };
 
-Root* root_slot(PageFile& file, PageNo slot) { return reinterpret_cast<Root*>(file.base() + std::size_t{slot} * kPageBytes); }
+Root* root_slot(PageFile& file, PageNo slot) {
+  return reinterpret_cast<Root*>(file.base() + std::size_t{slot} * kPageBytes);
+}
 
 std::uint32_t crc_of(const Root& root) {
   return crc32c({reinterpret_cast<const std::byte*>(&root), offsetof(Root, crc)});
@@ -56,7 +58,9 @@ struct ShardStore::State {
   std::uint32_t aux_bytes = 0;
   bool failed = false;
 
-  AuxPage& aux_page(PageNo page) const { return *reinterpret_cast<AuxPage*>(file.base() + std::size_t{page} * kPageBytes); }
+  AuxPage& aux_page(PageNo page) const {
+    return *reinterpret_cast<AuxPage*>(file.base() + std::size_t{page} * kPageBytes);
+  }
   std::vector<std::byte> read_aux() const;
   Status write_aux(std::span<const std::byte> aux);
   Status adopt(const Root& root);
@@ -77,7 +81,9 @@ Result<std::unique_ptr<ShardStore>> ShardStore::create(PageFile& file, const Sha
 }
 
 Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const ShardIdentity& identity) {
-  const auto damaged = [](std::string why) { return Error{ErrorCode::internal, "the shard file is damaged: " + std::move(why)}; };
+  const auto damaged = [](std::string why) {
+    return Error{ErrorCode::internal, "the shard file is damaged: " + std::move(why)};
+  };
   if (file.page_count() < kRootSlots) return create(file, identity);  // a crash right after it was made
   const Root* root = newest_root(file);
   if (root == nullptr) {
@@ -86,15 +92,16 @@ Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const Shard
     return damaged("neither of its two roots is whole; restore it from a backup");
   }
   if (root->version != kShardFormatVersion) {
-    return Error{ErrorCode::unsupported, fmt::format("the shard file has format version {}, this server knows {}", root->version,
-                                                     kShardFormatVersion)};
+    return Error{ErrorCode::unsupported, fmt::format("the shard file has format version {}, this server knows {}",
+                                                     root->version, kShardFormatVersion)};
   }
   if (ShardIdentity{WorldId{root->world}, root->x, root->y} != identity) {
-    return damaged(fmt::format("it is shard {},{} of world {}, not {},{} of {}: was it moved or renamed?", root->x, root->y, root->world,
-                               identity.x, identity.y, identity.world.value));
+    return damaged(fmt::format("it is shard {},{} of world {}, not {},{} of {}: was it moved or renamed?", root->x,
+                               root->y, root->world, identity.x, identity.y, identity.world.value));
   }
   if (root->pages > file.page_count())
-    return damaged(fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off?", file.page_count(), root->pages));
+    return damaged(fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off?",
+                               file.page_count(), root->pages));
   auto state = std::make_unique<State>(file, identity);
   if (Status adopted = state->adopt(*root); !adopted) return damaged(adopted.error().message);
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
@@ -113,7 +120,8 @@ Status ShardStore::State::adopt(const Root& root) {
 }
 
 Status ShardStore::State::find_aux(const Root& root, std::vector<bool>& used) {
-  const Error wrong{ErrorCode::internal, fmt::format("the pages of its owner's state, from page {} on, make no sense", root.aux_page)};
+  const Error wrong{ErrorCode::internal,
+                    fmt::format("the pages of its owner's state, from page {} on, make no sense", root.aux_page)};
   aux_bytes = root.aux_bytes;
   const std::size_t expected = (std::size_t{root.aux_bytes} + sizeof(AuxPage::bytes) - 1) / sizeof(AuxPage::bytes);
   PageNo page = root.aux_page;
@@ -147,7 +155,8 @@ Status ShardStore::State::write_aux(std::span<const std::byte> aux) {
   for (std::size_t i = 0; i < count; ++i) aux_pages.push_back(pool.take());
   for (std::size_t i = 0; i < count; ++i) {
     AuxPage& to = aux_page(aux_pages[i]);
-    const std::span<const std::byte> part = aux.subspan(i * sizeof to.bytes, std::min(sizeof to.bytes, aux.size() - i * sizeof to.bytes));
+    const std::span<const std::byte> part =
+        aux.subspan(i * sizeof to.bytes, std::min(sizeof to.bytes, aux.size() - i * sizeof to.bytes));
     std::memset(&to, 0, sizeof to);
     to.next = i + 1 < count ? aux_pages[i + 1] : 0;
     std::ranges::copy(part, to.bytes);
@@ -157,29 +166,50 @@ Status ShardStore::State::write_aux(std::span<const std::byte> aux) {
 
 // ---- edits ----
 
-ChunkRead ShardStore::read(std::uint8_t layer, std::uint16_t chunk) const { return state_->tree.read(layer, chunk); }
-Lsn ShardStore::lsn() const { return Lsn{state_->tree.lsn()}; }
+ChunkRead ShardStore::read(std::uint8_t layer, std::uint16_t chunk) const {
+  return state_->tree.read(layer, chunk);
+}
+Lsn ShardStore::lsn() const {
+  return Lsn{state_->tree.lsn()};
+}
 
 Status ShardStore::begin_edit(Lsn lsn, std::uint32_t pages_worst) {
   if (state_->failed)
-    return Error{ErrorCode::read_only, "the shard's file could not be synced, so nobody knows what is on disk; restart the server"};
+    return Error{ErrorCode::read_only,
+                 "the shard's file could not be synced, so nobody knows what is on disk; restart the server"};
   TZ_ASSERT(lsn == next(this->lsn()));
   if (Status reserved = state_->pool.reserve(pages_worst); !reserved) return reserved;
   state_->tree.begin_edit(lsn.value);
   return {};
 }
 
-std::uint32_t* ShardStore::write(std::uint8_t layer, std::uint16_t chunk) { return state_->tree.write(layer, chunk); }
-void ShardStore::fill_chunk(std::uint8_t layer, std::uint16_t chunk, std::uint32_t value) { state_->tree.fill_chunk(layer, chunk, value); }
-void ShardStore::fill_region(std::uint8_t layer, std::uint8_t region, std::uint32_t value) { state_->tree.fill_region(layer, region, value); }
-void ShardStore::fill_layer(std::uint8_t layer, std::uint32_t value) { state_->tree.fill_layer(layer, value); }
+std::uint32_t* ShardStore::write(std::uint8_t layer, std::uint16_t chunk) {
+  return state_->tree.write(layer, chunk);
+}
+void ShardStore::fill_chunk(std::uint8_t layer, std::uint16_t chunk, std::uint32_t value) {
+  state_->tree.fill_chunk(layer, chunk, value);
+}
+void ShardStore::fill_region(std::uint8_t layer, std::uint8_t region, std::uint32_t value) {
+  state_->tree.fill_region(layer, region, value);
+}
+void ShardStore::fill_layer(std::uint8_t layer, std::uint32_t value) {
+  state_->tree.fill_layer(layer, value);
+}
 
 // ---- checkpoint ----
 
-Lsn ShardStore::durable_lsn() const { return Lsn{state_->durable_lsn}; }
-bool ShardStore::dirty() const { return !state_->failed && state_->tree.lsn() != state_->durable_lsn; }
-bool ShardStore::checkpoint_running() const { return state_->phase != Phase::idle; }
-std::vector<std::byte> ShardStore::aux() const { return state_->read_aux(); }
+Lsn ShardStore::durable_lsn() const {
+  return Lsn{state_->durable_lsn};
+}
+bool ShardStore::dirty() const {
+  return !state_->failed && state_->tree.lsn() != state_->durable_lsn;
+}
+bool ShardStore::checkpoint_running() const {
+  return state_->phase != Phase::idle;
+}
+std::vector<std::byte> ShardStore::aux() const {
+  return state_->read_aux();
+}
 
 Result<CheckpointStep> ShardStore::begin_checkpoint(std::span<const std::byte> aux) {
   State& s = *state_;
@@ -229,7 +259,8 @@ Result<CheckpointStep> ShardStore::checkpoint_synced(Status outcome) {
 // ---- looking ----
 
 ShardStore::Pages ShardStore::pages() const {
-  const auto free = static_cast<PageNo>(state_->pool.free_count()), pending = static_cast<PageNo>(state_->pool.pending_count());
+  const auto free = static_cast<PageNo>(state_->pool.free_count()),
+             pending = static_cast<PageNo>(state_->pool.pending_count());
   const PageNo total = state_->file.page_count();
   return {total, free, total - free - pending, pending};
 }

@@ -21,8 +21,8 @@ struct ShardIdentity {
   bool operator==(const ShardIdentity&) const = default;
 };
 
-// One chunk of one layer. `cells`: 1024 row-major cells in the mapping (valid until the next call that is not const), or
-// null when every cell is `fill`. `revision`: LSN of the newest edit that touched the chunk; 0: never touched.
+// One chunk of one layer. `cells`: 1024 row-major cells in the mapping (valid until the next call that is not const),
+// or null when every cell is `fill`. `revision`: LSN of the newest edit that touched the chunk; 0: never touched.
 struct ChunkRead {
   const std::uint32_t* cells = nullptr;
   std::uint32_t fill = 0;
@@ -53,8 +53,9 @@ class ShardStore {
 
   // The store's LSN: the newest edit begun. begin_edit(lsn) must be lsn()+1 and precede that edit's changes. It also
   // reserves pages, so that the changes of one edit never run out of space half-way:
-  // `pages_worst`: pages the edit may need at most: a copy for each cell page it writes in part, for each leaf (a region of
-  // 16×16 chunks) and region node (a layer) on the way there, and one for the layer directory. overloaded: disk full.
+  // `pages_worst`: pages the edit may need at most: a copy for each cell page it writes in part, for each leaf (a
+  // region of 16×16 chunks) and region node (a layer) on the way there, and one for the layer directory. overloaded:
+  // disk full.
   Lsn lsn() const;
   Status begin_edit(Lsn lsn, std::uint32_t pages_worst);
   // 1024 cells to change in place, private to the current edit's state (copied on write if needed; a uniform chunk is

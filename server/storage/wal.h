@@ -12,8 +12,8 @@
 #include "base/strong_id.h"
 #include "server/storage/shard_store.h"
 
-// The write-ahead log of one core: records gather in memory, go out in groups, one group in flight. Pure: says what to write
-// where; the driver does it (linked write + fdatasync on the core's ring) and reports back.
+// The write-ahead log of one core: records gather in memory, go out in groups, one group in flight. Pure: says what to
+// write where; the driver does it (linked write + fdatasync on the core's ring) and reports back.
 namespace terrazzo::storage {
 
 enum class RecordKind : std::uint8_t {
@@ -30,10 +30,10 @@ struct Record {
 
 // One write the driver must make, followed by a data sync of that segment file.
 struct WalWrite {
-  std::uint32_t segment = 0;     // file number inside the core's folder: wal/core-NN/<segment>.wal
-  std::uint64_t offset = 0;      // bytes, multiple of 4096
+  std::uint32_t segment = 0;         // file number inside the core's folder: wal/core-NN/<segment>.wal
+  std::uint64_t offset = 0;          // bytes, multiple of 4096
   std::span<const std::byte> bytes;  // multiple of 4096; valid until group_synced
-  bool new_segment = false;      // the file must be created (preallocated, zero-written) or recycled first
+  bool new_segment = false;          // the file must be created (preallocated, zero-written) or recycled first
 };
 
 class WalWriter {
@@ -42,7 +42,8 @@ class WalWriter {
   WalWriter(std::uint32_t core, Incarnation incarnation, std::uint32_t first_segment, std::uint64_t segment_bytes);
   ~WalWriter();
 
-  // Returns the record's place in the core's order of records: 1, 2, … It is durable once durable_sequence() reaches it.
+  // Returns the record's place in the core's order of records: 1, 2, … It is durable once durable_sequence() reaches
+  // it.
   std::uint64_t append(const Record& record);
   std::uint64_t appended_sequence() const;
   std::uint64_t durable_sequence() const;
@@ -59,8 +60,8 @@ class WalWriter {
   std::unique_ptr<State> state_;
 };
 
-// Reads the records of one segment in order; stops quietly at the first torn or foreign one (a torn tail is what a crash
-// leaves) and says where. Bytes are the whole segment file, mapped or read.
+// Reads the records of one segment in order; stops quietly at the first torn or foreign one (a torn tail is what a
+// crash leaves) and says where. Bytes are the whole segment file, mapped or read.
 struct WalScan {
   std::uint64_t records = 0;
   std::uint64_t bytes_valid = 0;

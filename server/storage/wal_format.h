@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-// A log segment as bytes (docs/storage.md): one page of header, then records one after another, each group of records padded
-// with zeros to a whole page. Little-endian.
+// A log segment as bytes (docs/storage.md): one page of header, then records one after another, each group of records
+// padded with zeros to a whole page. Little-endian.
 namespace terrazzo::storage {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x314C4157'5A525254ull;  // "TRRZWAL1"
@@ -20,11 +20,11 @@ struct SegmentHeader {
 };
 static_assert(sizeof(SegmentHeader) == 32);
 
-// Followed by `bytes` of payload, then zeros up to a multiple of 8. A zero length is padding: the next record starts at the
-// next page.
+// Followed by `bytes` of payload, then zeros up to a multiple of 8. A zero length is padding: the next record starts at
+// the next page.
 struct RecordHeader {
   std::uint32_t bytes;
-  std::uint32_t crc;  // crc32c of everything after this field, payload included
+  std::uint32_t crc;   // crc32c of everything after this field, payload included
   std::uint64_t salt;  // incarnation, core and segment: records of a recycled file's past are foreign
   std::uint64_t lsn;
   std::uint64_t world;

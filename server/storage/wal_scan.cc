@@ -12,7 +12,9 @@
 namespace terrazzo::storage {
 namespace {
 
-constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t to) { return (bytes + to - 1) / to * to; }
+constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t to) {
+  return (bytes + to - 1) / to * to;
+}
 
 bool whole(std::span<const std::byte> bytes, std::uint64_t at, const RecordHeader& header, std::uint64_t salt) {
   if (header.salt != salt || header.bytes >= kRecordBytesMax) return false;
@@ -26,7 +28,8 @@ bool is_padding(std::span<const std::byte> rest) {
 }
 
 bool is_kind(std::uint8_t kind) {
-  return kind == static_cast<std::uint8_t>(RecordKind::edit) || kind == static_cast<std::uint8_t>(RecordKind::coordinated);
+  return kind == static_cast<std::uint8_t>(RecordKind::edit) ||
+         kind == static_cast<std::uint8_t>(RecordKind::coordinated);
 }
 
 }  // namespace
@@ -41,10 +44,11 @@ Result<WalScan> scan_segment(std::span<const std::byte> bytes, const std::functi
       header.crc != crc32c({reinterpret_cast<const std::byte*>(&header), offsetof(SegmentHeader, crc)}))
     return scan;
   if (header.version != kSegmentVersion) {
-    return Error{ErrorCode::unsupported,
-                 fmt::format("the log segment has format version {}, this server reads {}: start the version that wrote it, "
-                             "stop it cleanly, then this one",
-                             header.version, kSegmentVersion)};
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("the log segment has format version {}, this server reads {}: start the version that wrote it, "
+                    "stop it cleanly, then this one",
+                    header.version, kSegmentVersion)};
   }
   const std::uint64_t salt = record_salt(header.incarnation, header.core, header.number);
   std::uint64_t at = kPageBytes;
@@ -61,7 +65,8 @@ Result<WalScan> scan_segment(std::span<const std::byte> bytes, const std::functi
       break;
     }
     if (!is_kind(record.kind)) {
-      return Error{ErrorCode::unsupported, fmt::format("the log holds a record of kind {}, unknown to this server", record.kind)};
+      return Error{ErrorCode::unsupported,
+                   fmt::format("the log holds a record of kind {}, unknown to this server", record.kind)};
     }
     visit({static_cast<RecordKind>(record.kind),
            {WorldId{record.world}, record.x, record.y},

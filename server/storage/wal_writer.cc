@@ -11,7 +11,9 @@
 namespace terrazzo::storage {
 namespace {
 
-constexpr std::size_t round_up(std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; }
+constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
+  return (bytes + to - 1) / to * to;
+}
 
 }  // namespace
 
@@ -34,8 +36,10 @@ struct WalWriter::State {
   void put_header(std::byte* page) const;
 };
 
-WalWriter::WalWriter(std::uint32_t core, Incarnation incarnation, std::uint32_t first_segment, std::uint64_t segment_bytes)
-    : state_(new State{core, incarnation.value, first_segment, segment_bytes, false, 0, {}, {}, 0, 0, 0, false, false}) {
+WalWriter::WalWriter(std::uint32_t core, Incarnation incarnation, std::uint32_t first_segment,
+                     std::uint64_t segment_bytes)
+    : state_(
+          new State{core, incarnation.value, first_segment, segment_bytes, false, 0, {}, {}, 0, 0, 0, false, false}) {
   TZ_ASSERT(segment_bytes % kPageBytes == 0 && segment_bytes >= 4 * kPageBytes);
 }
 WalWriter::~WalWriter() = default;
@@ -58,10 +62,18 @@ std::uint64_t WalWriter::append(const Record& record) {
   return ++s.appended;
 }
 
-std::uint64_t WalWriter::appended_sequence() const { return state_->appended; }
-std::uint64_t WalWriter::durable_sequence() const { return state_->durable; }
-std::size_t WalWriter::pending_bytes() const { return state_->gathering.size(); }
-bool WalWriter::failed() const { return state_->failed; }
+std::uint64_t WalWriter::appended_sequence() const {
+  return state_->appended;
+}
+std::uint64_t WalWriter::durable_sequence() const {
+  return state_->durable;
+}
+std::size_t WalWriter::pending_bytes() const {
+  return state_->gathering.size();
+}
+bool WalWriter::failed() const {
+  return state_->failed;
+}
 
 // The salt depends on the segment, which is known only when the group goes out.
 void WalWriter::State::seal(std::byte* record) const {

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 #include <spng.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <unistd.h>
 
 #include "map/formats/compression.h"
 #include "map/formats/relative_path.h"
@@ -82,11 +82,11 @@ TEST_P(TiledExample, ComesBackFromEveryKindOfExport) {
   ASSERT_FALSE(original.world.layers.empty());
   const auto read_exported = [&](const std::string& path) -> Result<std::string> {
     for (const ExportedImage& image : export_images(original.world))
-      if (image.path == path)
-        return std::ranges::find(original.images, image.asset.hash, &ImageFile::hash)->bytes;
+      if (image.path == path) return std::ranges::find(original.images, image.asset.hash, &ImageFile::hash)->bytes;
     return Error{ErrorCode::not_found, "no " + path};
   };
-  for (const CellEncoding encoding : {CellEncoding::csv, CellEncoding::base64, CellEncoding::base64_zlib, CellEncoding::base64_gzip, CellEncoding::base64_zstd}) {
+  for (const CellEncoding encoding : {CellEncoding::csv, CellEncoding::base64, CellEncoding::base64_zlib,
+                                      CellEncoding::base64_gzip, CellEncoding::base64_zstd}) {
     for (const auto exported : {export_tmx, export_tmj}) {
       const Result<std::string> text = exported(original.world, source_of(original), {encoding, {}});
       ASSERT_TRUE(text.ok()) << text.error().message;
@@ -119,21 +119,24 @@ int picture_difference(const fs::path& a, const fs::path& b) {
   const auto pixels_a = decode(a, header_a), pixels_b = decode(b, header_b);
   if (header_a.width != header_b.width || header_a.height != header_b.height) return 256;
   int largest = 0;
-  for (std::size_t i = 0; i < pixels_a.size(); ++i) largest = std::max(largest, std::abs(int{pixels_a[i]} - int{pixels_b[i]}));
+  for (std::size_t i = 0; i < pixels_a.size(); ++i)
+    largest = std::max(largest, std::abs(int{pixels_a[i]} - int{pixels_b[i]}));
   return largest;
 }
 
 TEST_P(TiledExample, TiledDrawsTheExportAsItDrawsTheOriginal) {
   if (!fs::exists("/usr/bin/tmxrasterizer")) GTEST_SKIP() << "tmxrasterizer is not installed";
   const std::string bytes = file_bytes(GetParam());
-  const Result<std::string> plain_text = is_gzip(bytes) ? decompress(bytes, Compression::gzip, kFileBytesMax) : Result<std::string>(bytes);
+  const Result<std::string> plain_text =
+      is_gzip(bytes) ? decompress(bytes, Compression::gzip, kFileBytesMax) : Result<std::string>(bytes);
   ASSERT_TRUE(plain_text.ok());
   if (plain_text->find(" template=") != std::string::npos)
     GTEST_SKIP() << "tmxrasterizer draws placeholders for objects with templates; the export has them resolved";
   const TiledMap map = import(bytes, reader_beside(GetParam()));
   const fs::path folder = fs::temp_directory_path() / ("terrazzo-examples-" + std::to_string(::getpid()));
   const auto draw = [&](const fs::path& file, const fs::path& picture) {
-    const std::string command = "QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=/tmp tmxrasterizer --size 700 '" + file.string() + "' '" + picture.string() + "' > /dev/null 2>&1";
+    const std::string command = "QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=/tmp tmxrasterizer --size 700 '" +
+                                file.string() + "' '" + picture.string() + "' > /dev/null 2>&1";
     return std::system(command.c_str());
   };
   // The original, unpacked where dpkg packed it, among the files it refers to (some in the folder above).
@@ -171,7 +174,8 @@ TEST(TiledTruncated, EveryCutIsAnErrorThatNamesTheFile) {
     if (path.extension() == ".gz") continue;
     const std::string bytes = file_bytes(path);
     for (std::size_t size = 0; size + 40 < bytes.size(); size += 997) {
-      const Result<TiledMap> map = import_tiled(std::string_view(bytes).substr(0, size), "cut.tmx", reader_beside(path));
+      const Result<TiledMap> map =
+          import_tiled(std::string_view(bytes).substr(0, size), "cut.tmx", reader_beside(path));
       ASSERT_FALSE(map.ok()) << path << " cut at " << size;
       EXPECT_NE(map.error().message.find("cut.tmx"), std::string::npos) << map.error().message;
     }

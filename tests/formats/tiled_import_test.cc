@@ -7,12 +7,17 @@
 namespace terrazzo::formats {
 namespace {
 
-const FileReader kNoFiles = [](const std::string& path) -> Result<std::string> { return Error{ErrorCode::not_found, "no file " + path}; };
+const FileReader kNoFiles = [](const std::string& path) -> Result<std::string> {
+  return Error{ErrorCode::not_found, "no file " + path};
+};
 
-std::string map_with(const std::string& data, const std::string& encoding, const std::string& tileset = "<tileset firstgid=\"1\" name=\"t\" "
-                                                                                                         "tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"/>") {
-  return "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" infinite=\"0\">" + tileset +
-         "<layer id=\"1\" name=\"g\" width=\"2\" height=\"2\"><data " + encoding + ">" + data + "</data></layer></map>";
+std::string map_with(const std::string& data, const std::string& encoding,
+                     const std::string& tileset =
+                         "<tileset firstgid=\"1\" name=\"t\" "
+                         "tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"/>") {
+  return "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" infinite=\"0\">" +
+         tileset + "<layer id=\"1\" name=\"g\" width=\"2\" height=\"2\"><data " + encoding + ">" + data +
+         "</data></layer></map>";
 }
 
 TEST(TiledImport, CellsKeepTheirFlipsAndTilesetsGetTheirPlace) {
@@ -46,8 +51,11 @@ TEST(TiledImport, SaysWhatIsWrong) {
       {"no such tile", map_with("1,2,3,44", "encoding=\"csv\""), "tile 44"},
       {"width", "<map width=\"x\" height=\"2\"/>", "width"},
       {"orientation", "<map orientation=\"round\" width=\"2\" height=\"2\"/>", "round"},
-      {"missing tileset", map_with("0,0,0,0", "encoding=\"csv\"", "<tileset firstgid=\"1\" source=\"nowhere.tsx\"/>"), "nowhere.tsx"},
-      {"too large", "<map orientation=\"orthogonal\" width=\"2000000\" height=\"2000000\" tilewidth=\"1\" tileheight=\"1\"/>", "at most"},
+      {"missing tileset", map_with("0,0,0,0", "encoding=\"csv\"", "<tileset firstgid=\"1\" source=\"nowhere.tsx\"/>"),
+       "nowhere.tsx"},
+      {"too large",
+       "<map orientation=\"orthogonal\" width=\"2000000\" height=\"2000000\" tilewidth=\"1\" tileheight=\"1\"/>",
+       "at most"},
       {"json", "{\"layers\":3}", "not a Tiled map"},
       {"json syntax", "{", "m.tmx"},
   };
@@ -63,18 +71,23 @@ TEST(TiledImport, ABombIsNotUnpacked) {
   std::string small;
   {
     const std::string zeros(16, '\0');
-    small = map_with("eJztwTEBAAAAwqD1T20ND6AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-                     "encoding=\"base64\" compression=\"zlib\"");
+    small = map_with(
+        "eJztwTEBAAAAwqD1T20ND6AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "encoding=\"base64\" compression=\"zlib\"");
   }
   EXPECT_FALSE(import_tiled(small, "m.tmx", kNoFiles).ok());
 }
 
 TEST(TiledImport, PropertiesAndObjectsAreKept) {
   const std::string text =
-      "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" backgroundcolor=\"#102030\">"
+      "<map orientation=\"orthogonal\" width=\"2\" height=\"2\" tilewidth=\"16\" tileheight=\"16\" "
+      "backgroundcolor=\"#102030\">"
       "<properties><property name=\"mood\" value=\"calm\"/><property name=\"n\" type=\"int\" value=\"7\"/></properties>"
-      "<tileset firstgid=\"1\" name=\"t\" tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"><tile id=\"3\" type=\"door\"/></tileset>"
-      "<group id=\"9\" name=\"all\"><objectgroup id=\"2\" name=\"o\"><object id=\"1\" gid=\"4\" x=\"1.5\" y=\"2\" width=\"16\" height=\"16\"/>"
+      "<tileset firstgid=\"1\" name=\"t\" tilewidth=\"16\" tileheight=\"16\" tilecount=\"10\" columns=\"5\"><tile "
+      "id=\"3\" type=\"door\"/></tileset>"
+      "<group id=\"9\" name=\"all\"><objectgroup id=\"2\" name=\"o\"><object id=\"1\" gid=\"4\" x=\"1.5\" y=\"2\" "
+      "width=\"16\" height=\"16\"/>"
       "<object id=\"2\" x=\"0\" y=\"0\"><polygon points=\"0,0 5,5 -3,4.5\"/></object></objectgroup></group></map>";
   const auto map = import_tiled(text, "m.tmx", kNoFiles);
   ASSERT_TRUE(map.ok()) << map.error().message;
@@ -82,7 +95,8 @@ TEST(TiledImport, PropertiesAndObjectsAreKept) {
   EXPECT_EQ(map->world.layers[1].parent, map->world.layers[0].id);
   const auto exported = export_tmx(map->world, source_of(*map));
   ASSERT_TRUE(exported.ok());
-  for (const char* kept : {"backgroundcolor=\"#102030\"", "value=\"calm\"", "type=\"int\" value=\"7\"", "type=\"door\"", "gid=\"4\"", "points=\"0,0 5,5 -3,4.5\"", "x=\"1.5\""})
+  for (const char* kept : {"backgroundcolor=\"#102030\"", "value=\"calm\"", "type=\"int\" value=\"7\"", "type=\"door\"",
+                           "gid=\"4\"", "points=\"0,0 5,5 -3,4.5\"", "x=\"1.5\""})
     EXPECT_NE(exported->find(kept), std::string::npos) << kept << "\n" << *exported;
 }
 

@@ -124,16 +124,23 @@ TEST(WorldJson, ErrorsNameTheFieldAndWhatWouldBeRight) {
   EXPECT_EQ(error_of(changed("/id", "18446744073709551616")).find("bad_message: id is"), 0u);
   EXPECT_EQ(error_of(changed("/orientation", "round")),
             "bad_message: orientation is \"round\"; it must be one of orthogonal, isometric, staggered, hexagonal");
-  EXPECT_EQ(error_of(changed("/tile_width", 0)), "bad_message: tile_width is 0; it must be a whole number from 1 to 65536");
-  EXPECT_EQ(error_of(changed("/tile_width", 1.5)), "bad_message: tile_width is 1.5; it must be a whole number from 1 to 65536");
+  EXPECT_EQ(error_of(changed("/tile_width", 0)),
+            "bad_message: tile_width is 0; it must be a whole number from 1 to 65536");
+  EXPECT_EQ(error_of(changed("/tile_width", 1.5)),
+            "bad_message: tile_width is 1.5; it must be a whole number from 1 to 65536");
   for (const json& bounds : {json({0, 0, 0, 5}), json({0, 0, 5}), json({0, 0, 5, 4294967297}), json("all"),
                              json({2147483647, 0, 2, 1}), json({0, 0, 1.5, 2}), json({0, 0, 18446744073709551615u, 2})})
-    EXPECT_NE(error_of(changed("/bounds", bounds)).find("it must be [x, y, w, h] in cells"), std::string::npos) << bounds;
-  EXPECT_EQ(error_of(changed("/layers/1/opacity", 1.5)), "bad_message: layers[1].opacity is 1.5; it must be a number from 0 to 1");
-  EXPECT_EQ(error_of(changed("/layers/1/tint", "#fff")), "bad_message: layers[1].tint is \"#fff\"; it must be a colour written #AARRGGBB");
+    EXPECT_NE(error_of(changed("/bounds", bounds)).find("it must be [x, y, w, h] in cells"), std::string::npos)
+        << bounds;
+  EXPECT_EQ(error_of(changed("/layers/1/opacity", 1.5)),
+            "bad_message: layers[1].opacity is 1.5; it must be a number from 0 to 1");
+  EXPECT_EQ(error_of(changed("/layers/1/tint", "#fff")),
+            "bad_message: layers[1].tint is \"#fff\"; it must be a colour written #AARRGGBB");
   EXPECT_EQ(error_of(changed("/layers/1/extra", "{}")), "bad_message: layers[1].extra is \"{}\"; it must be an object");
-  EXPECT_EQ(error_of(changed("/layers/1/id", 256)), "bad_message: layers[1].id is 256; it must be a whole number from 0 to 255");
-  EXPECT_EQ(error_of(changed("/layers/1/name", std::string(256, 'x'))).substr(0, 33), "bad_message: layers[1].name is \"x");
+  EXPECT_EQ(error_of(changed("/layers/1/id", 256)),
+            "bad_message: layers[1].id is 256; it must be a whole number from 0 to 255");
+  EXPECT_EQ(error_of(changed("/layers/1/name", std::string(256, 'x'))).substr(0, 33),
+            "bad_message: layers[1].name is \"x");
   EXPECT_EQ(error_of(changed("/tilesets/0/image/hash", "ABC")),
             "bad_message: the image hash of tileset 0 is not 64 lower-case hex digits (SHA-256) or empty");
 }

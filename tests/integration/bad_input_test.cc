@@ -114,7 +114,8 @@ TEST_F(BadInput, TextThatIsNotJsonClosesWith1007) {
 }
 
 TEST_F(BadInput, BytesThatAreNotFlatBuffersCloseWith1007) {
-  for (const std::string& bytes : {std::string("garbage"), std::string(64, '\xFF'), std::string("\x04\0\0\0\0\0\0\0", 8), std::string()}) {
+  for (const std::string& bytes :
+       {std::string("garbage"), std::string(64, '\xFF'), std::string("\x04\0\0\0\0\0\0\0", 8), std::string()}) {
     WebSocketPeer peer(server_.port(), "terrazzo.v1.flatbuffers");
     peer.send_binary(bytes);
     EXPECT_EQ(peer.close_code(), 1007) << bytes.size();
@@ -135,13 +136,13 @@ TEST_F(BadInput, AMessageOverTheLimitClosesWith1009) {
 
 TEST_F(BadInput, FramesThatBreakRfc6455CloseWith1002) {
   const std::vector<std::string> frames = {
-      std::string("\x81\x02{}", 4),                             // not masked
-      std::string("\xC1\x80\0\0\0\0", 6),                       // a reserved bit
-      std::string("\x83\x80\0\0\0\0", 6),                       // an opcode that means nothing
-      std::string("\x80\x80\0\0\0\0", 6),                       // nothing to continue
-      std::string("\x09\x80\0\0\0\0", 6),                       // a ping in pieces
-      std::string("\x81\xFE\0\x05\0\0\0\0hello", 13),           // a length not in its shortest form
-      std::string("\x88\x81\0\0\0\0\x03", 7),                   // a close code of one byte
+      std::string("\x81\x02{}", 4),                    // not masked
+      std::string("\xC1\x80\0\0\0\0", 6),              // a reserved bit
+      std::string("\x83\x80\0\0\0\0", 6),              // an opcode that means nothing
+      std::string("\x80\x80\0\0\0\0", 6),              // nothing to continue
+      std::string("\x09\x80\0\0\0\0", 6),              // a ping in pieces
+      std::string("\x81\xFE\0\x05\0\0\0\0hello", 13),  // a length not in its shortest form
+      std::string("\x88\x81\0\0\0\0\x03", 7),          // a close code of one byte
   };
   for (const std::string& frame : frames) {
     WebSocketPeer peer(server_.port(), kJson);
@@ -154,7 +155,8 @@ TEST_F(BadInput, AnEditOfTooManyCellsIsRejectedWhole) {
   WebSocketPeer peer = opened();
   std::string cells = "0";
   for (int i = 1; i < 66000; ++i) cells += ",0";
-  peer.send_text(R"({"type":"edit","id":1,"ops":[{"op":"set","layer":1,"rect":[0,0,660,100],"cells":[)" + cells + "]}]}");
+  peer.send_text(R"({"type":"edit","id":1,"ops":[{"op":"set","layer":1,"rect":[0,0,660,100],"cells":[)" + cells +
+                 "]}]}");
   EXPECT_NE(peer.read().value_or("").find("too_large"), std::string::npos);
 }
 

@@ -19,7 +19,9 @@ namespace beast = boost::beast;
 namespace http_ns = boost::beast::http;
 constexpr auto kPatience = std::chrono::seconds(10);
 
-asio::ip::tcp::endpoint endpoint(std::uint16_t port) { return {asio::ip::address_v4::loopback(), port}; }
+asio::ip::tcp::endpoint endpoint(std::uint16_t port) {
+  return {asio::ip::address_v4::loopback(), port};
+}
 
 }  // namespace
 
@@ -78,8 +80,9 @@ WebSocketPeer::WebSocketPeer(std::uint16_t port, const std::string& protocol) : 
   beast::error_code error;
   beast::get_lowest_layer(state_->stream).connect(endpoint(port), error);
   if (!protocol.empty()) {
-    state_->stream.set_option(beast::websocket::stream_base::decorator(
-        [&](beast::websocket::request_type& request) { request.set(http_ns::field::sec_websocket_protocol, protocol); }));
+    state_->stream.set_option(beast::websocket::stream_base::decorator([&](beast::websocket::request_type& request) {
+      request.set(http_ns::field::sec_websocket_protocol, protocol);
+    }));
   }
   state_->stream.read_message_max(256u << 20);
   state_->open = state_->run([&](auto done) { state_->stream.async_handshake("127.0.0.1", "/v1/ws", done); });
@@ -122,6 +125,8 @@ std::uint16_t WebSocketPeer::close_code() {
   return state_->stream.reason().code;
 }
 
-std::string WebSocketPeer::close_reason() const { return std::string(state_->stream.reason().reason.c_str()); }
+std::string WebSocketPeer::close_reason() const {
+  return std::string(state_->stream.reason().reason.c_str());
+}
 
 }  // namespace terrazzo::integration

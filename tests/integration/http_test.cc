@@ -60,7 +60,8 @@ TEST_F(Http, AssetsAreKeptUnderTheHashOfTheirBytes) {
 }
 
 TEST_F(Http, WhatIsWrongIsSaidAsAProblemDocument) {
-  const auto problem = [&](std::string_view method, const std::string& target, const std::string& body, unsigned status) {
+  const auto problem = [&](std::string_view method, const std::string& target, const std::string& body,
+                           unsigned status) {
     const HttpAnswer answer = http(server_.port(), method, target, body);
     EXPECT_EQ(answer.status, status) << target << " " << answer.body;
     const auto json = nlohmann::json::parse(answer.body, nullptr, false);
@@ -76,8 +77,8 @@ TEST_F(Http, WhatIsWrongIsSaidAsAProblemDocument) {
 
 TEST_F(Http, PagesOfOtherSitesMayNotUseIt) {
   TemporaryFolder folder;
-  const Ran curl = run_program("/usr/bin/curl", {"-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Origin: http://evil.example",
-                                                 server_.http_url() + "/v1/worlds"});
+  const Ran curl = run_program("/usr/bin/curl", {"-s", "-o", "/dev/null", "-w", "%{http_code}", "-H",
+                                                 "Origin: http://evil.example", server_.http_url() + "/v1/worlds"});
   EXPECT_EQ(curl.output, "403");
 }
 

@@ -1,5 +1,6 @@
-// kill -9 while two clients write, one in each form, through the client library: nothing acknowledged as durable is lost, no
-// edit is torn, none is applied twice, and the clients go on by themselves. TERRAZZO_KILLS sets how often (50).
+// kill -9 while two clients write, one in each form, through the client library: nothing acknowledged as durable is
+// lost, no edit is torn, none is applied twice, and the clients go on by themselves. TERRAZZO_KILLS sets how often
+// (50).
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -19,8 +20,8 @@ using namespace std::chrono_literals;
 using client::Client;
 
 constexpr map::LayerId kLayer = 1;
-// Blocks that an edit writes whole; each lies over the corner of four chunks, and the second column over the border of two
-// shards: there, whole means over both.
+// Blocks that an edit writes whole; each lies over the corner of four chunks, and the second column over the border of
+// two shards: there, whole means over both.
 constexpr std::int64_t kBlock = 6;
 constexpr int kBlocks = 24;
 
@@ -53,7 +54,8 @@ struct Writer {
     std::erase_if(waiting, [&](const Sent& sent) {
       EXPECT_FALSE(client->rejection(sent.id)) << client->rejection(sent.id)->message;
       if (!client->is_durable(sent.id)) return false;
-      durable[static_cast<std::size_t>(sent.block)] = std::max(durable[static_cast<std::size_t>(sent.block)], sent.value);
+      durable[static_cast<std::size_t>(sent.block)] =
+          std::max(durable[static_cast<std::size_t>(sent.block)], sent.value);
       return true;
     });
   }
@@ -97,7 +99,8 @@ class Kill : public testing::Test {
       for (int i = 0; i < kBlocks; ++i) {
         std::vector<map::Cell> cells(kBlock * kBlock);
         ASSERT_TRUE(fresh.read_rect(kLayer, block(writer.number, i), cells, client::View::confirmed));
-        for (const map::Cell cell : cells) ASSERT_EQ(cell, cells[0]) << "block " << i << " of writer " << writer.number << " is torn";
+        for (const map::Cell cell : cells)
+          ASSERT_EQ(cell, cells[0]) << "block " << i << " of writer " << writer.number << " is torn";
         ASSERT_GE(cells[0].bits, writer.durable[static_cast<std::size_t>(i)]) << "a durable edit is gone";
         ASSERT_LE(cells[0].bits, writer.newest[static_cast<std::size_t>(i)]);
       }
@@ -145,7 +148,8 @@ TEST_F(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   }
   // Everything that was ever written arrives, once, in the writers' own order.
   for (Writer& writer : writers) {
-    EXPECT_TRUE(writer.client->wait_durable(30s)) << writer.client->edits_waiting() << " edits of writer " << writer.number << " wait";
+    EXPECT_TRUE(writer.client->wait_durable(30s))
+        << writer.client->edits_waiting() << " edits of writer " << writer.number << " wait";
     writer.look();
     EXPECT_EQ(writer.durable, writer.newest);
     // Some kills come before a client is back from the one before.

@@ -18,7 +18,8 @@ TEST(Lifecycle, SigtermTellsClientsAndKeepsEverything) {
     make_world(server.port(), "w");
     WebSocketPeer peer(server.port(), "terrazzo.v1.json");
     peer.send_text(R"([{"type":"hello","protocol":1},{"type":"open","world":"w"}])");
-    peer.send_text(R"({"type":"edit","id":1,"ack":"applied","ops":[{"op":"fill","layer":1,"rect":[-40,5,80,1],"cell":9}]})");
+    peer.send_text(
+        R"({"type":"edit","id":1,"ack":"applied","ops":[{"op":"fill","layer":1,"rect":[-40,5,80,1],"cell":9}]})");
     ASSERT_TRUE(peer.read_until("\"ack\""));
     const auto began = std::chrono::steady_clock::now();
     const int status = server.terminate();
@@ -29,7 +30,8 @@ TEST(Lifecycle, SigtermTellsClientsAndKeepsEverything) {
   }
   ServerProcess server(folder.path() / "data");
   WebSocketPeer peer(server.port(), "terrazzo.v1.json");
-  peer.send_text(R"([{"type":"hello","protocol":1},{"type":"open","world":"w"},{"type":"subscribe","sub":1,"rect":[-40,0,80,32]}])");
+  peer.send_text(
+      R"([{"type":"hello","protocol":1},{"type":"open","world":"w"},{"type":"subscribe","sub":1,"rect":[-40,0,80,32]}])");
   int chunks = 0;
   for (auto message = peer.read(); message && message->find("subscribed") == std::string::npos; message = peer.read())
     chunks += message->find(R"("type":"chunk")") != std::string::npos ? 1 : 0;
@@ -40,7 +42,8 @@ TEST(Lifecycle, TheNumberOfCoresMayChangeBetweenRuns) {
   TemporaryFolder folder;
   for (const char* cores : {"1", "2", "1"}) {
     ServerProcess server(folder.path() / "data", {"--cores", cores});
-    if (cores == std::string("1") && http(server.port(), "GET", "/v1/worlds/w").status == 404) make_world(server.port(), "w");
+    if (cores == std::string("1") && http(server.port(), "GET", "/v1/worlds/w").status == 404)
+      make_world(server.port(), "w");
     WebSocketPeer peer(server.port(), "terrazzo.v1.json");
     peer.send_text(R"([{"type":"hello","protocol":1},{"type":"open","world":"w"}])");
     // Over the corner of four shards: a coordinated edit.
@@ -53,7 +56,8 @@ TEST(Lifecycle, TheNumberOfCoresMayChangeBetweenRuns) {
   }
   ServerProcess server(folder.path() / "data");
   WebSocketPeer peer(server.port(), "terrazzo.v1.json");
-  peer.send_text(R"([{"type":"hello","protocol":1},{"type":"open","world":"w"},{"type":"subscribe","sub":1,"rect":[-5,-5,10,10]}])");
+  peer.send_text(
+      R"([{"type":"hello","protocol":1},{"type":"open","world":"w"},{"type":"subscribe","sub":1,"rect":[-5,-5,10,10]}])");
   const auto subscribed = peer.read_until("subscribed");
   ASSERT_TRUE(subscribed);
   EXPECT_NE(subscribed->find("[-1,-1,3]"), std::string::npos) << *subscribed;
@@ -62,9 +66,11 @@ TEST(Lifecycle, TheNumberOfCoresMayChangeBetweenRuns) {
 TEST(Lifecycle, TwoServersDoNotShareAFolder) {
   TemporaryFolder folder;
   ServerProcess server(folder.path() / "data");
-  const Ran second = run_program(kServer, {"--data", (folder.path() / "data").string(), "--listen", "127.0.0.1:0", "--auth", "none"});
+  const Ran second =
+      run_program(kServer, {"--data", (folder.path() / "data").string(), "--listen", "127.0.0.1:0", "--auth", "none"});
   EXPECT_NE(second.exit_code, 0);
-  EXPECT_NE(second.output.find("in use by another server (process " + std::to_string(server.pid())), std::string::npos) << second.output;
+  EXPECT_NE(second.output.find("in use by another server (process " + std::to_string(server.pid())), std::string::npos)
+      << second.output;
 }
 
 TEST(Lifecycle, WrongFlagsAreExplained) {

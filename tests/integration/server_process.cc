@@ -76,7 +76,9 @@ ServerProcess::ServerProcess(const std::filesystem::path& data, std::vector<std:
   port_ = static_cast<std::uint16_t>(std::stoi(line.substr(expected.size())));
 }
 
-ServerProcess::~ServerProcess() { kill(); }
+ServerProcess::~ServerProcess() {
+  kill();
+}
 
 void ServerProcess::kill() {
   if (pid_ <= 0) return;
@@ -117,7 +119,8 @@ Ran run_program(const std::string& program, const std::vector<std::string>& argu
   ::close(out[1]);
   Ran ran;
   char buffer[4096];
-  for (ssize_t n = 0; (n = ::read(out[0], buffer, sizeof buffer)) > 0;) ran.output.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = ::read(out[0], buffer, sizeof buffer)) > 0;)
+    ran.output.append(buffer, static_cast<std::size_t>(n));
   ::close(out[0]);
   int status = 0;
   ::waitpid(pid, &status, 0);

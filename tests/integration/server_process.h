@@ -21,11 +21,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// A real terrazzo-server on a port of its own. The constructor returns when it listens; a failure to start is a test failure
-// with the server's words. Stopped with SIGKILL at the latest by the destructor.
+// A real terrazzo-server on a port of its own. The constructor returns when it listens; a failure to start is a test
+// failure with the server's words. Stopped with SIGKILL at the latest by the destructor.
 class ServerProcess {
  public:
-  explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {}, std::uint16_t port = 0);
+  explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {},
+                         std::uint16_t port = 0);
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -36,8 +37,8 @@ class ServerProcess {
   pid_t pid() const { return pid_; }
   bool running() const { return pid_ > 0; }
 
-  void kill();        // SIGKILL, and waits
-  int terminate();    // SIGTERM, and waits; the exit status as of waitpid
+  void kill();              // SIGKILL, and waits
+  int terminate();          // SIGTERM, and waits; the exit status as of waitpid
   std::string log() const;  // what it wrote to standard error
 
  private:

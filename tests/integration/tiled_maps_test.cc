@@ -1,5 +1,5 @@
-// Every orthogonal map that Debian's tiled package installs: imported, edited by two clients at once (one in each form), exported,
-// and drawn by Tiled's own renderer as the original with the same edits.
+// Every orthogonal map that Debian's tiled package installs: imported, edited by two clients at once (one in each
+// form), exported, and drawn by Tiled's own renderer as the original with the same edits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -37,9 +37,11 @@ std::vector<std::string> orthogonal_maps() {
     const std::string name = entry.path().string();
     if (!name.ends_with(".tmx") && !name.ends_with(".tmx.gz")) continue;
     std::string bytes = file_bytes(entry.path());
-    if (name.ends_with(".gz")) bytes = formats::decompress(bytes, formats::Compression::gzip, formats::kFileBytesMax).value();
+    if (name.ends_with(".gz"))
+      bytes = formats::decompress(bytes, formats::Compression::gzip, formats::kFileBytesMax).value();
     // Objects with templates are drawn by the editor alone, not by its renderer.
-    if (bytes.find("orientation=\"orthogonal\"") != std::string::npos && bytes.find(" template=") == std::string::npos && bytes.find("<layer ") != std::string::npos)
+    if (bytes.find("orientation=\"orthogonal\"") != std::string::npos &&
+        bytes.find(" template=") == std::string::npos && bytes.find("<layer ") != std::string::npos)
       maps.push_back(fs::relative(entry.path(), kExamples).string());
   }
   std::ranges::sort(maps);
@@ -65,7 +67,9 @@ std::unique_ptr<client::Client> enter(const ServerProcess& server, proto::Form f
 }
 
 bool draw(const fs::path& map, const fs::path& picture) {
-  return run_program("/usr/bin/tmxrasterizer", {map.string(), picture.string()}, {"QT_QPA_PLATFORM=offscreen", "XDG_RUNTIME_DIR=/tmp"}).exit_code == 0;
+  return run_program("/usr/bin/tmxrasterizer", {map.string(), picture.string()},
+                     {"QT_QPA_PLATFORM=offscreen", "XDG_RUNTIME_DIR=/tmp"})
+             .exit_code == 0;
 }
 
 class TiledMaps : public testing::TestWithParam<std::string> {
@@ -88,10 +92,14 @@ class TiledMaps : public testing::TestWithParam<std::string> {
       if (layer.kind == map::LayerKind::tile) layers.push_back(layer.id);
     std::vector<Stroke> out;
     for (int i = 0; i < 40; ++i) {
-      const auto w = std::min<std::int64_t>(1 + random() % 4, area.width()), h = std::min<std::int64_t>(1 + random() % 4, area.height());
-      const std::int64_t x = area.x0 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(area.width() - w + 1));
-      const std::int64_t y = area.y0 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(area.height() - h + 1));
-      out.push_back({layers[random() % layers.size()], map::Rect::of_size(x, y, w, h), map::Cell{static_cast<std::uint32_t>(random() % world.tile_end())}});
+      const auto w = std::min<std::int64_t>(1 + random() % 4, area.width()),
+                 h = std::min<std::int64_t>(1 + random() % 4, area.height());
+      const std::int64_t x =
+          area.x0 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(area.width() - w + 1));
+      const std::int64_t y =
+          area.y0 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(area.height() - h + 1));
+      out.push_back({layers[random() % layers.size()], map::Rect::of_size(x, y, w, h),
+                     map::Cell{static_cast<std::uint32_t>(random() % world.tile_end())}});
     }
     return out;
   }
@@ -106,7 +114,8 @@ void apply(const Stroke& stroke, formats::TiledMap& map) {
     for (formats::CellBlock& block : layer.blocks)
       for (std::int64_t y = stroke.rect.y0; y < stroke.rect.y1; ++y)
         for (std::int64_t x = stroke.rect.x0; x < stroke.rect.x1; ++x)
-          block.cells[static_cast<std::size_t>((y - block.rect.y0) * block.rect.width() + (x - block.rect.x0))] = stroke.cell;
+          block.cells[static_cast<std::size_t>((y - block.rect.y0) * block.rect.width() + (x - block.rect.x0))] =
+              stroke.cell;
   }
 }
 
@@ -114,7 +123,8 @@ TEST_P(TiledMaps, AreEditedTogetherAndExportedAsTheOriginalWithTheEdits) {
   if (!fs::exists("/usr/bin/tmxrasterizer")) GTEST_SKIP() << "tmxrasterizer is not installed";
   unpack();
   const ServerProcess server(folder_.path() / "data");
-  const Ran imported = run_program(kTerrazzo, {"import", file_.string(), "--world", "example", "--server", server.http_url()});
+  const Ran imported =
+      run_program(kTerrazzo, {"import", file_.string(), "--world", "example", "--server", server.http_url()});
   ASSERT_EQ(imported.exit_code, 0) << imported.output;
 
   const auto binary = enter(server, proto::Form::binary), json = enter(server, proto::Form::json);
@@ -127,7 +137,8 @@ TEST_P(TiledMaps, AreEditedTogetherAndExportedAsTheOriginalWithTheEdits) {
   }
   // At once, but each on its own side, so that what comes out is known.
   const std::int64_t middle = (area.x0 + area.x1) / 2;
-  const auto left = strokes(world, {area.x0, area.y0, middle, area.y1}, 1), right = strokes(world, {middle, area.y0, area.x1, area.y1}, 2);
+  const auto left = strokes(world, {area.x0, area.y0, middle, area.y1}, 1),
+             right = strokes(world, {middle, area.y0, area.x1, area.y1}, 2);
   for (std::size_t i = 0; i < left.size(); ++i) {
     ASSERT_TRUE(binary->edit(client::EditDraft().fill(left[i].layer, left[i].rect, left[i].cell)).ok());
     ASSERT_TRUE(json->edit(client::EditDraft().fill(right[i].layer, right[i].rect, right[i].cell)).ok());
@@ -149,19 +160,23 @@ TEST_P(TiledMaps, AreEditedTogetherAndExportedAsTheOriginalWithTheEdits) {
           json->run_once(0ms);
           return same(layer.id);
         },
-        10s)) << "layer " << layer.name;
+        10s))
+        << "layer " << layer.name;
   }
 
-  const fs::path exported = folder_.path() / "out" / file_.filename(), expected = folder_.path() / "expected" / file_.filename();
+  const fs::path exported = folder_.path() / "out" / file_.filename(),
+                 expected = folder_.path() / "expected" / file_.filename();
   fs::create_directories(exported.parent_path());
-  const Ran ran = run_program(kTerrazzo, {"export", "example", exported.string(), "--server", server.http_url(), "--encoding", "zlib"});
+  const Ran ran = run_program(
+      kTerrazzo, {"export", "example", exported.string(), "--server", server.http_url(), "--encoding", "zlib"});
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
 
   // The original with the same edits, made without any server.
-  auto map = formats::import_tiled(file_bytes(file_), file_.filename().string(), [&](const std::string& relative) -> Result<std::string> {
-    const fs::path path = file_.parent_path() / relative;
-    return fs::exists(path) ? Result<std::string>(file_bytes(path)) : Error{ErrorCode::not_found, "no " + relative};
-  });
+  auto map = formats::import_tiled(
+      file_bytes(file_), file_.filename().string(), [&](const std::string& relative) -> Result<std::string> {
+        const fs::path path = file_.parent_path() / relative;
+        return fs::exists(path) ? Result<std::string>(file_bytes(path)) : Error{ErrorCode::not_found, "no " + relative};
+      });
   ASSERT_TRUE(map.ok());
   for (const auto* side : {&left, &right})
     for (const Stroke& stroke : *side) apply(stroke, *map);
@@ -198,7 +213,8 @@ TEST(CommandLine, TruncatedAndMissingFilesAreExplained) {
 }
 
 TEST(CommandLine, SaysWhatToDoWhenNobodyAnswers) {
-  for (const std::vector<std::string>& words : {std::vector<std::string>{"worlds"}, {"paint", "w", "--rect", "0,0,1,1", "--tile", "1"}}) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"worlds"}, {"paint", "w", "--rect", "0,0,1,1", "--tile", "1"}}) {
     std::vector<std::string> all = words;
     all.insert(all.end(), {"--server", "http://127.0.0.1:1"});
     const Ran ran = run_program(kTerrazzo, all);
@@ -219,12 +235,15 @@ TEST(CommandLine, TokensOpenAServerThatWantsThem) {
   };
   const Ran worlds = run_program(kTerrazzo, {"worlds", "--server", server.http_url(), "--token", token("viewer")});
   EXPECT_EQ(worlds.exit_code, 0) << worlds.output;
-  const Ran made = run_program(kTerrazzo, {"import", TERRAZZO_SOURCE_DIR "/deploy/demo/demo.tmx", "--server", server.http_url(), "--token", token("owner")});
+  const Ran made = run_program(kTerrazzo, {"import", TERRAZZO_SOURCE_DIR "/deploy/demo/demo.tmx", "--server",
+                                           server.http_url(), "--token", token("owner")});
   EXPECT_EQ(made.exit_code, 0) << made.output;
-  const Ran viewer = run_program(kTerrazzo, {"paint", "demo", "--rect", "0,0,1,1", "--tile", "1", "--server", server.http_url(), "--token", token("viewer")});
+  const Ran viewer = run_program(kTerrazzo, {"paint", "demo", "--rect", "0,0,1,1", "--tile", "1", "--server",
+                                             server.http_url(), "--token", token("viewer")});
   EXPECT_EQ(viewer.exit_code, 1);
   EXPECT_NE(viewer.output.find("viewer"), std::string::npos) << viewer.output;
-  const Ran editor = run_program(kTerrazzo, {"paint", "demo", "--rect", "0,0,1,1", "--tile", "1", "--server", server.http_url(), "--token", token("editor")});
+  const Ran editor = run_program(kTerrazzo, {"paint", "demo", "--rect", "0,0,1,1", "--tile", "1", "--server",
+                                             server.http_url(), "--token", token("editor")});
   EXPECT_EQ(editor.exit_code, 0) << editor.output;
 }
 
@@ -234,16 +253,19 @@ TEST(CommandLine, AnInfiniteWorldComesBack) {
   const fs::path file = folder.path() / "endless.tmx", out = folder.path() / "out.tmx";
   std::string cells = "1";
   for (int i = 1; i < 256; ++i) cells += "," + std::to_string(i % 9);
-  std::ofstream(file) << R"(<map version="1.8" orientation="orthogonal" infinite="1" width="16" height="16" tilewidth="8" tileheight="8">)"
-                         R"(<tileset firstgid="1" name="t" tilewidth="8" tileheight="8" tilecount="9" columns="3"/>)"
-                         R"(<layer id="1" name="g" width="16" height="16"><data encoding="csv"><chunk x="-16" y="8192" width="16" height="16">)"
-                      << cells << R"(</chunk><chunk x="100000" y="-48" width="16" height="16">)" << cells << "</chunk></data></layer></map>";
+  std::ofstream(file)
+      << R"(<map version="1.8" orientation="orthogonal" infinite="1" width="16" height="16" tilewidth="8" tileheight="8">)"
+         R"(<tileset firstgid="1" name="t" tilewidth="8" tileheight="8" tilecount="9" columns="3"/>)"
+         R"(<layer id="1" name="g" width="16" height="16"><data encoding="csv"><chunk x="-16" y="8192" width="16" height="16">)"
+      << cells << R"(</chunk><chunk x="100000" y="-48" width="16" height="16">)" << cells
+      << "</chunk></data></layer></map>";
   const Ran imported = run_program(kTerrazzo, {"import", file.string(), "--server", server.http_url()});
   ASSERT_EQ(imported.exit_code, 0) << imported.output;
   const Ran exported = run_program(kTerrazzo, {"export", "endless", out.string(), "--server", server.http_url()});
   ASSERT_EQ(exported.exit_code, 0) << exported.output;
   const auto none = [](const std::string&) -> Result<std::string> { return Error{ErrorCode::not_found, "none"}; };
-  const auto before = formats::import_tiled(file_bytes(file), "a.tmx", none), after = formats::import_tiled(file_bytes(out), "a.tmx", none);
+  const auto before = formats::import_tiled(file_bytes(file), "a.tmx", none),
+             after = formats::import_tiled(file_bytes(out), "a.tmx", none);
   ASSERT_TRUE(before.ok() && after.ok());
   for (const formats::CellBlock& block : before->layers[0].blocks) {
     std::vector<map::Cell> cells_after(block.rect.area());
@@ -256,14 +278,17 @@ TEST(CommandLine, AnInfiniteWorldComesBack) {
 TEST(CommandLine, RenderWritesAPictureOfTheRightSize) {
   const TemporaryFolder folder;
   const ServerProcess server(folder.path() / "data");
-  const Ran made = run_program(kTerrazzo, {"import", TERRAZZO_SOURCE_DIR "/deploy/demo/demo.tmx", "--world", "d", "--server", server.http_url()});
+  const Ran made = run_program(kTerrazzo, {"import", TERRAZZO_SOURCE_DIR "/deploy/demo/demo.tmx", "--world", "d",
+                                           "--server", server.http_url()});
   ASSERT_EQ(made.exit_code, 0) << made.output;
   const fs::path picture = folder.path() / "p.png";
-  const Ran ran = run_program(kTerrazzo, {"render", "d", picture.string(), "--rect", "100,100,20,10", "--scale", "0.5", "--server", server.http_url()});
+  const Ran ran = run_program(kTerrazzo, {"render", "d", picture.string(), "--rect", "100,100,20,10", "--scale", "0.5",
+                                          "--server", server.http_url()});
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_NE(ran.output.find("160×80"), std::string::npos) << ran.output;
   EXPECT_GT(fs::file_size(picture), 500u);
-  const Ran watched = run_program(kTerrazzo, {"watch", "d", "--once", "--rect", "100,100,20,10", "--server", server.http_url()});
+  const Ran watched =
+      run_program(kTerrazzo, {"watch", "d", "--once", "--rect", "100,100,20,10", "--server", server.http_url()});
   EXPECT_EQ(watched.exit_code, 0) << watched.output;
   EXPECT_NE(watched.output.find("▄"), std::string::npos);
 }
@@ -272,8 +297,9 @@ TEST(LoadTest, TwoHundredPaintersAndEveryReplicaIsTheSame) {
   const TemporaryFolder folder;
   const ServerProcess server(folder.path() / "data");
   make_world(server.port(), "demo");
-  const Ran ran = run_program(TERRAZZO_BIN_DIR "/terrazzo-load", {"--server", server.http_url(), "--clients", "200", "--seconds", "10", "--rate", "1", "--form",
-                                                                  "mixed", "--verify"});
+  const Ran ran =
+      run_program(TERRAZZO_BIN_DIR "/terrazzo-load", {"--server", server.http_url(), "--clients", "200", "--seconds",
+                                                      "10", "--rate", "1", "--form", "mixed", "--verify"});
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_NE(ran.output.find("200 replicas"), std::string::npos) << ran.output;
 }

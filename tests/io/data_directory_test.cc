@@ -24,13 +24,17 @@ std::unique_ptr<DataDirectory> opened(const std::string& path) {
   return data ? *std::move(data) : nullptr;
 }
 
-void put(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void put(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 std::size_t files_in(const std::string& path) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
 }
 
-std::string hash_of(char digit) { return std::string(64, digit); }
+std::string hash_of(char digit) {
+  return std::string(64, digit);
+}
 
 TEST(DataDirectory, CountsRunsAndKeepsItsSecret) {
   ScratchFolder folder;
@@ -149,7 +153,8 @@ TEST(DataDirectory, ShardsOfAWorld) {
   const WorldId world{77};
   EXPECT_TRUE(data->list_shards(world)->empty());
   ASSERT_TRUE(data->write_world(world, "{}").ok());
-  for (const auto& [x, y] : {std::pair{0, 0}, {-1, 3}, {2147483647, -2147483647}}) put(data->shard_path(world, x, y), "");
+  for (const auto& [x, y] : {std::pair{0, 0}, {-1, 3}, {2147483647, -2147483647}})
+    put(data->shard_path(world, x, y), "");
   EXPECT_TRUE(data->exists(data->shard_path(world, -1, 3)));
   EXPECT_FALSE(data->exists(data->shard_path(world, 3, -1)));
   std::set<std::pair<int, int>> found;
@@ -208,7 +213,9 @@ TEST(DataDirectory, LogSegments) {
 TEST(DurableFile, ReadersSeeOneVersionOrTheOther) {
   ScratchFolder folder;
   const std::string path = folder / "file";
-  const auto version = [](int number) { return std::string(50'000 + static_cast<std::size_t>(number), static_cast<char>('a' + number)); };
+  const auto version = [](int number) {
+    return std::string(50'000 + static_cast<std::size_t>(number), static_cast<char>('a' + number));
+  };
   ASSERT_TRUE(replace_file(path, version(0)).ok());
   std::atomic<bool> done{false};
   std::thread writer([&] {

@@ -110,7 +110,8 @@ TEST(EditApply, PartsOfAClippedOpMakeTheWhole) {
     Arena arena;
     const std::int64_t x = ops.pick(op.rect.x0, op.rect.x1), y = ops.pick(op.rect.y0, op.rect.y1);
     const Rect r = op.rect;
-    for (const Rect& area : {Rect{r.x0, r.y0, x, y}, Rect{x, r.y0, r.x1, y}, Rect{r.x0, y, x, r.y1}, Rect{x, y, r.x1, r.y1}})
+    for (const Rect& area :
+         {Rect{r.x0, r.y0, x, y}, Rect{x, r.y0, r.x1, y}, Rect{r.x0, y, x, r.y1}, Rect{x, y, r.x1, r.y1}})
       if (!area.empty()) apply_by_chunks(chunks, clip(op, area, arena));
   }
   expect_same(model, chunks);
@@ -142,7 +143,8 @@ TEST(EditInvert, GivesBackWhatWasThere) {
 TEST(EditInvert, OfAHugeFillOverEmptyLandIsOneFill) {
   const Op op{OpKind::fill, 0, Rect::of_size(-1000, 5, 4000, 3000), Cell{1}, {}, {}};
   Arena arena;
-  const auto inverse = invert_ops({&op, 1}, [](LayerId, ChunkPos) { return ChunkCells{}; }, arena);
+  const auto inverse = invert_ops(
+      {&op, 1}, [](LayerId, ChunkPos) { return ChunkCells{}; }, arena);
   ASSERT_EQ(inverse.size(), 1u);
   EXPECT_EQ(inverse[0].rect, op.rect);
   EXPECT_EQ(inverse[0].kind, OpKind::fill);
@@ -180,10 +182,13 @@ TEST(EditCheck, NamesWhatIsWrong) {
       {"too few cells", {OpKind::set, 0, Rect::of_size(0, 0, 3, 1), {}, {}, two}, ErrorCode::bad_message},
       {"unknown tile", {OpKind::set, 0, Rect::of_size(0, 0, 1, 1), {}, {}, eleven}, ErrorCode::out_of_bounds},
       {"unknown fill", {OpKind::fill, 0, Rect::of_size(0, 0, 1, 1), Cell{11}, {}, {}}, ErrorCode::out_of_bounds},
-      {"unknown from", {OpKind::replace, 0, Rect::of_size(0, 0, 1, 1), Cell{1}, Cell{11}, {}}, ErrorCode::out_of_bounds},
+      {"unknown from",
+       {OpKind::replace, 0, Rect::of_size(0, 0, 1, 1), Cell{1}, Cell{11}, {}},
+       ErrorCode::out_of_bounds},
   };
   for (const CheckCase& c : cases) {
-    const Op ops[] = {{OpKind::fill, 0, Rect::of_size(-100, -100, 200, 200), Cell{10 | Cell::kFlipDiagonal}, {}, {}}, c.op};
+    const Op ops[] = {{OpKind::fill, 0, Rect::of_size(-100, -100, 200, 200), Cell{10 | Cell::kFlipDiagonal}, {}, {}},
+                      c.op};
     const Status status = check_edit(world, {EditId{1}, AckMode::durable, ops, {}}, EditLimits{});
     ASSERT_FALSE(status.ok()) << c.name;
     EXPECT_EQ(status.error().code, c.code) << c.name;

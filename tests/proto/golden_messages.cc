@@ -15,28 +15,16 @@ constexpr std::array<Cell, 6> kSixCells = {Cell{0},          Cell{1},          C
 constexpr std::array<Cell, 2> kTwoCells = {Cell{5}, Cell{6}};
 const std::array<map::Op, 3> kOps = {
     map::Op{map::OpKind::set, 1, Rect::of_size(-2, 7, 3, 2), {}, {}, kSixCells},
-    map::Op{map::OpKind::fill,
-            2,
-            Rect::of_size(-2147483648, -2147483648, 4294967295, 4294967295),
-            Cell{42},
-            {},
-            {}},
-    map::Op{map::OpKind::replace,
-            255,
-            Rect::of_size(2147483647, 2147483647, 1, 1),
-            Cell{43},
-            Cell{42},
-            {}}};
-const std::array<map::Condition, 2> kConditions = {
-    map::Condition{1, Rect::of_size(0, 0, 10, 10), Cell{9}, {}},
-    map::Condition{3, Rect::of_size(4, -4, 2, 1), {}, kTwoCells}};
+    map::Op{map::OpKind::fill, 2, Rect::of_size(-2147483648, -2147483648, 4294967295, 4294967295), Cell{42}, {}, {}},
+    map::Op{map::OpKind::replace, 255, Rect::of_size(2147483647, 2147483647, 1, 1), Cell{43}, Cell{42}, {}}};
+const std::array<map::Condition, 2> kConditions = {map::Condition{1, Rect::of_size(0, 0, 10, 10), Cell{9}, {}},
+                                                   map::Condition{3, Rect::of_size(4, -4, 2, 1), {}, kTwoCells}};
 constexpr std::array<map::LayerId, 3> kLayers = {1, 2, 255};
-constexpr std::array<KnownChunk, 2> kKnown = {
-    KnownChunk{1, {-1, 0}, Lsn{12}}, KnownChunk{2, {67108863, -67108864}, Lsn{9007199254740993}}};
+constexpr std::array<KnownChunk, 2> kKnown = {KnownChunk{1, {-1, 0}, Lsn{12}},
+                                              KnownChunk{2, {67108863, -67108864}, Lsn{9007199254740993}}};
 constexpr std::array<ShardMark, 2> kMarks = {ShardMark{{0, -1}, Lsn{7}},
                                              ShardMark{{262143, -262144}, Lsn{9007199254740993}}};
-constexpr Presence kPresence{map::CellPos{-3, 4}, Rect{-100, -50, 100, 50}, Rect{},
-                             std::string_view("brush")};
+constexpr Presence kPresence{map::CellPos{-3, 4}, Rect{-100, -50, 100, 50}, Rect{}, std::string_view("brush")};
 
 // Chunks that need each width of the chunk coding: `colors` different cells.
 std::array<Cell, map::kChunkCells> chunk_cells(std::uint32_t colors) {
@@ -51,12 +39,7 @@ Golden<ServerMessage> golden_chunk(std::uint32_t colors) {
   cells[colors] = chunk_cells(colors);
   coded[colors].clear();
   map::encode_chunk(cells[colors], coded[colors]);
-  Chunk binary{.layer = 1,
-               .chunk = {-1, 2},
-               .revision = Lsn{99},
-               .fill = {},
-               .coded = coded[colors],
-               .cells = {}};
+  Chunk binary{.layer = 1, .chunk = {-1, 2}, .revision = Lsn{99}, .fill = {}, .coded = coded[colors], .cells = {}};
   Chunk json = binary;
   json.coded = {};
   json.cells = cells[colors];
@@ -73,18 +56,15 @@ Golden<Message> same(std::string name, Message message) {
 std::vector<Golden<ClientMessage>> golden_client_messages() {
   using M = ClientMessage;
   return {
-      same<M>("client_hello",
-              Hello{1, "terrazzo-studio 0.1", "secret", "Ada \"A\" Größe 🗺", 0x3CB44B, {}}),
-      same<M>("client_hello_resume",
-              Hello{1, "studio", "", "", 0, Resume{"s3cr3t", Incarnation{4}}}),
+      same<M>("client_hello", Hello{1, "terrazzo-studio 0.1", "secret", "Ada \"A\" Größe 🗺", 0x3CB44B, {}}),
+      same<M>("client_hello_resume", Hello{1, "studio", "", "", 0, Resume{"s3cr3t", Incarnation{4}}}),
       same<M>("client_open", Open{"island"}),
       same<M>("client_subscribe", Subscribe{1, Rect::of_size(-100, -100, 200, 200), {}, {}, {}}),
-      same<M>("client_subscribe_known",
-              Subscribe{2, Rect::of_size(0, 0, 64, 64), kLayers, kKnown, Incarnation{4}}),
+      same<M>("client_subscribe_known", Subscribe{2, Rect::of_size(0, 0, 64, 64), kLayers, kKnown, Incarnation{4}}),
       same<M>("client_unsubscribe", Unsubscribe{1}),
       same<M>("client_edit", map::Edit{EditId{1}, map::AckMode::durable, kOps, {}}),
-      same<M>("client_edit_if", map::Edit{EditId{9007199254740993}, map::AckMode::applied,
-                                          std::span(kOps).first(1), kConditions}),
+      same<M>("client_edit_if",
+              map::Edit{EditId{9007199254740993}, map::AckMode::applied, std::span(kOps).first(1), kConditions}),
       same<M>("client_presence", kPresence),
       same<M>("client_ping", Ping{1234567890123}),
   };
@@ -100,15 +80,9 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
                                         "editor",
                                         {1048576, 65536, 256, 512, 16384, 64},
                                         true}),
-      same<M>(
-          "server_world",
-          WorldInfo{R"({"id":"17","name":"island","tile_width":16,"tile_height":16,"layers":[]})"}),
-      same<M>("server_chunk_fill", Chunk{.layer = 1,
-                                         .chunk = {0, -1},
-                                         .revision = Lsn{3},
-                                         .fill = Cell{8},
-                                         .coded = {},
-                                         .cells = {}}),
+      same<M>("server_world", WorldInfo{R"({"id":"17","name":"island","tile_width":16,"tile_height":16,"layers":[]})"}),
+      same<M>("server_chunk_fill",
+              Chunk{.layer = 1, .chunk = {0, -1}, .revision = Lsn{3}, .fill = Cell{8}, .coded = {}, .cells = {}}),
       golden_chunk(2),
       golden_chunk(4),
       golden_chunk(16),
@@ -118,8 +92,8 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
       same<M>("server_applied", Applied{{0, -1}, Lsn{8}, SessionId{77}, EditId{1}, kOps}),
       same<M>("server_ack", Ack{EditId{1}, kMarks, true}),
       same<M>("server_durable", Durable{{0, -1}, Lsn{8}}),
-      same<M>("server_reject", Reject{EditId{1}, ErrorCode::condition_failed,
-                                      "condition 0: layer 1 holds other cells"}),
+      same<M>("server_reject",
+              Reject{EditId{1}, ErrorCode::condition_failed, "condition 0: layer 1 holds other cells"}),
       same<M>("server_error", ErrorMessage{ErrorCode::not_found, "there is no world \"atlantis\""}),
       same<M>("server_presence", PresenceOf{SessionId{77}, "Ada", 0x3CB44B, kPresence}),
       same<M>("server_left", Left{SessionId{77}}),

@@ -35,8 +35,7 @@ void check(const Golden<Message>& golden, Form form) {
   encoder.append(form, message, bytes);
   const std::string encoded(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::filesystem::path path = path_of(golden.name, form);
-  if (std::getenv("TERRAZZO_UPDATE_GOLDEN") != nullptr)
-    std::ofstream(path, std::ios::binary) << encoded;
+  if (std::getenv("TERRAZZO_UPDATE_GOLDEN") != nullptr) std::ofstream(path, std::ios::binary) << encoded;
   const std::string kept = read(path);
   EXPECT_TRUE(kept == encoded) << path << " differs from what the encoder writes"
                                << (form == Form::json ? ": " + encoded : "");

@@ -21,13 +21,11 @@ class Corpus {
     for (const Form form : {Form::binary, Form::json}) {
       for (const auto& golden : golden_client_messages()) {
         frames_.push_back({form, {}});
-        encoder.append(form, form == Form::binary ? golden.binary : golden.json,
-                       frames_.back().bytes);
+        encoder.append(form, form == Form::binary ? golden.binary : golden.json, frames_.back().bytes);
       }
       for (const auto& golden : golden_server_messages()) {
         frames_.push_back({form, {}});
-        encoder.append(form, form == Form::binary ? golden.binary : golden.json,
-                       frames_.back().bytes);
+        encoder.append(form, form == Form::binary ? golden.binary : golden.json, frames_.back().bytes);
       }
     }
   }
@@ -83,8 +81,7 @@ TEST(Malformed, EveryFlippedBitIsSurvived) {
 
 TEST(Malformed, OverwrittenWordsAndGarbageAreSurvived) {
   const char* fixed = std::getenv("TERRAZZO_SEED");
-  const std::uint64_t seed =
-      fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
+  const std::uint64_t seed = fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
   std::printf("TERRAZZO_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
   const Corpus corpus;
@@ -108,8 +105,7 @@ TEST(Malformed, NothingIsNoMessage) {
 }
 
 TEST(Malformed, DeepNestingIsRefused) {  // FO-5
-  const std::string deep =
-      R"({"type":"ping","x":)" + std::string(5000, '[') + std::string(5000, ']') + "}";
+  const std::string deep = R"({"type":"ping","x":)" + std::string(5000, '[') + std::string(5000, ']') + "}";
   Arena arena;
   const auto result = decode_client_messages(Form::json, std::as_bytes(std::span(deep)), arena);
   ASSERT_FALSE(result.ok());

@@ -23,8 +23,7 @@ class Text {
     rect(m.rect);
     put(" incarnation {} layers", m.incarnation.value);
     for (const map::LayerId layer : m.layers) put(" {}", layer);
-    for (const KnownChunk& k : m.known)
-      put(" known {} {},{} {}", k.layer, k.chunk.x, k.chunk.y, k.revision.value);
+    for (const KnownChunk& k : m.known) put(" known {} {},{} {}", k.layer, k.chunk.x, k.chunk.y, k.revision.value);
   }
   void of(const Unsubscribe& m) { put("unsubscribe {}", m.sub); }
   void of(const map::Edit& m) {
@@ -52,10 +51,9 @@ class Text {
 
   void of(const Welcome& m) {
     const Limits& l = m.limits;
-    put("welcome {} [{}] {} [{}] [{}] {} limits {} {} {} {} {} {}", m.session.value, m.resume,
-        m.incarnation.value, m.user, m.role, m.resumed, l.message_bytes_max, l.cells_per_edit_max,
-        l.ops_per_edit_max, l.edits_in_flight_max, l.chunks_per_subscription_max,
-        l.subscriptions_max);
+    put("welcome {} [{}] {} [{}] [{}] {} limits {} {} {} {} {} {}", m.session.value, m.resume, m.incarnation.value,
+        m.user, m.role, m.resumed, l.message_bytes_max, l.cells_per_edit_max, l.ops_per_edit_max, l.edits_in_flight_max,
+        l.chunks_per_subscription_max, l.subscriptions_max);
   }
   void of(const WorldInfo& m) { put("world {}", m.json); }
   void of(const Chunk& m) {
@@ -79,9 +77,7 @@ class Text {
     marks(m.shards);
   }
   void of(const Durable& m) { put("durable {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
-  void of(const Reject& m) {
-    put("reject {} {} [{}]", m.edit.value, error_code_name(m.code), m.message);
-  }
+  void of(const Reject& m) { put("reject {} {} [{}]", m.edit.value, error_code_name(m.code), m.message); }
   void of(const ErrorMessage& m) { put("error {} [{}]", error_code_name(m.code), m.message); }
   void of(const PresenceOf& m) {
     put("of {} [{}] {} ", m.session.value, m.name, m.color);

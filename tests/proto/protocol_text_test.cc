@@ -48,8 +48,7 @@ TEST(ProtocolText, EveryExampleDecodes) {
       const auto messages = decode_client_messages(Form::json, bytes, arena);
       ASSERT_TRUE(messages.ok()) << example.line << ": " << messages.error().message;
       for (const ClientMessage& message : *messages) {
-        EXPECT_FALSE(std::holds_alternative<Invalid>(message))
-            << example.line << ": " << text_of(message);
+        EXPECT_FALSE(std::holds_alternative<Invalid>(message)) << example.line << ": " << text_of(message);
         client.insert(message.index());
       }
     } else {
@@ -61,8 +60,7 @@ TEST(ProtocolText, EveryExampleDecodes) {
   }
   EXPECT_EQ(client.size(), std::variant_size_v<ClientMessage> - 1)
       << "an example of each client message, Invalid is none";
-  EXPECT_EQ(server.size(), std::variant_size_v<ServerMessage>)
-      << "an example of each server message";
+  EXPECT_EQ(server.size(), std::variant_size_v<ServerMessage>) << "an example of each server message";
 }
 
 TEST(ProtocolText, NamesEveryErrorCode) {

@@ -11,12 +11,8 @@
 namespace terrazzo::proto {
 
 std::uint64_t RandomMessage::big() {
-  constexpr std::array<std::uint64_t, 6> kEdges = {0,
-                                                   1,
-                                                   kJsonNumberMax,
-                                                   kJsonNumberMax + 1,
-                                                   std::uint64_t{1} << 63,
-                                                   std::numeric_limits<std::uint64_t>::max()};
+  constexpr std::array<std::uint64_t, 6> kEdges = {
+      0, 1, kJsonNumberMax, kJsonNumberMax + 1, std::uint64_t{1} << 63, std::numeric_limits<std::uint64_t>::max()};
   return coin() ? kEdges[below(kEdges.size())] : random_() >> below(64);
 }
 
@@ -34,9 +30,7 @@ std::string_view RandomMessage::text() {
 }
 
 map::Rect RandomMessage::rect(std::int64_t side_max) {
-  const auto side = [&] {
-    return 1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(side_max)));
-  };
+  const auto side = [&] { return 1 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(side_max))); };
   const std::int64_t w = side(), h = side();
   const auto start = [&](std::int64_t length) {
     const std::int64_t first = map::kPlane.x0, last = map::kPlane.x1 - length;
@@ -48,8 +42,7 @@ map::Rect RandomMessage::rect(std::int64_t side_max) {
       case 2:
         return std::clamp(-length / 2, first, last);
       default:
-        return first +
-               static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first) + 1));
+        return first + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first) + 1));
     }
   };
   const std::int64_t x = start(w), y = start(h);
@@ -197,8 +190,7 @@ ServerMessage RandomMessage::server(Form form) {
                      {number(), number(), number(), number(), number(), number()},
                      coin()};
     case 1:
-      return WorldInfo{
-          R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
+      return WorldInfo{R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
     case 2:
       return chunk_state(form);
     case 3:
@@ -214,8 +206,7 @@ ServerMessage RandomMessage::server(Form form) {
     case 8:
       return ErrorMessage{code(), text()};
     case 9:
-      return PresenceOf{SessionId{big()}, text(), static_cast<std::uint32_t>(below(1 << 24)),
-                        presence()};
+      return PresenceOf{SessionId{big()}, text(), static_cast<std::uint32_t>(below(1 << 24)), presence()};
     case 10:
       return Left{SessionId{big()}};
     case 11:

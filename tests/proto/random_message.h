@@ -17,9 +17,7 @@ class RandomMessage {
   // A chunk's cells are drawn in the way the form carries them.
   ServerMessage server(Form form);
 
-  std::uint64_t below(std::uint64_t end) {
-    return std::uniform_int_distribution<std::uint64_t>(0, end - 1)(random_);
-  }
+  std::uint64_t below(std::uint64_t end) { return std::uniform_int_distribution<std::uint64_t>(0, end - 1)(random_); }
 
  private:
   bool coin() { return below(2) == 0; }

@@ -15,8 +15,7 @@ constexpr int kMessages = 4000;
 // Another seed at each run; TERRAZZO_SEED repeats one.
 std::uint64_t drawn_seed() {
   const char* fixed = std::getenv("TERRAZZO_SEED");
-  const std::uint64_t seed =
-      fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
+  const std::uint64_t seed = fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device()();
   std::printf("TERRAZZO_SEED=%llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
@@ -60,9 +59,7 @@ TEST_P(RoundTrip, EveryServerMessageComesBackAsItWas) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, RoundTrip, testing::Values(Form::binary, Form::json),
-                         [](const auto& form) {
-                           return form.param == Form::binary ? "binary" : "json";
-                         });
+                         [](const auto& form) { return form.param == Form::binary ? "binary" : "json"; });
 
 TEST(BinaryPayload, MessagesOneAfterAnotherAreOnePayload) {  // FO-2
   Arena drawn, decoded;
@@ -77,8 +74,7 @@ TEST(BinaryPayload, MessagesOneAfterAnotherAreOnePayload) {  // FO-2
   const auto back = decode_server_messages(Form::binary, bytes, decoded);
   ASSERT_TRUE(back.ok()) << back.error().message;
   ASSERT_EQ(back->size(), messages.size());
-  for (std::size_t i = 0; i < messages.size(); ++i)
-    ASSERT_EQ(text_of((*back)[i]), text_of(messages[i]));
+  for (std::size_t i = 0; i < messages.size(); ++i) ASSERT_EQ(text_of((*back)[i]), text_of(messages[i]));
 }
 
 TEST(BinaryPayload, CellsAreNotCopied) {
@@ -91,15 +87,13 @@ TEST(BinaryPayload, CellsAreNotCopied) {
   Arena arena;
   const auto back = decode_client_messages(Form::binary, bytes, arena);
   ASSERT_TRUE(back.ok());
-  const auto* first =
-      reinterpret_cast<const std::byte*>(std::get<map::Edit>((*back)[0]).ops[0].cells.data());
+  const auto* first = reinterpret_cast<const std::byte*>(std::get<map::Edit>((*back)[0]).ops[0].cells.data());
   EXPECT_GE(first, bytes.data());
   EXPECT_LE(first + cells.size() * sizeof(map::Cell), bytes.data() + bytes.size());
 }
 
 TEST(JsonPayload, AnArrayOfMessagesIsOnePayload) {  // FO-3
-  constexpr std::string_view text =
-      R"([{"type":"ping","t":1},{"type":"ping","t":"18446744073709551615"}])";
+  constexpr std::string_view text = R"([{"type":"ping","t":1},{"type":"ping","t":"18446744073709551615"}])";
   Arena arena;
   const auto back = decode_client_messages(Form::json, std::as_bytes(std::span(text)), arena);
   ASSERT_TRUE(back.ok()) << back.error().message;

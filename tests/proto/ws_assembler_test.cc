@@ -28,9 +28,8 @@ class Recorder : public AssemblerEvents {
 
  private:
   void add(std::string_view event, std::span<const std::byte> payload) {
-    log_ += fmt::format(
-        "{} {}\n", event,
-        std::string_view(reinterpret_cast<const char*>(payload.data()), payload.size()));
+    log_ +=
+        fmt::format("{} {}\n", event, std::string_view(reinterpret_cast<const char*>(payload.data()), payload.size()));
   }
   std::string log_;
 };
@@ -65,8 +64,7 @@ ByteBuffer raw(std::initializer_list<unsigned> values) {
 
 ByteBuffer close_frame(unsigned code, std::string_view reason) {
   return frame(8, kFin,
-               std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xFF)} +
-                   std::string(reason));
+               std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xFF)} + std::string(reason));
 }
 
 std::string events_of(const ByteBuffer& bytes, Form form = Form::json, std::size_t limit = 1000) {
@@ -78,14 +76,12 @@ std::string events_of(const ByteBuffer& bytes, Form form = Form::json, std::size
 
 // A conversation with everything that is allowed in it.
 ByteBuffer rich_stream() {
-  return frame(1, kFin, "first") + frame(9, kFin, "p1") + frame(1, kMore, "sec") +
-         frame(9, kFin, "") + frame(0, kMore, "") + frame(0, kMore, "on\xC3") +
-         frame(10, kFin, "late") + frame(0, kFin, "\xA4") + frame(1, kFin, "") +
-         frame(1, kFin, std::string(300, 'x')) + close_frame(1000, "bye");
+  return frame(1, kFin, "first") + frame(9, kFin, "p1") + frame(1, kMore, "sec") + frame(9, kFin, "") +
+         frame(0, kMore, "") + frame(0, kMore, "on\xC3") + frame(10, kFin, "late") + frame(0, kFin, "\xA4") +
+         frame(1, kFin, "") + frame(1, kFin, std::string(300, 'x')) + close_frame(1000, "bye");
 }
-const std::string kRichEvents =
-    "message first\nping p1\nping \npong late\nmessage secon\xC3\xA4\nmessage \nmessage " +
-    std::string(300, 'x') + "\nclosed 1000 bye\n";
+const std::string kRichEvents = "message first\nping p1\nping \npong late\nmessage secon\xC3\xA4\nmessage \nmessage " +
+                                std::string(300, 'x') + "\nclosed 1000 bye\n";
 
 TEST(Assembler, MessagesAreTheSameHoweverTheBytesAreSplit) {
   const ByteBuffer stream = rich_stream();
@@ -137,28 +133,22 @@ TEST(Assembler, EveryRuleOfTheRfcIsKept) {
       {"opcode 15", frame(15, kFin, ""), "violation 1002\n"},
       {"not masked", raw({0x81, 1, 'x'}), "violation 1002\n"},
       {"16-bit length of 125", raw({0x81, 0xFE, 0, 125, 0, 0, 0, 0}), "violation 1002\n"},
-      {"64-bit length of 65535", raw({0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0}),
-       "violation 1002\n"},
-      {"top bit of a length", raw({0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
-       "violation 1002\n"},
+      {"64-bit length of 65535", raw({0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0}), "violation 1002\n"},
+      {"top bit of a length", raw({0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), "violation 1002\n"},
       {"ping in fragments", frame(9, kMore, ""), "violation 1002\n"},
       {"long ping", frame(9, kFin, big), "violation 1002\n"},
       {"long close", frame(8, kFin, big), "violation 1002\n"},
       {"continuation of nothing", frame(0, kFin, "x"), "violation 1002\n"},
-      {"continuation after the end",
-       frame(1, kMore, "a") + frame(0, kFin, "b") + frame(0, kFin, "c"),
+      {"continuation after the end", frame(1, kMore, "a") + frame(0, kFin, "b") + frame(0, kFin, "c"),
        "message ab\nviolation 1002\n"},
       {"message inside a message", frame(1, kMore, "a") + frame(1, kFin, "b"), "violation 1002\n"},
       {"binary where text was agreed", frame(2, kFin, "x"), "violation 1002\n"},
       {"too large", frame(1, kFin, std::string(1001, 'x')), "violation 1009\n"},
-      {"too large by its header alone",
-       raw({0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}),
+      {"too large by its header alone", raw({0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}),
        "violation 1009\n"},
-      {"too large in fragments",
-       frame(1, kMore, std::string(600, 'x')) + frame(0, kFin, std::string(401, 'x')),
+      {"too large in fragments", frame(1, kMore, std::string(600, 'x')) + frame(0, kFin, std::string(401, 'x')),
        "violation 1009\n"},
-      {"as large as allowed",
-       frame(1, kMore, std::string(600, 'x')) + frame(0, kFin, std::string(400, 'x')), ""},
+      {"as large as allowed", frame(1, kMore, std::string(600, 'x')) + frame(0, kFin, std::string(400, 'x')), ""},
       {"text that is not UTF-8", frame(1, kFin, "a\xC3"), "violation 1007\n"},
       {"an overlong form", frame(1, kFin, "\xC0\x80"), "violation 1007\n"},
       {"a surrogate", frame(1, kFin, "\xED\xA0\x80"), "violation 1007\n"},

@@ -94,8 +94,7 @@ TEST(CloseFrame, AReasonIsNotCutInsideACharacter) {
 }
 
 TEST(CloseCodes, OnlyThoseThatMayBeSent) {  // RFC 6455, 7.4
-  for (const int code :
-       {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999})
+  for (const int code : {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999})
     EXPECT_TRUE(valid_close_code(static_cast<std::uint16_t>(code))) << code;
   for (const int code : {0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535})
     EXPECT_FALSE(valid_close_code(static_cast<std::uint16_t>(code))) << code;

@@ -13,7 +13,7 @@ namespace {
 // A sheet of two tiles of 2×2 pixels: the first is red, green / blue, white; the second is half transparent red.
 Image sheet() {
   Image image{4, 2, {}};
-  const std::uint8_t pixels[8][4] = {{255, 0, 0, 255}, {0, 255, 0, 255}, {255, 0, 0, 128}, {255, 0, 0, 128},
+  const std::uint8_t pixels[8][4] = {{255, 0, 0, 255}, {0, 255, 0, 255},     {255, 0, 0, 128}, {255, 0, 0, 128},
                                      {0, 0, 255, 255}, {255, 255, 255, 255}, {255, 0, 0, 128}, {255, 0, 0, 128}};
   for (const auto& pixel : pixels) image.rgba.insert(image.rgba.end(), pixel, pixel + 4);
   return image;
@@ -39,17 +39,16 @@ struct Fixture {
     return TileArt::load(world, [this](const map::Asset&) -> Result<std::string> { return png; });
   }
   Image drawn(const map::Rect& view, double scale = 1) const {
-    const Result<Image> image = draw(
-        world, art(),
-        [this](map::LayerId, const map::Rect& rect, std::span<map::Cell> out) {
-          std::size_t i = 0;
-          for (std::int64_t y = rect.y0; y < rect.y1; ++y)
-            for (std::int64_t x = rect.x0; x < rect.x1; ++x) {
-              const auto found = cells.find({x, y});
-              out[i++] = found == cells.end() ? map::Cell{} : found->second;
-            }
-        },
-        {view, scale});
+    const Result<Image> image = draw(world, art(),
+                                     [this](map::LayerId, const map::Rect& rect, std::span<map::Cell> out) {
+                                       std::size_t i = 0;
+                                       for (std::int64_t y = rect.y0; y < rect.y1; ++y)
+                                         for (std::int64_t x = rect.x0; x < rect.x1; ++x) {
+                                           const auto found = cells.find({x, y});
+                                           out[i++] = found == cells.end() ? map::Cell{} : found->second;
+                                         }
+                                     },
+                                     {view, scale});
     EXPECT_TRUE(image.ok()) << image.error().message;
     return *image;
   }
@@ -67,7 +66,8 @@ TEST(Png, ComesBack) {
   ASSERT_TRUE(back.ok()) << back.error().message;
   EXPECT_EQ(back->rgba, sheet().rgba);
   const std::string png = *encode_png(sheet());
-  for (std::size_t size = 0; size < png.size() - 16; ++size) EXPECT_FALSE(decode_png(std::string_view(png).substr(0, size)).ok()) << size;
+  for (std::size_t size = 0; size < png.size() - 16; ++size)
+    EXPECT_FALSE(decode_png(std::string_view(png).substr(0, size)).ok()) << size;
   EXPECT_FALSE(decode_png("GIF89a").ok());
 }
 
@@ -78,17 +78,19 @@ struct Flip {
 
 TEST(Draw, FlipsAreTiledsFlips) {
   using C = map::Cell;
-  const Flip flips[] = {{0, {kRed, kGreen, kBlue, kWhite}},
-                        {C::kFlipHorizontal, {kGreen, kRed, kWhite, kBlue}},
-                        {C::kFlipVertical, {kBlue, kWhite, kRed, kGreen}},
-                        {C::kFlipDiagonal, {kRed, kBlue, kGreen, kWhite}},
-                        {C::kFlipDiagonal | C::kFlipHorizontal, {kBlue, kRed, kWhite, kGreen}},  // a quarter turn to the right
-                        {C::kFlipHorizontal | C::kFlipVertical, {kWhite, kBlue, kGreen, kRed}}};
+  const Flip flips[] = {
+      {0, {kRed, kGreen, kBlue, kWhite}},
+      {C::kFlipHorizontal, {kGreen, kRed, kWhite, kBlue}},
+      {C::kFlipVertical, {kBlue, kWhite, kRed, kGreen}},
+      {C::kFlipDiagonal, {kRed, kBlue, kGreen, kWhite}},
+      {C::kFlipDiagonal | C::kFlipHorizontal, {kBlue, kRed, kWhite, kGreen}},  // a quarter turn to the right
+      {C::kFlipHorizontal | C::kFlipVertical, {kWhite, kBlue, kGreen, kRed}}};
   for (const Flip& flip : flips) {
     Fixture f;
     f.cells[{1, 1}] = C{1 | flip.bits};
     const Image image = f.drawn(map::Rect::of_size(1, 1, 1, 1));
-    for (std::uint32_t i = 0; i < 4; ++i) EXPECT_EQ(pixel(image, i % 2, i / 2), flip.corners[i]) << std::hex << flip.bits << " corner " << i;
+    for (std::uint32_t i = 0; i < 4; ++i)
+      EXPECT_EQ(pixel(image, i % 2, i / 2), flip.corners[i]) << std::hex << flip.bits << " corner " << i;
   }
 }
 
@@ -136,14 +138,19 @@ TEST(Draw, ScalingDownTakesTheMeanAndUpRepeats) {
 TEST(Draw, ATooLargePictureIsRefused) {
   Fixture f;
   f.world.bounds.reset();
-  const auto nothing = [](map::LayerId, const map::Rect&, std::span<map::Cell> out) { std::ranges::fill(out, map::Cell{}); };
-  EXPECT_EQ(draw(f.world, f.art(), nothing, {map::Rect::of_size(0, 0, 1 << 20, 1 << 20), 1}).error().code, ErrorCode::too_large);
+  const auto nothing = [](map::LayerId, const map::Rect&, std::span<map::Cell> out) {
+    std::ranges::fill(out, map::Cell{});
+  };
+  EXPECT_EQ(draw(f.world, f.art(), nothing, {map::Rect::of_size(0, 0, 1 << 20, 1 << 20), 1}).error().code,
+            ErrorCode::too_large);
   EXPECT_EQ(draw(f.world, f.art(), nothing, {map::Rect{}, 1}).error().code, ErrorCode::bad_message);
 }
 
 TEST(TileArt, TellsWhichImagesAreMissing) {
   const Fixture f;
-  const TileArt art = TileArt::load(f.world, [](const map::Asset&) -> Result<std::string> { return Error{ErrorCode::not_found, "gone"}; });
+  const TileArt art = TileArt::load(f.world, [](const map::Asset&) -> Result<std::string> {
+    return Error{ErrorCode::not_found, "gone"};
+  });
   ASSERT_EQ(art.notes().size(), 1u);
   EXPECT_NE(art.notes()[0].find("sheet.png"), std::string::npos);
   EXPECT_EQ(art.sprite(1).image, nullptr);

@@ -106,9 +106,9 @@ TEST(Mesh, FlushWakesACoreThatSleeps) {
   EXPECT_EQ(got, (std::vector<std::uint64_t>{5}));
 }
 
-// One core of a pass-the-parcel: every token is sent on at once to a core chosen by chance until its hops are used up, so
-// that most of the time most cores sleep. The only thing that ends a wait is a wake-up: a lost one leaves a token lying
-// until the timeout, which no wait may reach.
+// One core of a pass-the-parcel: every token is sent on at once to a core chosen by chance until its hops are used up,
+// so that most of the time most cores sleep. The only thing that ends a wait is a wake-up: a lost one leaves a token
+// lying until the timeout, which no wait may reach.
 struct Player {
   static constexpr std::uint64_t kWaitNs = 20 * kNsPerSecond;
 
@@ -175,8 +175,12 @@ void pass_the_parcel(std::uint64_t seed, int tokens_each, std::uint64_t hops, st
   }
 }
 
-TEST(Mesh, FewTokensAndSleepyCoresLoseNoWakeUp) { pass_the_parcel(20260101, 1, 10'000, 64); }
-TEST(Mesh, ManyTokensThroughTinyRingsKeepOrder) { pass_the_parcel(20260102, 64, 500, 2); }
+TEST(Mesh, FewTokensAndSleepyCoresLoseNoWakeUp) {
+  pass_the_parcel(20260101, 1, 10'000, 64);
+}
+TEST(Mesh, ManyTokensThroughTinyRingsKeepOrder) {
+  pass_the_parcel(20260102, 64, 500, 2);
+}
 
 TEST(Affinity, AThreadRunsWhereItIsPinned) {
   const std::vector<int> cpus = allowed_cpus();

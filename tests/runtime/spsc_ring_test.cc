@@ -46,7 +46,8 @@ TEST(SpscRing, WhatAVisitPushesComesWithTheNextDrain) {
   EXPECT_EQ(drained(ring), (std::vector<int>{2}));
 }
 
-// Two threads, values of several words: a torn, lost, doubled or reordered one is seen, and by the thread sanitizer a race.
+// Two threads, values of several words: a torn, lost, doubled or reordered one is seen, and by the thread sanitizer a
+// race.
 TEST(SpscRing, TwoThreadsLoseNothing) {
   struct Value {
     std::uint64_t words[8];

@@ -55,7 +55,8 @@ TEST(Coordinator, AnswersWhenAllPartsAreAppliedAndNeedsItsRecordUntilAllAreDurab
   }
   EXPECT_EQ(out.count(EditOutcome::Stage::durable), 4u);
   EXPECT_EQ(coordinator.oldest_needed(), 1u);
-  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
+  for (std::size_t i = 0; i < 4; ++i)
+    coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
   EXPECT_EQ(coordinator.oldest_needed(), kNothingNeeded);
 }
 
@@ -66,9 +67,11 @@ TEST(Coordinator, AnEditSentAgainGetsItsOldNumberAndIsLoggedOnce) {
   coordinator.submit(request(1, 5), out);  // its author reconnected before the answer
   coordinator.log_durable(1, out);
   ASSERT_EQ(out.forwarded.size(), 4u);
-  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::applied), out);
+  for (std::size_t i = 0; i < 4; ++i)
+    coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::applied), out);
   for (const EditOutcome& outcome : out.outcomes) EXPECT_EQ(outcome.origin.connection_slot, 5u);
-  for (std::size_t i = 0; i < 4; ++i) coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
+  for (std::size_t i = 0; i < 4; ++i)
+    coordinator.part_outcome(part(*out.forwarded[i], EditOutcome::Stage::durable), out);
   coordinator.submit(request(1), out);
   EXPECT_EQ(out.records.size(), 1u);
   ASSERT_EQ(out.forwarded.size(), 8u);

@@ -38,8 +38,9 @@ TEST(ShardRouter, PartsKeepTheirCellsAfterTheOriginalsAreGone) {
 }
 
 TEST(ShardRouter, OpsFarApartTouchOnlyTheirOwnShards) {
-  const map::Op ops[] = {{map::OpKind::fill, 0, map::Rect::of_size(0, 0, 1, 1), map::Cell{1}, {}, {}},
-                         {map::OpKind::fill, 0, map::Rect::of_size(2'000'000'000, 2'000'000'000, 1, 1), map::Cell{1}, {}, {}}};
+  const map::Op ops[] = {
+      {map::OpKind::fill, 0, map::Rect::of_size(0, 0, 1, 1), map::Cell{1}, {}, {}},
+      {map::OpKind::fill, 0, map::Rect::of_size(2'000'000'000, 2'000'000'000, 1, 1), map::Cell{1}, {}, {}}};
   const auto parts = split_edit(WorldId{1}, {}, edit_of(ops));
   ASSERT_TRUE(parts.ok()) << parts.error().message;
   EXPECT_EQ(parts->size(), 2u);

@@ -37,10 +37,11 @@ class ShardTest : public testing::Test {
     shard.reset();
     std::unique_ptr<storage::ShardStore> store;
     if (created) store = std::move(storage::ShardStore::open(file, identity)).value();
-    shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{incarnation}}, encoder, std::move(store), [this] {
-      created = true;
-      return storage::ShardStore::create(file, identity);
-    });
+    shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{incarnation}}, encoder, std::move(store),
+                                    [this] {
+                                      created = true;
+                                      return storage::ShardStore::create(file, identity);
+                                    });
     shard->recovered();
   }
   void checkpoint() {
@@ -48,8 +49,10 @@ class ShardTest : public testing::Test {
     while (step.ok() && *step != storage::CheckpointStep::done) step = shard->checkpoint_synced({});
     ASSERT_TRUE(step.ok()) << step.error().message;
   }
-  void edit(std::uint64_t id, const map::Op& op, std::span<const map::Condition> conditions = {}, std::uint64_t author = 1) {
-    auto parts = split_edit(kWorld, {SessionId{author}, 0, 0, 0}, {EditId{id}, map::AckMode::durable, {&op, 1}, conditions});
+  void edit(std::uint64_t id, const map::Op& op, std::span<const map::Condition> conditions = {},
+            std::uint64_t author = 1) {
+    auto parts =
+        split_edit(kWorld, {SessionId{author}, 0, 0, 0}, {EditId{id}, map::AckMode::durable, {&op, 1}, conditions});
     ASSERT_EQ(parts->size(), 1u);
     shard->edit(*parts->front(), out);
   }
@@ -163,7 +166,12 @@ TEST_F(ShardTest, AFullDiskRefusesTheEditWhole) {
   for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = map::Cell{static_cast<std::uint32_t>(i % 7)};
   std::uint64_t id = 2;
   for (; id < 2000 && out.count(Stage::rejected) == 0; ++id)
-    edit(id, {map::OpKind::set, 0, map::Rect::of_size(0, static_cast<std::int64_t>(id - 2) * 32 % 8192, 8192, 8), {}, {}, cells});
+    edit(id, {map::OpKind::set,
+              0,
+              map::Rect::of_size(0, static_cast<std::int64_t>(id - 2) * 32 % 8192, 8192, 8),
+              {},
+              {},
+              cells});
   ASSERT_EQ(out.count(Stage::rejected), 1u);
   EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::overloaded);
   const Lsn before = shard->lsn();
@@ -221,7 +229,7 @@ TEST_F(ShardTest, AKnownRevisionSparesTheState) {
 TEST_F(ShardTest, RevisionsOfALostPastAreNotBelieved) {
   edit(1, fill({0, 0, 1, 1}, 5));
   checkpoint();
-  edit(2, fill({0, 0, 1, 1}, 6));   // lost with the crash
+  edit(2, fill({0, 0, 1, 1}, 6));    // lost with the crash
   edit(3, fill({32, 0, 33, 1}, 6));  // likewise
   start(2);
   EXPECT_EQ(shard->lsn(), Lsn{1});
@@ -249,8 +257,12 @@ TEST_F(ShardTest, ReplayGivesTheSameCellsWhereverTheCheckpointWas) {
     const std::uint64_t checkpoint_at = 1 + random() % 60;
     for (std::uint64_t id = 1; id <= 60; ++id) {
       const map::Rect rect = map::Rect::of_size(random() % 300, random() % 300, 1 + random() % 90, 1 + random() % 90);
-      map::Op op{static_cast<map::OpKind>(random() % 3), static_cast<map::LayerId>(random() % 2), rect,
-                 map::Cell{static_cast<std::uint32_t>(random() % 3)}, map::Cell{static_cast<std::uint32_t>(random() % 3)}, {}};
+      map::Op op{static_cast<map::OpKind>(random() % 3),
+                 static_cast<map::LayerId>(random() % 2),
+                 rect,
+                 map::Cell{static_cast<std::uint32_t>(random() % 3)},
+                 map::Cell{static_cast<std::uint32_t>(random() % 3)},
+                 {}};
       if (op.kind == map::OpKind::set) {
         cells.assign(rect.area(), {});
         for (map::Cell& c : cells) c.bits = static_cast<std::uint32_t>(random() % 3);
@@ -260,13 +272,15 @@ TEST_F(ShardTest, ReplayGivesTheSameCellsWhereverTheCheckpointWas) {
       if (id == checkpoint_at) checkpoint();
     }
     std::vector<std::uint32_t> before;
-    for (int i = 0; i < 2 * 400 * 400; ++i) before.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
+    for (int i = 0; i < 2 * 400 * 400; ++i)
+      before.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
     start(2);
     EXPECT_EQ(shard->lsn(), Lsn{checkpoint_at});
     for (const LoggedRecord& record : out.records) ASSERT_TRUE(shard->replay(record.view()).ok());
     EXPECT_EQ(shard->lsn(), Lsn{60});
     std::vector<std::uint32_t> after;
-    for (int i = 0; i < 2 * 400 * 400; ++i) after.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
+    for (int i = 0; i < 2 * 400 * 400; ++i)
+      after.push_back(cell(static_cast<map::LayerId>(i % 2), {i / 2 % 400, i / 800}));
     EXPECT_EQ(before, after);
     EXPECT_TRUE(shard->store()->verify().ok());
   }

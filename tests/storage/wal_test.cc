@@ -40,7 +40,9 @@ Kept made(std::uint64_t lsn, std::size_t size) {
   return record;
 }
 
-Record view(const Kept& record) { return {record.kind, record.shard, Lsn{record.lsn}, record.payload}; }
+Record view(const Kept& record) {
+  return {record.kind, record.shard, Lsn{record.lsn}, record.payload};
+}
 
 // The files a driver would have: zero-written at first, or what a recycled file held.
 struct Disk {
@@ -70,7 +72,8 @@ struct Scanned {
 
 Scanned scanned(std::span<const std::byte> bytes) {
   Scanned found;
-  const Result<WalScan> scan = scan_segment(bytes, [&](const Record& record) { found.records.push_back(kept(record)); });
+  const Result<WalScan> scan =
+      scan_segment(bytes, [&](const Record& record) { found.records.push_back(kept(record)); });
   EXPECT_TRUE(scan.ok()) << scan.error().message;
   if (scan) found.scan = *scan;
   EXPECT_EQ(found.scan.records, found.records.size());
@@ -213,8 +216,8 @@ TEST(Wal, TheSteadyStateKeepsItsTwoBuffers) {
 
 // ---- crashes ----
 
-// Two groups, the second torn. The first was acknowledged: all of it must be read, whatever the second looks like; of the
-// second any prefix of records may be, and nothing else.
+// Two groups, the second torn. The first was acknowledged: all of it must be read, whatever the second looks like; of
+// the second any prefix of records may be, and nothing else.
 class TornTail : public testing::Test {
  protected:
   TornTail() {
@@ -258,7 +261,8 @@ TEST_F(TornTail, AtEveryByteOfTheLastGroup) {
 
 TEST_F(TornTail, AFileThatEndsAtEveryByteOfTheLastGroup) {
   for (std::size_t cut = group_.offset; cut <= group_end_; ++cut)
-    expect_whole_prefix({whole().begin(), whole().begin() + static_cast<std::ptrdiff_t>(cut)}, "ends at " + std::to_string(cut));
+    expect_whole_prefix({whole().begin(), whole().begin() + static_cast<std::ptrdiff_t>(cut)},
+                        "ends at " + std::to_string(cut));
 }
 
 // The disk writes the sectors of a group in any order.
@@ -273,7 +277,8 @@ TEST_F(TornTail, AnySetOfItsSectors) {
     for (std::size_t sector = 0; sector < sectors; ++sector) {
       if ((present >> (sector % 64) & 1) == 0) continue;
       const std::size_t at = group_.offset + sector * kSector;
-      std::copy_n(whole().begin() + static_cast<std::ptrdiff_t>(at), kSector, bytes.begin() + static_cast<std::ptrdiff_t>(at));
+      std::copy_n(whole().begin() + static_cast<std::ptrdiff_t>(at), kSector,
+                  bytes.begin() + static_cast<std::ptrdiff_t>(at));
     }
     expect_whole_prefix(bytes, "seed 20260103, round " + std::to_string(round));
   }
@@ -350,7 +355,8 @@ TEST(WalForeign, NoiseBehindAHeaderEndsTheScan) {
     const WalWrite group = disk.sync(writer);
     std::vector<std::byte> bytes = disk.segments.at(1);
     bytes.resize(group.bytes.size() + chance() % (3 * kPageBytes));
-    for (std::size_t at = group.bytes.size(); at < bytes.size(); ++at) bytes[at] = static_cast<std::byte>(chance() & 255);
+    for (std::size_t at = group.bytes.size(); at < bytes.size(); ++at)
+      bytes[at] = static_cast<std::byte>(chance() & 255);
     EXPECT_EQ(scanned(bytes).records, records) << "seed 20260105, round " << round;
   }
 }

@@ -32,13 +32,14 @@ struct Statistics {
   std::uint64_t messages_sent = 0, bytes_sent = 0;  // payloads, without WebSocket's own bytes
   std::uint64_t connections = 0;                    // handshakes that succeeded
   std::uint64_t edits_resent = 0;
-  std::size_t edits_held = 0;      // not known to be durable, or still shown on top
+  std::size_t edits_held = 0;  // not known to be durable, or still shown on top
   std::size_t chunks_cached = 0, chunk_bytes_cached = 0;
   std::uint32_t round_trip_us = 0;  // of the newest ping; 0: none yet
 };
 
-// One connection to one world of a server: a replica of what it subscribes to, with own edits shown at once. It reconnects
-// by itself, resumes its session, and sends again what the server may not have; the views stay readable meanwhile.
+// One connection to one world of a server: a replica of what it subscribes to, with own edits shown at once. It
+// reconnects by itself, resumes its session, and sends again what the server may not have; the views stay readable
+// meanwhile.
 //
 //   Client client({.url = "ws://127.0.0.1:7777", .name = "Ada"});
 //   client.connect();
@@ -49,9 +50,9 @@ struct Statistics {
 //   const EditId edit = *client.edit(EditDraft().set(1, {3, 4}, map::Cell{7}));
 //   client.wait_until([&] { return client.is_durable(edit); }, 5s);
 //
-// Threads: none of its own. All calls, the destructor included, belong on the thread that runs the reactor; things happen
-// only inside run_once(), poll() and wait_…(). Callbacks run there too, and may call the client (not destroy it, and not
-// wait in it). No exceptions; errors are values, and what the server says comes as events.
+// Threads: none of its own. All calls, the destructor included, belong on the thread that runs the reactor; things
+// happen only inside run_once(), poll() and wait_…(). Callbacks run there too, and may call the client (not destroy it,
+// and not wait in it). No exceptions; errors are values, and what the server says comes as events.
 class Client {
  public:
   // With a reactor of its own, or one shared with other clients.
@@ -73,16 +74,16 @@ class Client {
   State state() const;
   // Of the newest waiting, failed or refused open.
   const std::optional<Error>& last_error() const;
-  SessionId session() const;          // 0 before the first welcome
-  Incarnation incarnation() const;    // 0 before the first welcome
-  std::string_view role() const;      // viewer, editor or owner; empty before the first welcome
+  SessionId session() const;        // 0 before the first welcome
+  Incarnation incarnation() const;  // 0 before the first welcome
+  std::string_view role() const;    // viewer, editor or owner; empty before the first welcome
   const proto::Limits& limits() const;
   // Null before the first WorldChanged; the pointer holds until the next.
   const map::World* world() const;
 
-  // Replicates the chunks that the rectangle (in cells) touches, in these layers (empty: all tile layers). May be called
-  // while the connection is down, but not before the world is known. not_found: no such tile layer; too_large: more chunks
-  // or subscriptions than limits() allows; conflict: no world.
+  // Replicates the chunks that the rectangle (in cells) touches, in these layers (empty: all tile layers). May be
+  // called while the connection is down, but not before the world is known. not_found: no such tile layer; too_large:
+  // more chunks or subscriptions than limits() allows; conflict: no world.
   Result<SubscriptionId> subscribe(const map::Rect& rect, std::span<const map::LayerId> layers = {});
   // The old rectangle stays in force until the new one is there: panning shows no gap.
   Status move_subscription(SubscriptionId subscription, const map::Rect& rect);
@@ -90,9 +91,9 @@ class Client {
   bool is_ready(SubscriptionId subscription) const;
 
   using EditCallback = std::function<void(const Event&)>;  // EditApplied, EditDurable, EditRejected
-  // Shows the edit in the optimistic view and sends it, or keeps it for the next connection. The ids count from 1. Errors of
-  // map::check_edit; conflict: no world; too_large: too many shards; overloaded: more than options.edits_held_max wait.
-  // The callback runs besides the events.
+  // Shows the edit in the optimistic view and sends it, or keeps it for the next connection. The ids count from 1.
+  // Errors of map::check_edit; conflict: no world; too_large: too many shards; overloaded: more than
+  // options.edits_held_max wait. The callback runs besides the events.
   Result<EditId> edit(const EditDraft& draft, map::AckMode ack = map::AckMode::durable, EditCallback done = {});
   // Likewise, with everything copied before it returns.
   Result<EditId> edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions,
@@ -111,7 +112,8 @@ class Client {
   bool read_chunk(map::LayerId layer, map::ChunkPos chunk, std::span<map::Cell, map::kChunkCells> out,
                   View view = View::optimistic) const;
   // rect.area() cells, row-major; unknown ones are empty, and then it returns false.
-  bool read_rect(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> out, View view = View::optimistic) const;
+  bool read_rect(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> out,
+                 View view = View::optimistic) const;
   // The newest edit that the confirmed state of the chunk contains.
   std::optional<Lsn> revision(map::LayerId layer, map::ChunkPos chunk) const;
 

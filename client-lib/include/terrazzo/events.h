@@ -32,7 +32,7 @@ std::string_view state_name(State state);
 
 struct StateChanged {
   State state = State::idle;
-  std::optional<Error> error;    // why, for waiting and failed (and for ready, where open was refused)
+  std::optional<Error> error;     // why, for waiting and failed (and for ready, where open was refused)
   std::uint32_t retry_in_ms = 0;  // for waiting
 };
 
@@ -50,8 +50,8 @@ struct Area {
   map::Rect rect;  // cells
 };
 
-// What the optimistic view, the confirmed one, or both show has (probably) changed inside `areas`; chunks that are not in
-// the cache are left out of neither count nor areas.
+// What the optimistic view, the confirmed one, or both show has (probably) changed inside `areas`; chunks that are not
+// in the cache are left out of neither count nor areas.
 struct CellsChanged {
   enum class Cause : std::uint8_t {
     edit,      // somebody's edit, in the server's order: shard, lsn, author and edit say which
@@ -67,15 +67,16 @@ struct CellsChanged {
   std::vector<Area> areas;
 };
 
-// Of own edits, in this order: applied (has its place in the order, may still be lost with the server), then durable; or
-// rejected. An edit asked for with AckMode::applied whose shards no subscription touches ends with applied.
+// Of own edits, in this order: applied (has its place in the order, may still be lost with the server), then durable;
+// or rejected. An edit asked for with AckMode::applied whose shards no subscription touches ends with applied.
 struct EditApplied {
   EditId edit;
 };
 struct EditDurable {
   EditId edit;
 };
-// Nothing of the edit is applied, and the view no longer shows it. Code `conflict` with a lost session: the message says so.
+// Nothing of the edit is applied, and the view no longer shows it. Code `conflict` with a lost session: the message
+// says so.
 struct EditRejected {
   EditId edit;
   Error error;
@@ -98,7 +99,7 @@ struct EventsLost {
   std::uint64_t count = 0;
 };
 
-using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable, EditRejected,
-                           PeerChanged, PeerLeft, ServerError, EventsLost>;
+using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
+                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost>;
 
 }  // namespace terrazzo::client

@@ -5,8 +5,8 @@
 
 namespace terrazzo::client {
 
-// The event loop that clients do their input and output on. Many clients can share one; the thread that runs it is the only
-// one that may use them. It must outlive them.
+// The event loop that clients do their input and output on. Many clients can share one; the thread that runs it is the
+// only one that may use them. It must outlive them.
 class Reactor {
  public:
   Reactor();

@@ -13,8 +13,8 @@
 #include "map/coords.h"
 #include "map/world.h"
 
-// Worlds as pictures, drawn by the CPU. The reference that other renderers are compared with: orthogonal maps come out as
-// Tiled draws them. Pure but for memory; any thread, nothing shared.
+// Worlds as pictures, drawn by the CPU. The reference that other renderers are compared with: orthogonal maps come out
+// as Tiled draws them. Pure but for memory; any thread, nothing shared.
 namespace terrazzo::render {
 
 // Straight (not premultiplied) RGBA, 8 bits each, rows from the top.
@@ -68,8 +68,8 @@ struct View {
   double scale = 1;  // pixels of the picture per pixel of the art; below 1 by averaging, above by repeating
 };
 
-// All visible layers in their order, with opacity, tint and offsets; tile layers, image layers, and objects that are tiles.
-// too_large: the picture would have more than kPixelsMax pixels (before scaling down).
+// All visible layers in their order, with opacity, tint and offsets; tile layers, image layers, and objects that are
+// tiles. too_large: the picture would have more than kPixelsMax pixels (before scaling down).
 Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
 
 }  // namespace terrazzo::render

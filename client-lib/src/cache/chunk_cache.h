@@ -57,8 +57,8 @@ struct CachedChunk {
   std::size_t counted_bytes = 0;
 };
 
-// All chunks a client holds. Those outside the subscriptions go when they take more than a budget, the least recently used
-// first. References hold until the chunk is evicted or erased. One thread.
+// All chunks a client holds. Those outside the subscriptions go when they take more than a budget, the least recently
+// used first. References hold until the chunk is evicted or erased. One thread.
 class ChunkCache {
  public:
   explicit ChunkCache(std::size_t budget_bytes) : budget_bytes_(budget_bytes) {}

@@ -4,7 +4,8 @@ namespace terrazzo::client {
 
 Result<Url> parse_websocket_url(const std::string& text) {
   constexpr std::string_view kScheme = "ws://";
-  const Error wrong{ErrorCode::bad_message, "\"" + text + "\" is not the address of a server; one looks like ws://127.0.0.1:8080"};
+  const Error wrong{ErrorCode::bad_message,
+                    "\"" + text + "\" is not the address of a server; one looks like ws://127.0.0.1:8080"};
   if (!text.starts_with(kScheme)) return wrong;
   std::string rest = text.substr(kScheme.size());
   Url url;
@@ -15,8 +16,10 @@ Result<Url> parse_websocket_url(const std::string& text) {
   const bool has_port = colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
   url.host = rest.substr(0, has_port ? colon : std::string::npos);
   url.port = has_port ? rest.substr(colon + 1) : "80";
-  if (url.host.size() > 2 && url.host.front() == '[' && url.host.back() == ']') url.host = url.host.substr(1, url.host.size() - 2);
-  const bool digits = !url.port.empty() && url.port.find_first_not_of("0123456789") == std::string::npos && url.port.size() <= 5;
+  if (url.host.size() > 2 && url.host.front() == '[' && url.host.back() == ']')
+    url.host = url.host.substr(1, url.host.size() - 2);
+  const bool digits =
+      !url.port.empty() && url.port.find_first_not_of("0123456789") == std::string::npos && url.port.size() <= 5;
   if (url.host.empty() || !digits || std::stoul(url.port) > 65535) return wrong;
   return url;
 }

@@ -34,12 +34,14 @@ struct WebSocket::Shared {
 
 // Lives until its last handler has run; a connection that is not the current one any more tells nobody anything.
 struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
-  Connection(const std::shared_ptr<Shared>& shared) : owner(shared), form(shared->form), resolver(shared->io), stream(shared->io) {
+  Connection(const std::shared_ptr<Shared>& shared)
+      : owner(shared), form(shared->form), resolver(shared->io), stream(shared->io) {
     stream.read_message_max(shared->message_bytes_max);
     stream.auto_fragment(false);
     const char* protocol = form == proto::Form::binary ? "terrazzo.v1.flatbuffers" : "terrazzo.v1.json";
-    stream.set_option(beast::websocket::stream_base::decorator(
-        [protocol](beast::websocket::request_type& request) { request.set(beast::http::field::sec_websocket_protocol, protocol); }));
+    stream.set_option(beast::websocket::stream_base::decorator([protocol](beast::websocket::request_type& request) {
+      request.set(beast::http::field::sec_websocket_protocol, protocol);
+    }));
   }
 
   std::shared_ptr<Shared> live() const {
@@ -52,13 +54,15 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     beast::get_lowest_layer(stream).expires_after(timeout);
     host = url.host.find(':') == std::string::npos ? url.host + ":" + url.port : "[" + url.host + "]:" + url.port;
     target = url.target;
-    resolver.async_resolve(url.host, url.port, [self = shared_from_this()](const error_code& error, const auto& endpoints) {
-      if (error) return self->end(0, error.message());
-      beast::get_lowest_layer(self->stream).async_connect(endpoints, [self](const error_code& connect_error, const auto&) {
-        if (connect_error) return self->end(0, connect_error.message());
-        self->handshake();
-      });
-    });
+    resolver.async_resolve(url.host, url.port,
+                           [self = shared_from_this()](const error_code& error, const auto& endpoints) {
+                             if (error) return self->end(0, error.message());
+                             beast::get_lowest_layer(self->stream)
+                                 .async_connect(endpoints, [self](const error_code& connect_error, const auto&) {
+                                   if (connect_error) return self->end(0, connect_error.message());
+                                   self->handshake();
+                                 });
+                           });
   }
 
   void handshake() {
@@ -87,7 +91,8 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
       if (error) {
         const auto& reason = self->stream.reason();
         const bool said = error == beast::websocket::error::closed;
-        return self->end(said ? static_cast<std::uint16_t>(reason.code) : 0, said ? std::string(reason.reason.c_str()) : error.message());
+        return self->end(said ? static_cast<std::uint16_t>(reason.code) : 0,
+                         said ? std::string(reason.reason.c_str()) : error.message());
       }
       const std::shared_ptr<Shared> shared = self->live();
       if (!shared) return;
@@ -107,7 +112,8 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     } else if (json) {
       queue.back().push_back(std::byte{','});
     } else {
-      queue.back().resize((queue.back().size() + 7) & ~std::size_t{7});  // each binary message starts at a multiple of eight
+      queue.back().resize((queue.back().size() + 7) &
+                          ~std::size_t{7});  // each binary message starts at a multiple of eight
     }
     queue.back().insert(queue.back().end(), payload.begin(), payload.end());
     queued += payload.size();
@@ -124,16 +130,17 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     writing = true;
     if (form == proto::Form::json) queue.front().push_back(std::byte{']'});
     stream.binary(form == proto::Form::binary);
-    stream.async_write(asio::buffer(queue.front().data(), queue.front().size()), [self = shared_from_this()](const error_code& error, std::size_t) {
-      self->writing = false;
-      if (error) return;  // the read tells
-      self->queue.pop_front();
-      if (self->queue.empty()) {
-        self->queued = 0;
-        if (const auto shared = self->live()) shared->events.written();
-      }
-      self->write();
-    });
+    stream.async_write(asio::buffer(queue.front().data(), queue.front().size()),
+                       [self = shared_from_this()](const error_code& error, std::size_t) {
+                         self->writing = false;
+                         if (error) return;  // the read tells
+                         self->queue.pop_front();
+                         if (self->queue.empty()) {
+                           self->queued = 0;
+                           if (const auto shared = self->live()) shared->events.written();
+                         }
+                         self->write();
+                       });
   }
 
   void say_goodbye() {
@@ -142,7 +149,8 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     limits.handshake_timeout = std::chrono::seconds(1);
     limits.idle_timeout = beast::websocket::stream_base::none();
     stream.set_option(limits);
-    stream.async_close(beast::websocket::close_code::normal, [self = shared_from_this()](const error_code&) { self->end(1000, {}); });
+    stream.async_close(beast::websocket::close_code::normal,
+                       [self = shared_from_this()](const error_code&) { self->end(1000, {}); });
   }
 
   void drop() {
@@ -190,7 +198,9 @@ void WebSocket::send(std::span<const std::byte> payload) {
   if (shared_->current) shared_->current->push(payload);
 }
 
-std::size_t WebSocket::queued_bytes() const { return shared_->current ? shared_->current->queued : 0; }
+std::size_t WebSocket::queued_bytes() const {
+  return shared_->current ? shared_->current->queued : 0;
+}
 
 void WebSocket::close() {
   if (shared_->current) shared_->current->say_goodbye();

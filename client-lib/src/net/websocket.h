@@ -19,11 +19,11 @@ struct WebSocketEvents {
   std::function<void()> opened;
   std::function<void(std::span<const std::byte>)> message;
   std::function<void(std::uint16_t code, std::string reason)> closed;  // once, at the end of each connect()
-  std::function<void()> written;                                        // everything queued is with the kernel
+  std::function<void()> written;                                       // everything queued is with the kernel
 };
 
-// One WebSocket connection at a time, through Boost.Beast. Messages queued between two turns of the reactor travel together
-// where they fit into one.
+// One WebSocket connection at a time, through Boost.Beast. Messages queued between two turns of the reactor travel
+// together where they fit into one.
 class WebSocket {
  public:
   WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, WebSocketEvents events);

@@ -23,7 +23,8 @@ struct Multiply {
 void blend(const std::uint8_t* from, std::uint8_t* to, const Multiply& m) {
   const std::uint32_t alpha = scaled(from[3], m.alpha);
   if (alpha == 0) return;
-  const std::uint32_t color[3] = {scaled(scaled(from[0], m.red), alpha), scaled(scaled(from[1], m.green), alpha), scaled(scaled(from[2], m.blue), alpha)};
+  const std::uint32_t color[3] = {scaled(scaled(from[0], m.red), alpha), scaled(scaled(from[1], m.green), alpha),
+                                  scaled(scaled(from[2], m.blue), alpha)};
   const std::uint32_t rest = 255 - alpha;
   for (int c = 0; c < 3; ++c) to[c] = static_cast<std::uint8_t>(color[c] + scaled(to[c], rest));
   to[3] = static_cast<std::uint8_t>(alpha + scaled(to[3], rest));
@@ -33,18 +34,25 @@ void blend(const std::uint8_t* from, std::uint8_t* to, const Multiply& m) {
 
 void blit(const DrawCommand& c, Image& canvas) {
   const std::int64_t x0 = std::max<std::int64_t>(c.x, 0), y0 = std::max<std::int64_t>(c.y, 0);
-  const std::int64_t x1 = std::min<std::int64_t>(c.x + c.width, canvas.width), y1 = std::min<std::int64_t>(c.y + c.height, canvas.height);
+  const std::int64_t x1 = std::min<std::int64_t>(c.x + c.width, canvas.width),
+                     y1 = std::min<std::int64_t>(c.y + c.height, canvas.height);
   if (x0 >= x1 || y0 >= y1) return;
-  const Multiply m{c.tint >> 16 & 0xFF, c.tint >> 8 & 0xFF, c.tint & 0xFF,
-                   scaled(c.tint >> 24, static_cast<std::uint32_t>(std::lround(std::clamp(c.opacity, 0.0f, 1.0f) * 255)))};
+  const Multiply m{
+      c.tint >> 16 & 0xFF, c.tint >> 8 & 0xFF, c.tint & 0xFF,
+      scaled(c.tint >> 24, static_cast<std::uint32_t>(std::lround(std::clamp(c.opacity, 0.0f, 1.0f) * 255)))};
   const bool turned = (c.flips & map::Cell::kFlipDiagonal) != 0;
-  const bool mirrored = (c.flips & map::Cell::kFlipHorizontal) != 0, upside_down = (c.flips & map::Cell::kFlipVertical) != 0;
-  const std::uint64_t across = turned ? c.sprite.height : c.sprite.width, down = turned ? c.sprite.width : c.sprite.height;
+  const bool mirrored = (c.flips & map::Cell::kFlipHorizontal) != 0,
+             upside_down = (c.flips & map::Cell::kFlipVertical) != 0;
+  const std::uint64_t across = turned ? c.sprite.height : c.sprite.width,
+                      down = turned ? c.sprite.width : c.sprite.height;
   const bool plain = c.flips == 0 && across == c.width && down == c.height && m.none();
   const Image& image = *c.sprite.image;
-  const auto pixel = [&](std::uint64_t x, std::uint64_t y) { return image.rgba.data() + ((c.sprite.y + y) * image.width + c.sprite.x + x) * 4; };
+  const auto pixel = [&](std::uint64_t x, std::uint64_t y) {
+    return image.rgba.data() + ((c.sprite.y + y) * image.width + c.sprite.x + x) * 4;
+  };
   for (std::int64_t y = y0; y < y1; ++y) {
-    std::uint8_t* to = canvas.rgba.data() + (static_cast<std::size_t>(y) * canvas.width + static_cast<std::size_t>(x0)) * 4;
+    std::uint8_t* to =
+        canvas.rgba.data() + (static_cast<std::size_t>(y) * canvas.width + static_cast<std::size_t>(x0)) * 4;
     std::uint64_t v = static_cast<std::uint64_t>(y - c.y) * down / c.height;
     if (upside_down) v = down - 1 - v;
     if (plain) {

@@ -52,10 +52,17 @@ class Lister {
       const Look look = look_of(world_, layer);
       if (!look.visible || look.opacity <= 0) continue;
       switch (layer.kind) {
-        case map::LayerKind::tile: tiles(layer, look); break;
-        case map::LayerKind::image: image(layer, look); break;
-        case map::LayerKind::object: objects(layer, look); break;
-        case map::LayerKind::group: break;
+        case map::LayerKind::tile:
+          tiles(layer, look);
+          break;
+        case map::LayerKind::image:
+          image(layer, look);
+          break;
+        case map::LayerKind::object:
+          objects(layer, look);
+          break;
+        case map::LayerKind::group:
+          break;
       }
     }
     return std::move(out_);
@@ -74,11 +81,12 @@ class Lister {
         width = std::max(width, tile.image.width);
         height = std::max(height, tile.image.height);
       }
-      reach = std::max({reach, std::int64_t{width / w}, std::int64_t{height / h}, std::int64_t{std::abs(set.draw_offset_x)} / w,
-                        std::int64_t{std::abs(set.draw_offset_y)} / h});
+      reach = std::max({reach, std::int64_t{width / w}, std::int64_t{height / h},
+                        std::int64_t{std::abs(set.draw_offset_x)} / w, std::int64_t{std::abs(set.draw_offset_y)} / h});
     }
     reach = std::min<std::int64_t>(reach + 1, 64);
-    const map::Rect area = map::Rect{view_.x0 - reach, view_.y0 - reach, view_.x1 + reach, view_.y1 + reach}.intersect(world_.area());
+    const map::Rect area =
+        map::Rect{view_.x0 - reach, view_.y0 - reach, view_.x1 + reach, view_.y1 + reach}.intersect(world_.area());
     if (area.empty()) return;
     std::vector<map::Cell> row(static_cast<std::size_t>(area.width()));
     for (std::int64_t y = area.y0; y < area.y1; ++y) {
@@ -97,13 +105,15 @@ class Lister {
     const Grid::Point corner = grid_.corner(x, y);
     // A tile stands on the lower edge of its cell.
     put({sprite, cell.flips(), corner.x + sprite.offset_x + whole(look.offset_x),
-         corner.y + std::int64_t{world_.tile_height} - height + sprite.offset_y + whole(look.offset_y), width, height, look.opacity, look.tint});
+         corner.y + std::int64_t{world_.tile_height} - height + sprite.offset_y + whole(look.offset_y), width, height,
+         look.opacity, look.tint});
   }
   void image(const map::Layer& layer, const Look& look) {
     const Image* picture = art_.layer_image(layer.id);
     if (picture == nullptr) return;
     const Sprite sprite{picture, 0, 0, picture->width, picture->height, 0, 0};
-    put({sprite, 0, whole(look.offset_x), whole(look.offset_y), picture->width, picture->height, look.opacity, look.tint});
+    put({sprite, 0, whole(look.offset_x), whole(look.offset_y), picture->width, picture->height, look.opacity,
+         look.tint});
   }
   void objects(const map::Layer& layer, const Look& look) {
     const Json extra = formats::extra_object(layer.extra);
@@ -119,8 +129,11 @@ class Lister {
       const double width = number(object, "width", sprite.width), height = number(object, "height", sprite.height);
       const double x = number(object, "x", 0), y = number(object, "y", 0);
       if (width < 1 || height < 1 || width > 1e5 || height > 1e5) continue;
-      found.push_back({y, {sprite, cell.flips(), whole(x + look.offset_x) + sprite.offset_x, whole(y - height + look.offset_y) + sprite.offset_y,
-                           static_cast<std::uint32_t>(std::lround(width)), static_cast<std::uint32_t>(std::lround(height)), look.opacity, look.tint}});
+      found.push_back(
+          {y,
+           {sprite, cell.flips(), whole(x + look.offset_x) + sprite.offset_x,
+            whole(y - height + look.offset_y) + sprite.offset_y, static_cast<std::uint32_t>(std::lround(width)),
+            static_cast<std::uint32_t>(std::lround(height)), look.opacity, look.tint}});
     }
     // From the top down, so that what stands in front covers what is behind, unless the layer has an order of its own.
     if (!extra.contains("draworder") || extra["draworder"] != "index")
@@ -130,7 +143,8 @@ class Lister {
   void put(DrawCommand command) {
     command.x -= box_.x;
     command.y -= box_.y;
-    const bool seen = command.x < box_.width && command.y < box_.height && command.x + command.width > 0 && command.y + command.height > 0;
+    const bool seen = command.x < box_.width && command.y < box_.height && command.x + command.width > 0 &&
+                      command.y + command.height > 0;
     if (seen) out_.push_back(command);
   }
 
@@ -145,7 +159,8 @@ class Lister {
 
 }  // namespace
 
-Grid::Grid(const map::World& world) : orientation_(world.orientation), tile_width_(world.tile_width), tile_height_(world.tile_height) {
+Grid::Grid(const map::World& world)
+    : orientation_(world.orientation), tile_width_(world.tile_width), tile_height_(world.tile_height) {
   const Json extra = formats::extra_object(world.extra);
   const auto says = [&](const char* key, const char* value) {
     const auto found = extra.find(key);
@@ -158,10 +173,13 @@ Grid::Grid(const map::World& world) : orientation_(world.orientation), tile_widt
 
 Grid::Point Grid::corner(std::int64_t x, std::int64_t y) const {
   switch (orientation_) {
-    case map::Orientation::orthogonal: return {x * tile_width_, y * tile_height_};
-    case map::Orientation::isometric: return {(x - y) * tile_width_ / 2 - tile_width_ / 2, (x + y) * tile_height_ / 2};
+    case map::Orientation::orthogonal:
+      return {x * tile_width_, y * tile_height_};
+    case map::Orientation::isometric:
+      return {(x - y) * tile_width_ / 2 - tile_width_ / 2, (x + y) * tile_height_ / 2};
     case map::Orientation::staggered:
-    case map::Orientation::hexagonal: break;
+    case map::Orientation::hexagonal:
+      break;
   }
   if (stagger_x_) return {x * ((tile_width_ + side_) / 2), y * tile_height_ + (odd(x) ? tile_height_ / 2 : 0)};
   return {x * tile_width_ + (odd(y) ? tile_width_ / 2 : 0), y * ((tile_height_ + side_) / 2)};
@@ -170,8 +188,10 @@ Grid::Point Grid::corner(std::int64_t x, std::int64_t y) const {
 Grid::Box Grid::box(const map::Rect& cells) const {
   // The outermost boxes are those of the corners and, where rows are staggered, of their neighbours.
   std::int64_t x0 = INT64_MAX, y0 = INT64_MAX, x1 = INT64_MIN, y1 = INT64_MIN;
-  for (const std::int64_t y : {cells.y0, std::min(cells.y0 + 1, cells.y1 - 1), std::max(cells.y1 - 2, cells.y0), cells.y1 - 1})
-    for (const std::int64_t x : {cells.x0, std::min(cells.x0 + 1, cells.x1 - 1), std::max(cells.x1 - 2, cells.x0), cells.x1 - 1}) {
+  for (const std::int64_t y :
+       {cells.y0, std::min(cells.y0 + 1, cells.y1 - 1), std::max(cells.y1 - 2, cells.y0), cells.y1 - 1})
+    for (const std::int64_t x :
+         {cells.x0, std::min(cells.x0 + 1, cells.x1 - 1), std::max(cells.x1 - 2, cells.x0), cells.x1 - 1}) {
       const Point p = corner(x, y);
       x0 = std::min(x0, p.x);
       y0 = std::min(y0, p.y);
@@ -181,7 +201,8 @@ Grid::Box Grid::box(const map::Rect& cells) const {
   return {x0, y0, x1 - x0, y1 - y0};
 }
 
-std::vector<DrawCommand> draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view) {
+std::vector<DrawCommand> draw_list(const map::World& world, const TileArt& art, const CellReader& cells,
+                                   const map::Rect& view) {
   return Lister(world, art, cells, view).run();
 }
 

@@ -41,6 +41,7 @@ class Grid {
 };
 
 // Everything the view shows, back to front.
-std::vector<DrawCommand> draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view);
+std::vector<DrawCommand> draw_list(const map::World& world, const TileArt& art, const CellReader& cells,
+                                   const map::Rect& view);
 
 }  // namespace terrazzo::render

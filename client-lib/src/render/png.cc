@@ -15,7 +15,9 @@ struct Free {
 };
 using Context = std::unique_ptr<spng_ctx, Free>;
 
-Error wrong(const char* what, int code) { return {ErrorCode::bad_message, fmt::format("{}: {}", what, spng_strerror(code))}; }
+Error wrong(const char* what, int code) {
+  return {ErrorCode::bad_message, fmt::format("{}: {}", what, spng_strerror(code))};
+}
 
 }  // namespace
 
@@ -29,10 +31,13 @@ Result<Image> decode_png(std::string_view bytes) {
   spng_ihdr header{};
   if (const int code = spng_get_ihdr(context.get(), &header); code != 0) return wrong("not a PNG picture", code);
   if (std::uint64_t{header.width} * header.height > kPixelsMax)
-    return Error{ErrorCode::too_large, fmt::format("a picture of {}×{} pixels; at most {} in all", header.width, header.height, kPixelsMax)};
+    return Error{ErrorCode::too_large,
+                 fmt::format("a picture of {}×{} pixels; at most {} in all", header.width, header.height, kPixelsMax)};
   Image image{header.width, header.height, {}};
   image.rgba.resize(std::size_t{header.width} * header.height * 4);
-  if (const int code = spng_decode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_RGBA8, SPNG_DECODE_TRNS); code != 0)
+  if (const int code =
+          spng_decode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_RGBA8, SPNG_DECODE_TRNS);
+      code != 0)
     return wrong("a damaged PNG picture", code);
   return image;
 }
@@ -47,7 +52,9 @@ Result<std::string> encode_png(const Image& image) {
   header.bit_depth = 8;
   header.color_type = SPNG_COLOR_TYPE_TRUECOLOR_ALPHA;
   spng_set_ihdr(context.get(), &header);
-  if (const int code = spng_encode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE); code != 0)
+  if (const int code =
+          spng_encode_image(context.get(), image.rgba.data(), image.rgba.size(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+      code != 0)
     return wrong("the picture cannot be written as PNG", code);
   std::size_t size = 0;
   int code = 0;

@@ -7,9 +7,11 @@ namespace terrazzo::render {
 Image scaled_to(const Image& from, std::uint32_t width, std::uint32_t height) {
   Image to{width, height, std::vector<std::uint8_t>(std::size_t{width} * height * 4)};
   for (std::uint32_t y = 0; y < height; ++y) {
-    const std::uint64_t y0 = std::uint64_t{y} * from.height / height, y1 = std::max(y0 + 1, std::uint64_t{y + 1} * from.height / height);
+    const std::uint64_t y0 = std::uint64_t{y} * from.height / height,
+                        y1 = std::max(y0 + 1, std::uint64_t{y + 1} * from.height / height);
     for (std::uint32_t x = 0; x < width; ++x) {
-      const std::uint64_t x0 = std::uint64_t{x} * from.width / width, x1 = std::max(x0 + 1, std::uint64_t{x + 1} * from.width / width);
+      const std::uint64_t x0 = std::uint64_t{x} * from.width / width,
+                          x1 = std::max(x0 + 1, std::uint64_t{x + 1} * from.width / width);
       std::uint64_t sum[4] = {0, 0, 0, 0};
       for (std::uint64_t v = y0; v < y1; ++v)
         for (std::uint64_t u = x0; u < x1; ++u)
@@ -27,7 +29,8 @@ void straighten(Image& image) {
     const std::uint32_t alpha = image.rgba[i + 3];
     if (alpha == 0 || alpha == 255) continue;
     for (std::size_t c = 0; c < 3; ++c)
-      image.rgba[i + c] = static_cast<std::uint8_t>(std::min<std::uint32_t>(255, (image.rgba[i + c] * 255u + alpha / 2) / alpha));
+      image.rgba[i + c] =
+          static_cast<std::uint8_t>(std::min<std::uint32_t>(255, (image.rgba[i + c] * 255u + alpha / 2) / alpha));
   }
 }
 

@@ -21,7 +21,8 @@ void clear_color(Image& image, const std::string& color) {
   if (color.size() < 7) return;
   const auto key = static_cast<std::uint32_t>(std::strtoul(color.substr(color.size() - 6).c_str(), nullptr, 16));
   for (std::size_t i = 0; i + 3 < image.rgba.size(); i += 4) {
-    const std::uint32_t pixel = std::uint32_t{image.rgba[i]} << 16 | std::uint32_t{image.rgba[i + 1]} << 8 | image.rgba[i + 2];
+    const std::uint32_t pixel =
+        std::uint32_t{image.rgba[i]} << 16 | std::uint32_t{image.rgba[i + 1]} << 8 | image.rgba[i + 2];
     if (pixel == key) image.rgba[i] = image.rgba[i + 1] = image.rgba[i + 2] = image.rgba[i + 3] = 0;
   }
 }
@@ -66,9 +67,12 @@ struct TileArt::State {
     for (const map::CollectionTile& tile : tileset.images) set.pictures[tile.tile] = image(tile.image, clear, assets);
     if (const auto tiles = extra.find("tiles"); tiles != extra.end() && tiles->is_array()) {
       for (const Json& tile : *tiles) {
-        if (!tile.is_object() || !tile.contains("animation") || !tile["animation"].is_array() || tile["animation"].empty()) continue;
+        if (!tile.is_object() || !tile.contains("animation") || !tile["animation"].is_array() ||
+            tile["animation"].empty())
+          continue;
         const Json& frame = tile["animation"][0];
-        if (tile.contains("id") && tile["id"].is_number_unsigned() && frame.is_object() && frame.contains("tileid") && frame["tileid"].is_number_unsigned())
+        if (tile.contains("id") && tile["id"].is_number_unsigned() && frame.is_object() && frame.contains("tileid") &&
+            frame["tileid"].is_number_unsigned())
           set.first_frame[tile["id"].get<std::uint32_t>()] = frame["tileid"].get<std::uint32_t>();
       }
     }
@@ -81,7 +85,9 @@ TileArt::TileArt(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TileArt::TileArt(TileArt&&) noexcept = default;
 TileArt& TileArt::operator=(TileArt&&) noexcept = default;
 TileArt::~TileArt() = default;
-const std::vector<std::string>& TileArt::notes() const { return state_->notes; }
+const std::vector<std::string>& TileArt::notes() const {
+  return state_->notes;
+}
 
 TileArt TileArt::load(const map::World& world, const AssetSource& assets) {
   auto state = std::make_unique<State>();
@@ -89,7 +95,8 @@ TileArt TileArt::load(const map::World& world, const AssetSource& assets) {
   for (const map::Layer& layer : world.layers) {
     if (layer.kind != map::LayerKind::image) continue;
     const Json extra = formats::extra_object(layer.extra);
-    state->layers[layer.id] = state->image({text(extra, "image_hash"), text(extra, "image"), 0, 0}, text(extra, "transparentcolor"), assets);
+    state->layers[layer.id] =
+        state->image({text(extra, "image_hash"), text(extra, "image"), 0, 0}, text(extra, "transparentcolor"), assets);
   }
   return TileArt(std::move(state));
 }
@@ -118,7 +125,9 @@ Sprite TileArt::sprite(std::uint32_t tile) const {
   sprite.width = t.tile_width;
   sprite.height = t.tile_height;
   // Beyond the sheet there is nothing to show.
-  if (std::uint64_t{sprite.x} + sprite.width > set.sheet->width || std::uint64_t{sprite.y} + sprite.height > set.sheet->height) return {};
+  if (std::uint64_t{sprite.x} + sprite.width > set.sheet->width ||
+      std::uint64_t{sprite.y} + sprite.height > set.sheet->height)
+    return {};
   sprite.image = set.sheet;
   return sprite;
 }
@@ -143,7 +152,8 @@ std::uint32_t TileArt::mean_color(std::uint32_t tile) const {
   std::uint32_t mean = 0;
   if (sum[3] != 0) {
     const auto channel = [&](int c) { return static_cast<std::uint32_t>(sum[c] / sum[3]); };
-    mean = static_cast<std::uint32_t>(sum[3] / (std::uint64_t{s.width} * s.height)) << 24 | channel(0) << 16 | channel(1) << 8 | channel(2);
+    mean = static_cast<std::uint32_t>(sum[3] / (std::uint64_t{s.width} * s.height)) << 24 | channel(0) << 16 |
+           channel(1) << 8 | channel(2);
   }
   return state_->means[tile] = mean;
 }

@@ -7,7 +7,8 @@
 
 namespace terrazzo::client {
 
-// Delays between attempts to connect: exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015).
+// Delays between attempts to connect: exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter",
+// 2015).
 class Backoff {
  public:
   Backoff(const ReconnectPolicy& policy, std::uint64_t seed) : policy_(policy), random_(seed) {}

@@ -11,14 +11,15 @@
 
 namespace terrazzo::client {
 
-// The most shards one edit may touch: the server's bound (PROTOCOL.md, ED), checked here so that its parts can be listed.
+// The most shards one edit may touch: the server's bound (PROTOCOL.md, ED), checked here so that its parts can be
+// listed.
 inline constexpr std::uint64_t kShardsPerEditMax = 1024;
 
-// One own edit from the moment it is made until nothing can happen to it any more: durable (or rejected), and contained in
-// the confirmed state of every chunk it touches that this client follows.
+// One own edit from the moment it is made until nothing can happen to it any more: durable (or rejected), and contained
+// in the confirmed state of every chunk it touches that this client follows.
 struct HeldEdit {
-  // What became of it in one shard. `lsn` is its place in that shard's order, 0 while unknown; it is shown on top of the
-  // confirmed state until that contains it.
+  // What became of it in one shard. `lsn` is its place in that shard's order, 0 while unknown; it is shown on top of
+  // the confirmed state until that contains it.
   struct Part {
     map::ShardPos shard;
     Lsn lsn;
@@ -30,7 +31,7 @@ struct HeldEdit {
   EditDraft draft;
   map::Rect bounds;  // cells, of all ops
   std::vector<Part> parts;
-  bool sent = false;      // on this connection
+  bool sent = false;  // on this connection
   bool ever_sent = false;
   bool acknowledged = false;
   bool applied_told = false;  // the program knows

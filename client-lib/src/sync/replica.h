@@ -14,11 +14,13 @@
 
 namespace terrazzo::client {
 
-// The cells of one world as one client knows them: the server's state, and own held edits laid on top of it in the order of
-// their making. Pure; one thread. Invariants:
-//  1. A live chunk equals the server's chunk as of its revision, and no later edit that this connection brought touched it.
+// The cells of one world as one client knows them: the server's state, and own held edits laid on top of it in the
+// order of their making. Pure; one thread. Invariants:
+//  1. A live chunk equals the server's chunk as of its revision, and no later edit that this connection brought touched
+//  it.
 //  2. A chunk's revision is named to a server only while it stands for the same cells there (`known`).
-//  3. An own edit is shown on top of a chunk until the confirmed state contains it, never twice and never too short: it goes
+//  3. An own edit is shown on top of a chunk until the confirmed state contains it, never twice and never too short: it
+//  goes
 //     when the shard's stream has passed its LSN.
 class Replica {
  public:
@@ -82,7 +84,7 @@ class Replica {
   // How far the stream of each shard has come on this connection.
   std::unordered_map<map::ShardPos, Lsn> passed_;
   std::unordered_map<map::ShardPos, Lsn> durable_;
-  std::size_t placed_and_shown_ = 0;  // parts for settle() to look at
+  std::size_t placed_and_shown_ = 0;   // parts for settle() to look at
   std::vector<CachedChunk*> touched_;  // scratch
 };
 

@@ -15,8 +15,8 @@ namespace terrazzo::client {
 
 // The chunks of some layers that one subscription asks for or has.
 struct Coverage {
-  map::Rect cells;   // as asked for
-  map::Rect chunks;  // those of them that the world has
+  map::Rect cells;                   // as asked for
+  map::Rect chunks;                  // those of them that the world has
   std::vector<map::LayerId> layers;  // ascending
 
   bool has(const ChunkKey& key) const {
@@ -24,8 +24,8 @@ struct Coverage {
   }
 };
 
-// `subscribed` names only the subscription, so at most one request of each is on its way: a newer one waits for its answer
-// (then only the newest matters).
+// `subscribed` names only the subscription, so at most one request of each is on its way: a newer one waits for its
+// answer (then only the newest matters).
 struct Subscription {
   bool all_layers = false;  // the program named none: follows the world's tile layers
   Coverage wanted;
@@ -61,7 +61,8 @@ class Subscriptions {
   }
 
   bool in_flight(const ChunkKey& key) const {
-    return std::ranges::any_of(table_, [&](const auto& s) { return s.second.in_flight && s.second.in_flight->has(key); });
+    return std::ranges::any_of(table_,
+                               [&](const auto& s) { return s.second.in_flight && s.second.in_flight->has(key); });
   }
   bool in_force(const ChunkKey& key) const {
     return std::ranges::any_of(table_, [&](const auto& s) { return s.second.current && s.second.current->has(key); });

@@ -12,7 +12,9 @@ namespace {
 constexpr std::uint64_t kUsPerMs = 1000;
 constexpr std::uint16_t kClosePolicy = 1008;
 
-bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) { return a == b; }
+bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) {
+  return a == b;
+}
 
 }  // namespace
 
@@ -27,7 +29,9 @@ void SyncMachine::set_state(State state, std::optional<Error> error, std::uint32
 
 // ---- the connection ----
 
-void SyncMachine::connecting() { set_state(State::connecting); }
+void SyncMachine::connecting() {
+  set_state(State::connecting);
+}
 
 void SyncMachine::connected(std::uint64_t now_us) {
   now_us_ = heard_us_ = pinged_us_ = now_us;
@@ -71,26 +75,35 @@ SyncMachine::Loss SyncMachine::disconnected(std::uint16_t close_code, std::strin
     return loss;
   }
   loss.retry = true;
-  loss.error = {ErrorCode::overloaded, reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)};
+  loss.error = {ErrorCode::overloaded,
+                reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)};
   return loss;
 }
 
-void SyncMachine::waiting(const Loss& loss, std::uint32_t retry_in_ms) { set_state(State::waiting, loss.error, retry_in_ms); }
-void SyncMachine::failed(const Error& error) { set_state(State::failed, error); }
+void SyncMachine::waiting(const Loss& loss, std::uint32_t retry_in_ms) {
+  set_state(State::waiting, loss.error, retry_in_ms);
+}
+void SyncMachine::failed(const Error& error) {
+  set_state(State::failed, error);
+}
 
 void SyncMachine::closed() {
   (void)disconnected(0, {});
   set_state(State::closed);
 }
 
-void SyncMachine::writable_again() { send_edits(); }
+void SyncMachine::writable_again() {
+  send_edits();
+}
 
 bool SyncMachine::tick(std::uint64_t now_us) {
   now_us_ = now_us;
-  const bool talking = state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
+  const bool talking =
+      state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
   if (!talking) return false;
   if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
-  if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs) ping(now_us);
+  if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs)
+    ping(now_us);
   return false;
 }
 
@@ -132,8 +145,9 @@ void SyncMachine::session_restarted(bool resumed, bool same_incarnation) {
     held_.erase(id);
   }
   for (const EditId id : lost)
-    reject(*held_.find(id), {ErrorCode::conflict, "the server does not know this session any more, so it cannot be told whether the "
-                                                  "edit was applied: look at the map and, if needed, make it again"});
+    reject(*held_.find(id), {ErrorCode::conflict,
+                             "the server does not know this session any more, so it cannot be told whether the "
+                             "edit was applied: look at the map and, if needed, make it again"});
 }
 
 void SyncMachine::send_open() {
@@ -208,8 +222,8 @@ void SyncMachine::on(const proto::Ack& message) {
     edit->acknowledged = true;
     for (const proto::ShardMark& mark : message.shards) {
       replica_.placed(*edit, mark.shard, mark.lsn);
-      // In one shard the log keeps the order of edits, so everything before is durable, too. An edit over several shards is
-      // durable by the coordinator's record: it says nothing about its neighbours in either shard.
+      // In one shard the log keeps the order of edits, so everything before is durable, too. An edit over several
+      // shards is durable by the coordinator's record: it says nothing about its neighbours in either shard.
       if (message.durable && message.shards.size() == 1) replica_.durable(mark.shard, mark.lsn);
     }
     tell_applied(*edit);
@@ -269,7 +283,9 @@ void SyncMachine::on(const proto::Pong& message) {
   if (message.t != 0 && message.t <= now_us_) round_trip_us_ = static_cast<std::uint32_t>(now_us_ - message.t);
 }
 
-void SyncMachine::on(const proto::GoingAway& message) { retry_after_ms_ = message.retry_after_ms; }
+void SyncMachine::on(const proto::GoingAway& message) {
+  retry_after_ms_ = message.retry_after_ms;
+}
 
 void SyncMachine::clear_peers() {
   for (const auto& [session, peer] : std::exchange(peers_, {})) out_.emit(PeerLeft{session});
@@ -333,11 +349,14 @@ void SyncMachine::emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edi
 Result<EditId> SyncMachine::edit(EditDraft draft, map::AckMode ack) {
   if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
   if (held_.table().size() >= options_.edits_held_max) {
-    return Error{ErrorCode::overloaded, std::to_string(held_.table().size()) + " edits wait for the server; send more when some are durable"};
+    return Error{ErrorCode::overloaded,
+                 std::to_string(held_.table().size()) + " edits wait for the server; send more when some are durable"};
   }
   map::EditLimits limits;
-  if (limits_.ops_per_edit_max != 0) limits = {limits_.ops_per_edit_max, limits_.ops_per_edit_max, limits_.cells_per_edit_max};
-  if (const Status checked = map::check_edit(*world_, {EditId{}, ack, draft.ops(), draft.conditions()}, limits); !checked)
+  if (limits_.ops_per_edit_max != 0)
+    limits = {limits_.ops_per_edit_max, limits_.ops_per_edit_max, limits_.cells_per_edit_max};
+  if (const Status checked = map::check_edit(*world_, {EditId{}, ack, draft.ops(), draft.conditions()}, limits);
+      !checked)
     return checked.error();
   const Result<HeldEdit*> added = held_.add(std::move(draft), ack);
   if (!added) return added.error();
@@ -369,7 +388,8 @@ void SyncMachine::send_edits() {
 
 Status SyncMachine::open(std::string_view world) {
   if (!world_name_.empty() && world != world_name_)
-    return Error{ErrorCode::conflict, "this client is in the world \"" + world_name_ + "\"; use another client for another world"};
+    return Error{ErrorCode::conflict,
+                 "this client is in the world \"" + world_name_ + "\"; use another client for another world"};
   const bool first = world_name_.empty();
   world_name_ = world;
   if (first && state_ == State::ready) send_open();
@@ -388,7 +408,8 @@ Result<Coverage> SyncMachine::cover(const map::Rect& rect, std::span<const map::
   if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
   Coverage coverage;
   coverage.cells = rect.intersect(map::kPlane);
-  if (coverage.cells.empty()) return Error{ErrorCode::bad_message, "the rectangle is empty; it has at least one cell of the plane"};
+  if (coverage.cells.empty())
+    return Error{ErrorCode::bad_message, "the rectangle is empty; it has at least one cell of the plane"};
   coverage.layers.assign(layers.begin(), layers.end());
   if (layers.empty()) coverage.layers = tile_layers();
   std::ranges::sort(coverage.layers);
@@ -402,8 +423,9 @@ Result<Coverage> SyncMachine::cover(const map::Rect& rect, std::span<const map::
   const std::uint64_t wanted = coverage.chunks.area() * std::max<std::size_t>(coverage.layers.size(), 1);
   const std::uint32_t most = limits_.chunks_per_subscription_max;
   if (most != 0 && (coverage.chunks.area() > most || wanted > most)) {
-    return Error{ErrorCode::too_large, "the rectangle covers " + std::to_string(coverage.chunks.area()) + " chunks in " +
-                                           std::to_string(coverage.layers.size()) + " layers; at most " + std::to_string(most) +
+    return Error{ErrorCode::too_large, "the rectangle covers " + std::to_string(coverage.chunks.area()) +
+                                           " chunks in " + std::to_string(coverage.layers.size()) +
+                                           " layers; at most " + std::to_string(most) +
                                            " together in one subscription"};
   }
   return coverage;
@@ -411,7 +433,8 @@ Result<Coverage> SyncMachine::cover(const map::Rect& rect, std::span<const map::
 
 Result<SubscriptionId> SyncMachine::subscribe(const map::Rect& rect, std::span<const map::LayerId> layers) {
   if (limits_.subscriptions_max != 0 && subscriptions_.size() >= limits_.subscriptions_max)
-    return Error{ErrorCode::too_large, "at most " + std::to_string(limits_.subscriptions_max) + " subscriptions: end one first"};
+    return Error{ErrorCode::too_large,
+                 "at most " + std::to_string(limits_.subscriptions_max) + " subscriptions: end one first"};
   Result<Coverage> coverage = cover(rect, layers);
   if (!coverage) return coverage.error();
   const SubscriptionId id = subscriptions_.add(*std::move(coverage), layers.empty());
@@ -421,7 +444,8 @@ Result<SubscriptionId> SyncMachine::subscribe(const map::Rect& rect, std::span<c
 
 Status SyncMachine::move_subscription(SubscriptionId id, const map::Rect& rect) {
   Subscription* subscription = subscriptions_.find(id);
-  if (subscription == nullptr || subscription->ending) return Error{ErrorCode::not_found, "there is no subscription " + std::to_string(id.value)};
+  if (subscription == nullptr || subscription->ending)
+    return Error{ErrorCode::not_found, "there is no subscription " + std::to_string(id.value)};
   Result<Coverage> coverage = cover(rect, subscription->wanted.layers);
   if (!coverage) return coverage.error();
   const Coverage old = std::exchange(subscription->wanted, *std::move(coverage));

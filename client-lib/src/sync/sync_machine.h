@@ -20,9 +20,9 @@
 
 namespace terrazzo::client {
 
-// The protocol's client side: takes what the program asks, what the server says and what becomes of the connection; gives
-// messages and events. Pure: time (microseconds of any steady clock) is an argument. One thread. Each connection goes
-// connecting → greeting → ready → opening → live; the replica, the held edits and the subscriptions outlive it.
+// The protocol's client side: takes what the program asks, what the server says and what becomes of the connection;
+// gives messages and events. Pure: time (microseconds of any steady clock) is an argument. One thread. Each connection
+// goes connecting → greeting → ready → opening → live; the replica, the held edits and the subscriptions outlive it.
 class SyncMachine {
  public:
   SyncMachine(const ConnectOptions& options, SyncOutput& out);
@@ -32,8 +32,8 @@ class SyncMachine {
   void connected(std::uint64_t now_us);
   void received(const proto::ServerMessage& message, std::uint64_t now_us);
   struct Loss {
-    bool retry = false;            // false: the machine has failed
-    bool at_once = false;          // no delay needed
+    bool retry = false;              // false: the machine has failed
+    bool at_once = false;            // no delay needed
     std::uint32_t delay_min_ms = 0;  // the server's wish
     Error error;
   };
@@ -128,8 +128,8 @@ class SyncMachine {
   Subscriptions subscriptions_;
   HeldEdits held_;
   Replica replica_;
-  EditId sent_through_;             // on this connection
-  std::uint32_t in_flight_ = 0;     // sent on this connection, not answered
+  EditId sent_through_;          // on this connection
+  std::uint32_t in_flight_ = 0;  // sent on this connection, not answered
   std::uint64_t edits_resent_ = 0;
 
   std::uint64_t heard_us_ = 0, pinged_us_ = 0, now_us_ = 0;

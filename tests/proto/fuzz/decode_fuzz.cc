@@ -14,12 +14,12 @@
 namespace terrazzo::proto {
 namespace {
 
-Result<std::span<const ClientMessage>> decode(const ClientMessage*, Form form,
-                                              std::span<const std::byte> bytes, Arena& arena) {
+Result<std::span<const ClientMessage>> decode(const ClientMessage*, Form form, std::span<const std::byte> bytes,
+                                              Arena& arena) {
   return decode_client_messages(form, bytes, arena);
 }
-Result<std::span<const ServerMessage>> decode(const ServerMessage*, Form form,
-                                              std::span<const std::byte> bytes, Arena& arena) {
+Result<std::span<const ServerMessage>> decode(const ServerMessage*, Form form, std::span<const std::byte> bytes,
+                                              Arena& arena) {
   return decode_server_messages(form, bytes, arena);
 }
 
@@ -45,9 +45,7 @@ void check(Form form, std::span<const std::byte> bytes) {
       if (const auto* chunk = std::get_if<Chunk>(&message);
           chunk != nullptr && !chunk->fill && chunk->coded.empty() && chunk->cells.empty())
         continue;
-      if (const auto* world = std::get_if<WorldInfo>(&message);
-          world != nullptr && world->json.empty())
-        continue;
+      if (const auto* world = std::get_if<WorldInfo>(&message); world != nullptr && world->json.empty()) continue;
     }
     ByteBuffer encoded;
     encoder.append(form, message, encoded);
@@ -67,9 +65,7 @@ class Reader : public ws::AssemblerEvents {
   }
   void ping(std::span<const std::byte> payload) override { total_ += payload.size(); }
   void pong(std::span<const std::byte> payload) override { total_ += payload.size(); }
-  void closed(std::uint16_t code, std::string_view reason) override {
-    total_ += code + reason.size();
-  }
+  void closed(std::uint16_t code, std::string_view reason) override { total_ += code + reason.size(); }
   void violation(std::uint16_t code, std::string_view) override { total_ += code; }
   std::size_t total() const { return total_; }
 
