@@ -23,7 +23,12 @@ if(MOLD_PROGRAM)
 endif()
 
 add_library(terrazzo_options INTERFACE)
-target_compile_options(terrazzo_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror -fno-omit-frame-pointer)
+target_compile_options(terrazzo_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -fno-omit-frame-pointer)
+# Warnings are errors where the tree is worked on. Other compilers and levels see other things: who only builds, switches it off.
+option(TERRAZZO_WERROR "warnings are errors" ON)
+if(TERRAZZO_WERROR)
+  target_compile_options(terrazzo_options INTERFACE -Werror)
+endif()
 target_include_directories(terrazzo_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(TERRAZZO_SANITIZE)
   string(REPLACE ";" "," sanitizers "${TERRAZZO_SANITIZE}")
