@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks of build/release/bin, writes bench/results/latest.json and a page with bars, prints a table.
+Usage: bench/run.py [--quick]"""
+import datetime
+import html
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+BIN = os.path.join(ROOT, "build/release/bin")
+OUT = os.path.join(ROOT, "build/bench")
+
+
+def ws_folder():
+    """The `ws` package in a folder of the build; none where there is no node, no npm, or no registry."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        print("node ws: left out, node and npm are not installed")
+        return None
+    folder = os.path.join(OUT, "ws")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "bench/fanout/ws_broadcast.mjs"), folder)
+    if not os.path.exists(os.path.join(folder, "node_modules/ws")):
+        done = subprocess.run(["npm", "install", "ws@8", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            print("node ws: left out, npm could not install the package")
+            return None
+    return folder
+
+
+def fanout(quick):
+    file = os.path.join(OUT, "fanout.json")
+    command = [os.path.join(BIN, "terrazzo-fanout-bench"), "--json", file, "--rounds", "3" if quick else "5", "--seconds", "1" if quick else "3"]
+    if folder := ws_folder():
+        command += ["--ws-folder", folder]
+    subprocess.run(command, check=True)
+    return json.load(open(file))
+
+
+def store(quick):
+    program = os.path.join(BIN, "terrazzo-store-bench")
+    if not os.path.exists(program):
+        print("store: left out, Google Benchmark was not there when the tree was configured")
+        return None
+    ran = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=%s" % ("0.1" if quick else "0.5")],
+                         capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout)
+
+
+def bars(title, rows, unit):
+    most = max(value for _, value in rows) or 1
+    out = ["<h2>%s</h2><svg width='760' height='%d' font-family='sans-serif' font-size='13'>" % (html.escape(title), 28 * len(rows) + 8)]
+    for i, (name, value) in enumerate(rows):
+        y = 28 * i + 4
+        out.append("<text x='0' y='%d'>%s</text><rect x='220' y='%d' width='%.1f' height='18' fill='#2f7f8f'/><text x='%.1f' y='%d'>%s %s</text>"
+                   % (y + 14, html.escape(name), y, 400 * value / most, 228 + 400 * value / most, y + 14, format(value, ",.0f"), unit))
+    return "".join(out) + "</svg>"
+
+
+def main():
+    quick = "--quick" in sys.argv
+    os.makedirs(OUT, exist_ok=True)
+    print("%s, %s, %d CPUs, load %s" % (datetime.date.today(), platform.platform(), os.cpu_count(), os.getloadavg()[0]))
+    results = {"date": str(datetime.date.today()), "machine": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+    page = ["<!doctype html><meta charset='utf-8'><title>Terrazzo: figures</title><body style='font-family:sans-serif'><h1>Terrazzo: figures of %s</h1>" % results["date"]]
+    results["fanout"] = fanout(quick)
+    page.append(bars("Server CPU per message delivered to one of %d viewers" % results["fanout"]["viewers"],
+                     [(s["name"], s["cpu_ns_per_delivered"]) for s in results["fanout"]["servers"]], "ns"))
+    page.append(bars("Messages delivered per second", [(s["name"], s["delivered_per_second"]) for s in results["fanout"]["servers"]], ""))
+    results["store"] = store(quick)
+    if results["store"]:
+        rows = [(b["name"], b["cpu_time"]) for b in results["store"]["benchmarks"]]
+        for name, value in rows:
+            print("  %-28s %10.1f ns" % (name, value))
+        page.append(bars("Time per operation", rows, "ns"))
+    with open(os.path.join(OUT, "latest.json"), "w") as out:
+        json.dump(results, out, indent=1)
+    with open(os.path.join(OUT, "latest.html"), "w") as out:
+        out.write("\n".join(page))
+    print("wrote %s and latest.html beside it" % os.path.relpath(os.path.join(OUT, "latest.json"), ROOT))
+
+
+if __name__ == "__main__":
+    main()
