@@ -1,0 +1,270 @@
+// The client's side of the protocol, message by message, without a network.
+#include "client-lib/src/sync/sync_machine.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+namespace terrazzo::client {
+namespace {
+
+constexpr const char* kWorld =
+    R"({"id":"5","name":"w","layers":[{"id":1,"kind":"tile","name":"g"}],"tilesets":[{"first_tile":1,"tile_count":50}]})";
+constexpr map::LayerId kLayer = 1;
+
+class Recorder final : public SyncOutput {
+ public:
+  void send(const proto::ClientMessage& message) override {
+    sent.push_back(message.index());
+    if (const auto* hello = std::get_if<proto::Hello>(&message))
+      resumes = hello->resume ? std::string(hello->resume->session) : "";
+    if (const auto* edit = std::get_if<map::Edit>(&message)) edits.push_back(edit->id.value);
+    if (const auto* subscribe = std::get_if<proto::Subscribe>(&message))
+      known.assign(subscribe->known.begin(), subscribe->known.end());
+  }
+  bool writable() const override { return is_writable; }
+  void emit(Event event) override { events.push_back(std::move(event)); }
+
+  template <class T>
+  std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(events, [](const Event& e) { return std::holds_alternative<T>(e); }));
+  }
+  std::vector<std::size_t> sent;
+  std::vector<std::uint64_t> edits;
+  std::vector<proto::KnownChunk> known;
+  std::string resumes;
+  std::vector<Event> events;
+  bool is_writable = true;
+};
+
+class SyncMachineTest : public testing::Test {
+ protected:
+  void welcome(std::uint64_t session = 9, std::uint64_t incarnation = 1, bool resumed = false) {
+    machine.connecting();
+    machine.connected(1000);
+    proto::Welcome message;
+    message.session = SessionId{session};
+    message.resume = "token";
+    message.incarnation = Incarnation{incarnation};
+    message.limits = {1 << 20, 65536, 256, 512, 16384, 64};
+    message.resumed = resumed;
+    machine.received(message, 1000);
+  }
+  void go_live() {
+    ASSERT_TRUE(machine.open("w").ok());
+    welcome();
+    machine.received(proto::WorldInfo{kWorld}, 1000);
+    ASSERT_EQ(machine.state(), State::live);
+  }
+  void lose() {
+    const SyncMachine::Loss loss = machine.disconnected(0, {});
+    EXPECT_TRUE(loss.retry);
+    machine.waiting(loss, 10);
+  }
+  SubscriptionId subscribe(std::uint64_t lsn = 0) {
+    const SubscriptionId id = *machine.subscribe(map::Rect::of_size(0, 0, 64, 32), {});
+    subscribed(id, lsn);
+    return id;
+  }
+  void subscribed(SubscriptionId id, std::uint64_t lsn) {
+    const proto::ShardMark mark{{0, 0}, Lsn{lsn}};
+    machine.received(proto::Subscribed{id.value, {&mark, 1}}, 1000);
+  }
+  EditId paint(std::int32_t x, std::uint32_t tile, map::AckMode ack = map::AckMode::durable) {
+    return *machine.edit(EditDraft().set(kLayer, {x, 0}, map::Cell{tile}), ack);
+  }
+  void applied(std::uint64_t lsn, std::uint64_t author, EditId edit, std::int32_t x, std::uint32_t tile) {
+    const map::Cell cell{tile};
+    const map::Op op{map::OpKind::set, kLayer, map::Rect::of_size(x, 0, 1, 1), {}, {}, {&cell, 1}};
+    machine.received(proto::Applied{{0, 0}, Lsn{lsn}, SessionId{author}, edit, {&op, 1}}, 1000);
+  }
+  void ack(EditId edit, std::vector<proto::ShardMark> marks, bool durable) {
+    machine.received(proto::Ack{edit, marks, durable}, 1000);
+  }
+  std::uint32_t shown(std::int32_t x) {
+    return machine.replica().read(kLayer, {x, 0}, true).value_or(map::Cell{999}).bits;
+  }
+  std::uint32_t confirmed(std::int32_t x) {
+    return machine.replica().read(kLayer, {x, 0}, false).value_or(map::Cell{999}).bits;
+  }
+
+  Recorder out;
+  SyncMachine machine{ConnectOptions{}, out};
+};
+
+TEST_F(SyncMachineTest, GoesFromHelloToLiveAndSubscribesOnlyThen) {
+  EXPECT_FALSE(machine.subscribe(map::Rect::of_size(0, 0, 1, 1), {}).ok());
+  go_live();
+  EXPECT_EQ(shown(0), 999u);  // nothing is known yet
+  subscribe();
+  EXPECT_EQ(shown(0), 0u);
+  EXPECT_EQ(out.count<SubscriptionReady>(), 1u);
+}
+
+TEST_F(SyncMachineTest, AnOwnEditIsShownAtOnceAndStaysUntilTheServerHasIt) {
+  go_live();
+  subscribe();
+  const EditId edit = paint(3, 7);
+  EXPECT_EQ(shown(3), 7u);
+  EXPECT_EQ(confirmed(3), 0u);
+  applied(1, 77, EditId{1}, 3, 5);  // somebody else was first: ours will come after it
+  EXPECT_EQ(shown(3), 7u);
+  EXPECT_EQ(confirmed(3), 5u);
+  applied(2, 9, edit, 3, 7);
+  EXPECT_EQ(confirmed(3), 7u);
+  EXPECT_EQ(out.count<EditApplied>(), 1u);
+  applied(3, 77, EditId{2}, 3, 6);  // later edits show through
+  EXPECT_EQ(shown(3), 6u);
+  ack(edit, {{{0, 0}, Lsn{2}}}, true);
+  EXPECT_TRUE(machine.held().is_durable(edit));
+  EXPECT_TRUE(machine.held().table().empty());
+}
+
+TEST_F(SyncMachineTest, ARejectedEditRollsBackWithItsReason) {
+  go_live();
+  subscribe();
+  const EditId edit = paint(3, 7);
+  machine.received(proto::Reject{edit, ErrorCode::forbidden, "no"}, 1000);
+  EXPECT_EQ(shown(3), 0u);
+  EXPECT_EQ(out.count<EditRejected>(), 1u);
+  EXPECT_EQ(machine.held().rejection(edit)->message, "no");
+  EXPECT_FALSE(machine.held().is_durable(edit));
+}
+
+TEST_F(SyncMachineTest, WrongEditsNeverLeave) {
+  go_live();
+  EXPECT_EQ(machine.edit(EditDraft().set(9, {0, 0}, map::Cell{1}), {}).error().code, ErrorCode::not_found);
+  EXPECT_EQ(machine.edit(EditDraft().set(kLayer, {0, 0}, map::Cell{51}), {}).error().code, ErrorCode::out_of_bounds);
+  EXPECT_TRUE(out.edits.empty());
+}
+
+TEST_F(SyncMachineTest, AnAnswerOverSeveralShardsIsNoDurableMarkOfTheirs) {
+  go_live();
+  subscribe();
+  const EditId wide = *machine.edit(EditDraft().fill(kLayer, map::Rect::of_size(-1, 0, 2, 1), map::Cell{4}), {});
+  const EditId own = paint(3, 7, map::AckMode::applied);
+  applied(8, 9, own, 3, 7);
+  ack(own, {{{0, 0}, Lsn{8}}}, false);
+  // The wide edit's place in this shard is behind ours, and it is durable: ours still need not be.
+  ack(wide, {{{-1, 0}, Lsn{3}}, {{0, 0}, Lsn{9}}}, true);
+  EXPECT_TRUE(machine.held().is_durable(wide));
+  EXPECT_FALSE(machine.held().is_durable(own));
+  machine.received(proto::Durable{{0, 0}, Lsn{8}}, 1000);
+  EXPECT_TRUE(machine.held().is_durable(own));
+}
+
+TEST_F(SyncMachineTest, AfterALostConnectionHeldEditsAreSentAgainUnderTheirIds) {
+  go_live();
+  subscribe();
+  const EditId first = paint(1, 7), second = paint(2, 7);
+  applied(1, 9, first, 1, 7);
+  ack(first, {{{0, 0}, Lsn{1}}}, true);
+  lose();
+  const EditId third = paint(3, 7);  // made while away
+  out.edits.clear();
+  welcome(9, 1, true);
+  EXPECT_EQ(out.resumes, "token");
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  EXPECT_EQ(out.edits, (std::vector<std::uint64_t>{second.value, third.value}));
+  EXPECT_EQ(shown(2), 7u);
+}
+
+TEST_F(SyncMachineTest, AfterARestartOnlyDurableRevisionsAreNamed) {
+  go_live();
+  const SubscriptionId view = subscribe();
+  applied(1, 77, EditId{1}, 0, 5);   // chunk 0
+  applied(2, 77, EditId{2}, 40, 5);  // chunk 1
+  machine.received(proto::Durable{{0, 0}, Lsn{1}}, 1000);
+  lose();
+  welcome(9, 2, true);
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  ASSERT_EQ(out.known.size(), 1u);
+  EXPECT_EQ(out.known[0].chunk, (map::ChunkPos{0, 0}));
+  EXPECT_EQ(out.known[0].revision, Lsn{1});
+  // The server lost edit 2: it says so by the state of chunk 1.
+  proto::Chunk empty;
+  empty.layer = kLayer;
+  empty.chunk = {1, 0};
+  empty.fill = map::Cell{0};
+  machine.received(empty, 1000);
+  subscribed(view, 1);
+  EXPECT_EQ(confirmed(0), 5u);
+  EXPECT_EQ(confirmed(40), 0u);
+}
+
+TEST_F(SyncMachineTest, ALostSessionRejectsWhatWasSentAndKeepsWhatWasNot) {
+  go_live();
+  const EditId sent = paint(1, 7);
+  lose();
+  const EditId kept = paint(2, 7);
+  out.edits.clear();
+  welcome(10, 2);  // another session
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  ASSERT_TRUE(machine.held().rejection(sent));
+  EXPECT_EQ(machine.held().rejection(sent)->code, ErrorCode::conflict);
+  EXPECT_EQ(out.edits, std::vector<std::uint64_t>{kept.value});
+}
+
+TEST_F(SyncMachineTest, ARefusedTokenEndsAndARefusedSessionTriesAnew) {
+  machine.connecting();
+  machine.connected(1);
+  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "no such token"}, 1);
+  EXPECT_FALSE(machine.disconnected(1008, "unauthenticated").retry);
+  go_live();
+  lose();
+  machine.connecting();
+  machine.connected(2);
+  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "not a session of this node"}, 2);
+  const SyncMachine::Loss loss = machine.disconnected(1008, "unauthenticated");
+  EXPECT_TRUE(loss.retry && loss.at_once);
+  machine.connecting();
+  machine.connected(3);
+  EXPECT_EQ(out.resumes, "");
+}
+
+TEST_F(SyncMachineTest, EditsThatComeBeforeTheStateWaitForIt) {
+  go_live();
+  const SubscriptionId view = *machine.subscribe(map::Rect::of_size(0, 0, 64, 32), {});
+  applied(4, 77, EditId{1}, 0, 5);
+  EXPECT_EQ(shown(0), 999u);
+  subscribed(view, 3);  // the state as of 3 was empty; 4 came after it
+  EXPECT_EQ(shown(0), 5u);
+}
+
+TEST_F(SyncMachineTest, NoMoreEditsAreOnTheirWayThanTheServerAllows) {
+  ASSERT_TRUE(machine.open("w").ok());
+  machine.connecting();
+  machine.connected(1000);
+  proto::Welcome message;
+  message.session = SessionId{9};
+  message.incarnation = Incarnation{1};
+  message.limits = {1 << 20, 65536, 256, 2, 16384, 64};
+  machine.received(message, 1000);
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  for (int i = 0; i < 5; ++i) paint(i, 7);
+  EXPECT_EQ(out.edits.size(), 2u);
+  ack(EditId{1}, {{{0, 0}, Lsn{1}}}, true);
+  EXPECT_EQ(out.edits.size(), 3u);
+  out.is_writable = false;
+  ack(EditId{2}, {{{0, 0}, Lsn{2}}}, true);
+  EXPECT_EQ(out.edits.size(), 3u);
+  out.is_writable = true;
+  machine.writable_again();
+  EXPECT_EQ(out.edits.size(), 4u);
+}
+
+TEST_F(SyncMachineTest, SilenceIsAskedAboutAndThenGivenUp) {
+  go_live();
+  const ConnectOptions defaults;
+  const std::size_t sent = out.sent.size();
+  EXPECT_FALSE(machine.tick(1000 + defaults.ping_interval_ms * 1000ull + 1));
+  EXPECT_EQ(out.sent.size(), sent + 1);
+  EXPECT_TRUE(machine.tick(1000 + defaults.silence_max_ms * 1000ull + 1));
+}
+
+}  // namespace
+}  // namespace terrazzo::client
