@@ -32,8 +32,8 @@ Status write_file(const fs::path& path, std::string_view bytes) {
   return error ? Status(Error{ErrorCode::internal, path.string() + ": " + error.message()}) : Status();
 }
 
-// A quarter of a shard: what one subscription may ask for.
-constexpr std::int64_t kQuarter = 128 * map::kChunkSize;
+// 64×64 chunks: what one subscription may ask for.
+constexpr std::int64_t kPiece = 64 * map::kChunkSize;
 
 // Reads cells through the client library, by subscriptions of the size the server allows.
 class Reader {
@@ -42,9 +42,9 @@ class Reader {
       : client_(client), http_(http), world_(world) {}
 
   Status read(map::LayerId layer, const map::Rect& rect, std::span<map::Cell> cells) {
-    // Wide bands are taken in pieces of a quarter's width.
-    for (std::int64_t x = rect.x0; x < rect.x1; x += kQuarter) {
-      const map::Rect piece{x, rect.y0, std::min(x + kQuarter, rect.x1), rect.y1};
+    // Wide bands are taken in pieces.
+    for (std::int64_t x = rect.x0; x < rect.x1; x += kPiece) {
+      const map::Rect piece{x, rect.y0, std::min(x + kPiece, rect.x1), rect.y1};
       const Result<client::SubscriptionId> sub = fetch(client_, piece, {&layer, 1});
       if (!sub) return sub.error();
       std::vector<map::Cell> part(piece.area());
@@ -66,9 +66,9 @@ class Reader {
     if (!answer.is_object() || !answer.contains("shards")) return chunks;
     for (const nlohmann::json& shard : answer["shards"]) {
       const map::Rect cells = map::cells_of(map::ShardPos{shard[0].get<std::int32_t>(), shard[1].get<std::int32_t>()});
-      for (std::int64_t y = cells.y0; y < cells.y1; y += kQuarter)
-        for (std::int64_t x = cells.x0; x < cells.x1; x += kQuarter)
-          if (Status found = used_in(layer, map::Rect::of_size(x, y, kQuarter, kQuarter), chunks); !found)
+      for (std::int64_t y = cells.y0; y < cells.y1; y += kPiece)
+        for (std::int64_t x = cells.x0; x < cells.x1; x += kPiece)
+          if (Status found = used_in(layer, map::Rect::of_size(x, y, kPiece, kPiece), chunks); !found)
             return found.error();
     }
     return chunks;

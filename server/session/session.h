@@ -15,14 +15,14 @@
 
 namespace terrazzo::session {
 
-// What one connection may hold and send. The arithmetic: a StatesReply for chunks_per_subscription_max plain chunks
-// (16,384 × 4 KiB) is the most one request can make the server queue; the network's outbox bounds it further.
+// What one connection may hold and send. The arithmetic: the states of one subscription are queued at once, at most some 11 KiB
+// a chunk in the JSON form, 4 KiB in the binary one; with 4096 chunks that stays below the network's outbox limit.
 struct SessionLimits {
   proto::Limits wire{.message_bytes_max = 1 << 20,
                      .cells_per_edit_max = 65536,
                      .ops_per_edit_max = 256,
                      .edits_in_flight_max = 512,
-                     .chunks_per_subscription_max = 16384,
+                     .chunks_per_subscription_max = 4096,
                      .subscriptions_max = 64};
   std::uint64_t presence_interval_ns = 33'000'000;  // newest presence, at most 30 times a second
 };
