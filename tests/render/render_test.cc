@@ -68,7 +68,8 @@ TEST(Png, ComesBack) {
   const std::string png = *encode_png(sheet());
   for (std::size_t size = 0; size < png.size() - 16; ++size)
     EXPECT_FALSE(decode_png(std::string_view(png).substr(0, size)).ok()) << size;
-  EXPECT_FALSE(decode_png("GIF89a").ok());
+  EXPECT_EQ(decode_png("GIF89a").error().code, ErrorCode::bad_message);
+  EXPECT_EQ(decode_png("\xFF\xD8\xFF\xE0").error().code, ErrorCode::unsupported);
 }
 
 struct Flip {
@@ -121,6 +122,127 @@ TEST(Draw, OpacityAndTintOfGroupsMultiply) {
   EXPECT_NEAR(static_cast<int>(red >> 24), 128, 1);
   f.world.layers[0].visible = false;
   EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 2, 1)), 2, 0), 0u);
+}
+
+// Puts tiles of one colour on two cells whose pictures overlap: which one lies in front says what was drawn last.
+struct Overlap : Fixture {
+  Overlap(map::Orientation orientation, const std::string& extra) {
+    // Twice as high and wide as a cell, so that it reaches over its neighbours to the right and above.
+    world.tile_width = world.tile_height = 2;
+    world.orientation = orientation;
+    world.extra = extra;
+    Image image{8, 4, {}};
+    for (int y = 0; y < 4; ++y)
+      for (int x = 0; x < 8; ++x)
+        for (const int value : {x < 4 ? 255 : 0, x < 4 ? 0 : 255, 0, 255})
+          image.rgba.push_back(static_cast<std::uint8_t>(value));
+    png = *encode_png(image);
+    world.tilesets[0].tile_width = world.tilesets[0].tile_height = 4;
+  }
+  // The colours that are seen of red at `red` and green at `green`: their pictures cover each other partly.
+  std::pair<std::size_t, std::size_t> seen(std::pair<int, int> red, std::pair<int, int> green) {
+    cells = {{red, map::Cell{1}}, {green, map::Cell{2}}};
+    const Image image = drawn(map::Rect::of_size(-4, -4, 12, 12));
+    std::pair<std::size_t, std::size_t> count;
+    for (std::uint32_t y = 0; y < image.height; ++y)
+      for (std::uint32_t x = 0; x < image.width; ++x) {
+        count.first += pixel(image, x, y) == kRed;
+        count.second += pixel(image, x, y) == kGreen;
+      }
+    return count;
+  }
+};
+
+TEST(Draw, RenderOrderSaysWhichTileIsInFront) {
+  using map::Orientation;
+  const std::pair<std::size_t, std::size_t> red_in_front{16, 8}, green_in_front{8, 16};
+  Overlap plain(Orientation::orthogonal, "");
+  EXPECT_EQ(plain.seen({1, 1}, {2, 1}), green_in_front);
+  EXPECT_EQ(plain.seen({1, 1}, {1, 2}), green_in_front);
+  Overlap left_up(Orientation::orthogonal, R"({"renderorder":"left-up"})");
+  EXPECT_EQ(left_up.seen({1, 1}, {2, 1}), red_in_front);
+  EXPECT_EQ(left_up.seen({1, 1}, {1, 2}), red_in_front);
+}
+
+TEST(Draw, RowsOfTheScreenAreDrawnFromTheTopWhereCellsAreStaggered) {
+  using map::Orientation;
+  // The column of odd cells is half a cell lower than the one to its right, and thus in front of it.
+  Overlap staggered(Orientation::staggered, R"({"staggeraxis":"x","staggerindex":"odd"})");
+  const auto [red, green] = staggered.seen({1, 1}, {2, 1});
+  EXPECT_EQ(red, 16u);
+  EXPECT_LT(green, 16u);
+  // (3, 0) is two rows of the screen below (0, 1), though its row of cells is above.
+  Overlap isometric(Orientation::isometric, "");
+  isometric.world.tile_width = 1;
+  const auto [behind, in_front] = isometric.seen({0, 1}, {3, 0});
+  EXPECT_EQ(in_front, 16u);
+  EXPECT_LT(behind, 16u);
+}
+
+map::Layer layer_of(map::LayerKind kind, const std::string& extra) {
+  map::Layer layer;
+  layer.kind = kind;
+  layer.extra = extra;
+  return layer;
+}
+
+TEST(Draw, ObjectsAreRotatedAboutTheirPositionAndStretched) {
+  Fixture f;
+  const auto object = [&](const std::string& fields) {
+    f.world.layers[0] =
+        layer_of(map::LayerKind::object, R"({"objects":[{"gid":1,"x":4,"y":4,"width":2,"height":2)" + fields + "}]}");
+    return f.drawn(map::Rect::of_size(0, 0, 4, 4));
+  };
+  EXPECT_EQ(pixel(object(""), 4, 2), kRed);  // it stands on its position
+  const Image quarter = object(R"(,"rotation":90)");
+  EXPECT_EQ(pixel(quarter, 4, 2), 0u);
+  EXPECT_EQ(pixel(quarter, 4, 4), kBlue);
+  EXPECT_EQ(pixel(quarter, 5, 4), kRed);
+  EXPECT_EQ(pixel(quarter, 5, 5), kGreen);
+  EXPECT_EQ(pixel(object(R"(,"rotation":-180)"), 2, 5), kGreen);
+  EXPECT_EQ(pixel(object(R"(,"visible":false)"), 4, 2), 0u);
+  f.world.tilesets[0].extra = R"({"objectalignment":"topleft"})";
+  EXPECT_EQ(pixel(object(""), 4, 4), kRed);
+  f.world.tilesets[0].extra = R"({"objectalignment":"center"})";
+  EXPECT_EQ(pixel(object(""), 3, 3), kRed);
+}
+
+TEST(Draw, AnObjectFromAHostileFileDrawsNothing) {
+  Fixture f;
+  for (const char* fields : {R"("width":1e300)", R"("height":-4)", R"("x":1e300)", R"("rotation":1e300)",
+                             R"("width":"wide")", R"("rotation":null)"}) {
+    f.world.layers[0] =
+        layer_of(map::LayerKind::object,
+                 std::string(R"({"objects":[null,7,{"gid":-1},{"gid":1,"x":-90,"y":4,)") + fields + "}]}");
+    const Image image = f.drawn(map::Rect::of_size(0, 0, 4, 4));
+    EXPECT_TRUE(std::ranges::all_of(image.rgba, [](std::uint8_t byte) { return byte == 0; })) << fields;
+  }
+}
+
+TEST(Draw, AnImageLayerRepeatsOverTheView) {
+  Fixture f;
+  f.world.layers[0] = layer_of(map::LayerKind::image, R"({"image":"sheet.png","image_hash":")" +
+                                                          formats::sha256_hex(f.png) + R"(","repeatx":true})");
+  f.world.layers[0].offset_x = 1;
+  const Image image = f.drawn(map::Rect::of_size(0, 0, 5, 3));
+  for (std::uint32_t x = 0; x < image.width; ++x) {
+    EXPECT_EQ(pixel(image, x, 0) == kRed, x % 4 == 1) << x;
+    EXPECT_EQ(pixel(image, x, 3), 0u) << x;
+  }
+}
+
+TEST(Draw, TilesFillTheGridWhereTheirSetSaysSo) {
+  Fixture f;
+  f.world.tile_width = 8;
+  f.world.tile_height = 4;
+  f.cells[{0, 0}] = map::Cell{1};
+  EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 1, 1)), 0, 0), 0u);
+  f.world.tilesets[0].extra = R"({"tilerendersize":"grid"})";
+  EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 1, 1)), 0, 0), kRed);
+  EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 1, 1)), 7, 3), kWhite);
+  f.world.tilesets[0].extra = R"({"tilerendersize":"grid","fillmode":"preserve-aspect-fit"})";
+  EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 1, 1)), 1, 0), 0u);
+  EXPECT_EQ(pixel(f.drawn(map::Rect::of_size(0, 0, 1, 1)), 2, 0), kRed);
 }
 
 TEST(Draw, ScalingDownTakesTheMeanAndUpRepeats) {

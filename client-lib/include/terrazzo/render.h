@@ -23,7 +23,7 @@ struct Image {
   std::vector<std::uint8_t> rgba;       // width * height * 4
 };
 
-// bad_message: not a PNG, or a damaged one; too_large: more than kPixelsMax.
+// bad_message: not a PNG, or a damaged one; unsupported: a JPEG; too_large: more than kPixelsMax.
 inline constexpr std::uint64_t kPixelsMax = std::uint64_t{1} << 27;
 Result<Image> decode_png(std::string_view bytes);
 Result<std::string> encode_png(const Image& image);
@@ -33,6 +33,12 @@ struct Sprite {
   const Image* image = nullptr;  // null: this tile has no picture
   std::uint32_t x = 0, y = 0, width = 0, height = 0;
   std::int32_t offset_x = 0, offset_y = 0;  // of its tileset, pixels
+  enum class Fill : std::uint8_t { none, stretch, keep_aspect };
+  Fill fill =
+      Fill::none;  // none: drawn in its own size, on the lower left corner of the cell; else as large as the cell
+  // The point of the tile that an object's position is, in shares of its size; negative: as the orientation has it,
+  // which is the middle of the lower edge on isometric maps and the lower left corner on others.
+  float anchor_x = -1, anchor_y = -1;
 };
 
 // The pictures of a world's tiles.
@@ -68,8 +74,9 @@ struct View {
   double scale = 1;  // pixels of the picture per pixel of the art; below 1 by averaging, above by repeating
 };
 
-// All visible layers in their order, with opacity, tint and offsets; tile layers, image layers, and objects that are
-// tiles. too_large: the picture would have more than kPixelsMax pixels (before scaling down).
+// All visible layers in their order, with opacity, tint and offsets; tile layers, image layers (repeated where they say
+// so), and objects that are tiles. The world's background colour lies under everything. Parallax has no effect: the
+// camera is at the origin. too_large: the picture would have more than kPixelsMax pixels (before scaling down).
 Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
 
 }  // namespace terrazzo::render

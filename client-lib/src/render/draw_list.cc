@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <numbers>
+#include <vector>
 
+#include "client-lib/src/render/grid.h"
 #include "map/formats/json_reader.h"
 
 namespace terrazzo::render {
@@ -34,6 +38,10 @@ Look look_of(const map::World& world, const map::Layer& layer) {
     look.offset_x += at->offset_x;
     look.offset_y += at->offset_y;
   }
+  // Pictures that far away are not seen; positions stay exact, whatever a file says.
+  constexpr double kFar = 1e9;
+  for (double* offset : {&look.offset_x, &look.offset_y})
+    *offset = std::isfinite(*offset) ? std::clamp(*offset, -kFar, kFar) : 0;
   return look;
 }
 
@@ -42,12 +50,50 @@ double number(const Json& o, const char* key, double fallback) {
   return found != o.end() && found->is_number() ? found->get<double>() : fallback;
 }
 
+bool is_true(const Json& o, const char* key) {
+  const auto found = o.find(key);
+  return found != o.end() && found->is_boolean() && found->get<bool>();
+}
+
+// A tile as it stands on the lower left corner (left, bottom) of a box, width × height before its flips.
+DrawCommand standing(const Sprite& sprite, map::Cell cell, const Grid& grid, double left, double bottom, double width,
+                     double height, const Look& look) {
+  DrawCommand c;
+  c.sprite = sprite;
+  c.opacity = look.opacity;
+  c.tint = look.tint;
+  constexpr std::uint32_t kMirrors = map::Cell::kFlipHorizontal | map::Cell::kFlipVertical;
+  if (grid.hexagonal()) {
+    // On hexagons the diagonal bit is a sixth of a turn instead.
+    c.flips = cell.flips() & kMirrors;
+    c.angle = ((cell.bits & map::Cell::kFlipDiagonal) != 0 ? 60 : 0) +
+              ((cell.bits & map::Cell::kRotateHex120) != 0 ? 120 : 0);
+  } else {
+    c.flips = cell.flips() & (kMirrors | map::Cell::kFlipDiagonal);
+    if ((cell.bits & map::Cell::kFlipDiagonal) != 0) std::swap(width, height);
+  }
+  c.width = width;
+  c.height = height;
+  c.center_x = left + width / 2 + sprite.offset_x;
+  c.center_y = bottom - height / 2 + sprite.offset_y;
+  return c;
+}
+
+void rotate(DrawCommand& c, double degrees, Grid::Position about) {
+  const double radians = degrees * std::numbers::pi / 180;
+  const double dx = c.center_x - about.x, dy = c.center_y - about.y;
+  c.center_x = about.x + dx * std::cos(radians) - dy * std::sin(radians);
+  c.center_y = about.y + dx * std::sin(radians) + dy * std::cos(radians);
+  c.angle += degrees;
+}
+
 class Lister {
  public:
-  Lister(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view)
-      : world_(world), art_(art), cells_(cells), view_(view), grid_(world), box_(grid_.box(view)) {}
+  Lister(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view,
+         const std::function<void(const DrawCommand&)>& put)
+      : world_(world), art_(art), cells_(cells), put_(put), view_(view), grid_(world), box_(grid_.box(view)) {}
 
-  std::vector<DrawCommand> run() {
+  void run() {
     for (const map::Layer& layer : world_.layers) {
       const Look look = look_of(world_, layer);
       if (!look.visible || look.opacity <= 0) continue;
@@ -65,145 +111,157 @@ class Lister {
           break;
       }
     }
-    return std::move(out_);
   }
 
  private:
-  static std::int64_t whole(double v) { return static_cast<std::int64_t>(std::lround(v)); }
+  // Tiles may be larger than their cell, and moved: how many cells around the view can reach into it.
+  std::int64_t reach() const {
+    const std::int64_t w = std::max(1u, world_.tile_width), h = std::max(1u, world_.tile_height);
+    std::int64_t cells = 0;
+    for (const map::Tileset& set : world_.tilesets) {
+      std::int64_t width = set.tile_width, height = set.tile_height;
+      for (const map::CollectionTile& tile : set.images) {
+        width = std::max<std::int64_t>(width, tile.image.width);
+        height = std::max<std::int64_t>(height, tile.image.height);
+      }
+      width += std::abs(std::int64_t{set.draw_offset_x});
+      height += std::abs(std::int64_t{set.draw_offset_y});
+      // A tile may be turned, so that its width reaches up.
+      const std::int64_t most = std::max(width, height);
+      cells = std::max({cells, most / w, most / h});
+    }
+    // Where cells lie half over each other, twice as many of them are in the same pixels.
+    return std::min<std::int64_t>((world_.orientation == map::Orientation::orthogonal ? 1 : 2) * (cells + 1), 64);
+  }
 
   void tiles(const map::Layer& layer, const Look& look) {
-    // Tiles may be larger than their cell, upwards and to the right: those of a few cells around reach into the view.
-    std::int64_t reach = 0;
-    for (const map::Tileset& set : world_.tilesets) {
-      const std::uint32_t w = std::max(1u, world_.tile_width), h = std::max(1u, world_.tile_height);
-      std::uint32_t width = set.tile_width, height = set.tile_height;
-      for (const map::CollectionTile& tile : set.images) {
-        width = std::max(width, tile.image.width);
-        height = std::max(height, tile.image.height);
-      }
-      reach = std::max({reach, std::int64_t{width / w}, std::int64_t{height / h},
-                        std::int64_t{std::abs(set.draw_offset_x)} / w, std::int64_t{std::abs(set.draw_offset_y)} / h});
-    }
-    reach = std::min<std::int64_t>(reach + 1, 64);
+    const std::int64_t around = reach();
     const map::Rect area =
-        map::Rect{view_.x0 - reach, view_.y0 - reach, view_.x1 + reach, view_.y1 + reach}.intersect(world_.area());
+        map::Rect{view_.x0 - around, view_.y0 - around, view_.x1 + around, view_.y1 + around}.intersect(world_.area());
     if (area.empty()) return;
+    if (grid_.tile_order() == TileOrder::diagonals) return diagonals(layer, area, look);
+    const bool halves = grid_.tile_order() == TileOrder::rows_in_halves;
     std::vector<map::Cell> row(static_cast<std::size_t>(area.width()));
-    for (std::int64_t y = area.y0; y < area.y1; ++y) {
+    for (std::int64_t i = 0; i < area.height(); ++i) {
+      const std::int64_t y = grid_.upwards() ? area.y1 - 1 - i : area.y0 + i;
       cells_(layer.id, {area.x0, y, area.x1, y + 1}, row);
-      for (std::int64_t x = area.x0; x < area.x1; ++x) {
-        const map::Cell cell = row[static_cast<std::size_t>(x - area.x0)];
-        if (!cell.empty()) tile(cell, x, y, look);
-      }
+      for (int half = 0; half < (halves ? 2 : 1); ++half)
+        for (std::int64_t j = 0; j < area.width(); ++j) {
+          const std::int64_t x = grid_.leftwards() ? area.x1 - 1 - j : area.x0 + j;
+          if (!halves || grid_.shifted(x) == (half == 1)) tile(row[static_cast<std::size_t>(x - area.x0)], x, y, look);
+        }
     }
+  }
+  void diagonals(const map::Layer& layer, const map::Rect& area, const Look& look) {
+    const std::size_t width = static_cast<std::size_t>(area.width());
+    std::vector<map::Cell> block(width * static_cast<std::size_t>(area.height()));
+    cells_(layer.id, area, block);
+    for (std::int64_t sum = area.x0 + area.y0; sum <= area.x1 + area.y1 - 2; ++sum)
+      for (std::int64_t x = std::max(area.x0, sum - area.y1 + 1); x <= std::min(area.x1 - 1, sum - area.y0); ++x) {
+        const std::int64_t y = sum - x;
+        tile(block[static_cast<std::size_t>(y - area.y0) * width + static_cast<std::size_t>(x - area.x0)], x, y, look);
+      }
   }
   void tile(map::Cell cell, std::int64_t x, std::int64_t y, const Look& look) {
+    if (cell.empty()) return;
     const Sprite sprite = art_.sprite(cell.tile());
     if (sprite.image == nullptr) return;
-    const bool turned = (cell.bits & map::Cell::kFlipDiagonal) != 0;
-    const std::uint32_t width = turned ? sprite.height : sprite.width, height = turned ? sprite.width : sprite.height;
+    // Differences are taken in whole numbers, which are exact however far from the origin.
     const Grid::Point corner = grid_.corner(x, y);
-    // A tile stands on the lower edge of its cell.
-    put({sprite, cell.flips(), corner.x + sprite.offset_x + whole(look.offset_x),
-         corner.y + std::int64_t{world_.tile_height} - height + sprite.offset_y + whole(look.offset_y), width, height,
-         look.opacity, look.tint});
+    double left = static_cast<double>(corner.x - box_.x) + look.offset_x;
+    double bottom = static_cast<double>(corner.y - box_.y + world_.tile_height) + look.offset_y;
+    double width = sprite.width, height = sprite.height;
+    if (sprite.fill != Sprite::Fill::none) {
+      const double across = world_.tile_width, down = world_.tile_height;
+      const double fit = std::min(across / width, down / height);
+      width = sprite.fill == Sprite::Fill::stretch ? across : width * fit;
+      height = sprite.fill == Sprite::Fill::stretch ? down : height * fit;
+      left += (across - width) / 2;
+      bottom -= (down - height) / 2;
+    }
+    put(standing(sprite, cell, grid_, left, bottom, width, height, look));
   }
+
   void image(const map::Layer& layer, const Look& look) {
     const Image* picture = art_.layer_image(layer.id);
     if (picture == nullptr) return;
-    const Sprite sprite{picture, 0, 0, picture->width, picture->height, 0, 0};
-    put({sprite, 0, whole(look.offset_x), whole(look.offset_y), picture->width, picture->height, look.opacity,
-         look.tint});
+    const Json extra = formats::extra_object(layer.extra);
+    DrawCommand c;
+    c.sprite.image = picture;
+    c.sprite.width = picture->width;
+    c.sprite.height = picture->height;
+    c.width = picture->width;
+    c.height = picture->height;
+    c.center_x = look.offset_x - static_cast<double>(box_.x) + c.width / 2;
+    c.center_y = look.offset_y - static_cast<double>(box_.y) + c.height / 2;
+    c.repeat_x = is_true(extra, "repeatx");
+    c.repeat_y = is_true(extra, "repeaty");
+    c.opacity = look.opacity;
+    c.tint = look.tint;
+    put(c);
   }
+
   void objects(const map::Layer& layer, const Look& look) {
     const Json extra = formats::extra_object(layer.extra);
     const auto list = extra.find("objects");
     if (list == extra.end() || !list->is_array()) return;
-    std::vector<std::pair<double, DrawCommand>> found;
+    std::vector<const Json*> shown;
     for (const Json& object : *list) {
       if (!object.is_object() || !object.contains("gid") || !object["gid"].is_number_unsigned()) continue;
       if (object.contains("visible") && object["visible"] == false) continue;
-      const map::Cell cell{object["gid"].get<std::uint32_t>()};
-      const Sprite sprite = art_.sprite(cell.tile());
-      if (sprite.image == nullptr || number(object, "rotation", 0) != 0) continue;
-      const double width = number(object, "width", sprite.width), height = number(object, "height", sprite.height);
-      const double x = number(object, "x", 0), y = number(object, "y", 0);
-      if (width < 1 || height < 1 || width > 1e5 || height > 1e5) continue;
-      found.push_back(
-          {y,
-           {sprite, cell.flips(), whole(x + look.offset_x) + sprite.offset_x,
-            whole(y - height + look.offset_y) + sprite.offset_y, static_cast<std::uint32_t>(std::lround(width)),
-            static_cast<std::uint32_t>(std::lround(height)), look.opacity, look.tint}});
+      shown.push_back(&object);
     }
     // From the top down, so that what stands in front covers what is behind, unless the layer has an order of its own.
     if (!extra.contains("draworder") || extra["draworder"] != "index")
-      std::ranges::stable_sort(found, {}, [](const auto& f) { return f.first; });
-    for (auto& [y, command] : found) put(std::move(command));
+      std::ranges::stable_sort(shown, {}, [](const Json* object) { return number(*object, "y", 0); });
+    for (const Json* object : shown) tile_object(*object, look);
   }
-  void put(DrawCommand command) {
-    command.x -= box_.x;
-    command.y -= box_.y;
-    const bool seen = command.x < box_.width && command.y < box_.height && command.x + command.width > 0 &&
-                      command.y + command.height > 0;
-    if (seen) out_.push_back(command);
+  void tile_object(const Json& object, const Look& look) {
+    const map::Cell cell{object["gid"].get<std::uint32_t>()};
+    const Sprite sprite = art_.sprite(cell.tile());
+    const double width = number(object, "width", sprite.width), height = number(object, "height", sprite.height);
+    const double x = number(object, "x", 0), y = number(object, "y", 0), angle = number(object, "rotation", 0);
+    // Objects come from outside; what lies beyond these sizes would not be a picture any more.
+    const bool sound = width > 0 && height > 0 && width < 1e5 && height < 1e5 && std::abs(x) < 1e12 &&
+                       std::abs(y) < 1e12 && std::abs(angle) < 1e6;
+    if (sprite.image == nullptr || !sound) return;
+    Grid::Position at = grid_.object(x, y);
+    at.x += look.offset_x - static_cast<double>(box_.x);
+    at.y += look.offset_y - static_cast<double>(box_.y);
+    const bool given = sprite.anchor_x >= 0;
+    const double anchor_x = given ? sprite.anchor_x : grid_.isometric() ? 0.5 : 0;
+    const double anchor_y = given ? sprite.anchor_y : 1;
+    const bool turned = !grid_.hexagonal() && (cell.bits & map::Cell::kFlipDiagonal) != 0;
+    DrawCommand c = standing(sprite, cell, grid_, at.x - anchor_x * width, at.y + (1 - anchor_y) * height,
+                             turned ? height : width, turned ? width : height, look);
+    if (angle != 0) rotate(c, angle, at);
+    put(c);
+  }
+
+  void put(const DrawCommand& c) {
+    if (c.repeat_x || c.repeat_y) return put_(c);
+    // Rotated pictures reach as far as their diagonal.
+    const double half = c.angle == 0 ? 0 : std::hypot(c.width, c.height) / 2;
+    const double half_x = std::max(half, c.width / 2), half_y = std::max(half, c.height / 2);
+    if (c.center_x - half_x < static_cast<double>(box_.width) + 1 && c.center_x + half_x > -1 &&
+        c.center_y - half_y < static_cast<double>(box_.height) + 1 && c.center_y + half_y > -1)
+      put_(c);
   }
 
   const map::World& world_;
   const TileArt& art_;
   const CellReader& cells_;
+  const std::function<void(const DrawCommand&)>& put_;
   const map::Rect view_;
   const Grid grid_;
   const Grid::Box box_;
-  std::vector<DrawCommand> out_;
 };
 
 }  // namespace
 
-Grid::Grid(const map::World& world)
-    : orientation_(world.orientation), tile_width_(world.tile_width), tile_height_(world.tile_height) {
-  const Json extra = formats::extra_object(world.extra);
-  const auto says = [&](const char* key, const char* value) {
-    const auto found = extra.find(key);
-    return found != extra.end() && found->is_string() && *found == value;
-  };
-  stagger_x_ = says("staggeraxis", "x");
-  stagger_odd_ = !says("staggerindex", "even");
-  if (orientation_ == map::Orientation::hexagonal) side_ = static_cast<std::int64_t>(number(extra, "hexsidelength", 0));
-}
-
-Grid::Point Grid::corner(std::int64_t x, std::int64_t y) const {
-  switch (orientation_) {
-    case map::Orientation::orthogonal:
-      return {x * tile_width_, y * tile_height_};
-    case map::Orientation::isometric:
-      return {(x - y) * tile_width_ / 2 - tile_width_ / 2, (x + y) * tile_height_ / 2};
-    case map::Orientation::staggered:
-    case map::Orientation::hexagonal:
-      break;
-  }
-  if (stagger_x_) return {x * ((tile_width_ + side_) / 2), y * tile_height_ + (odd(x) ? tile_height_ / 2 : 0)};
-  return {x * tile_width_ + (odd(y) ? tile_width_ / 2 : 0), y * ((tile_height_ + side_) / 2)};
-}
-
-Grid::Box Grid::box(const map::Rect& cells) const {
-  // The outermost boxes are those of the corners and, where rows are staggered, of their neighbours.
-  std::int64_t x0 = INT64_MAX, y0 = INT64_MAX, x1 = INT64_MIN, y1 = INT64_MIN;
-  for (const std::int64_t y :
-       {cells.y0, std::min(cells.y0 + 1, cells.y1 - 1), std::max(cells.y1 - 2, cells.y0), cells.y1 - 1})
-    for (const std::int64_t x :
-         {cells.x0, std::min(cells.x0 + 1, cells.x1 - 1), std::max(cells.x1 - 2, cells.x0), cells.x1 - 1}) {
-      const Point p = corner(x, y);
-      x0 = std::min(x0, p.x);
-      y0 = std::min(y0, p.y);
-      x1 = std::max(x1, p.x + tile_width_);
-      y1 = std::max(y1, p.y + tile_height_);
-    }
-  return {x0, y0, x1 - x0, y1 - y0};
-}
-
-std::vector<DrawCommand> draw_list(const map::World& world, const TileArt& art, const CellReader& cells,
-                                   const map::Rect& view) {
-  return Lister(world, art, cells, view).run();
+void draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view,
+               const std::function<void(const DrawCommand&)>& put) {
+  Lister(world, art, cells, view, put).run();
 }
 
 }  // namespace terrazzo::render

@@ -6,6 +6,7 @@
 
 #include "client-lib/src/render/blit.h"
 #include "client-lib/src/render/draw_list.h"
+#include "client-lib/src/render/grid.h"
 #include "client-lib/src/render/scale.h"
 #include "map/formats/json_reader.h"
 #include "terrazzo/render.h"
@@ -50,7 +51,7 @@ Result<Image> draw(const map::World& world, const TileArt& art, const CellReader
   Image canvas{static_cast<std::uint32_t>(box.width), static_cast<std::uint32_t>(box.height), {}};
   canvas.rgba.resize(std::size_t{canvas.width} * canvas.height * 4);
   paint_background(world, canvas);
-  for (const DrawCommand& command : draw_list(world, art, cells, view.cells)) blit(command, canvas);
+  draw_list(world, art, cells, view.cells, [&](const DrawCommand& command) { blit(command, canvas); });
   if (view.scale != 1)
     canvas = scaled_to(canvas, static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height));
   straighten(canvas);

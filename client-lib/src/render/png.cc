@@ -22,6 +22,8 @@ Error wrong(const char* what, int code) {
 }  // namespace
 
 Result<Image> decode_png(std::string_view bytes) {
+  if (bytes.starts_with("\xFF\xD8\xFF"))
+    return Error{ErrorCode::unsupported, "a JPEG picture; pictures of tiles are drawn from PNG files"};
   const Context context(spng_ctx_new(0));
   if (!context) return Error{ErrorCode::internal, "no memory for a picture"};
   // Damaged parts that do not matter for the picture are passed over; sizes are bounded before anything is allocated.

@@ -27,6 +27,14 @@ void clear_color(Image& image, const std::string& color) {
   }
 }
 
+// "topleft", "bottom", "center" …: nothing is said where neither direction is named.
+void set_anchor(const std::string& alignment, Sprite& sprite) {
+  if (alignment.empty() || alignment == "unspecified") return;
+  const auto says = [&](const char* word) { return alignment.find(word) != std::string::npos; };
+  sprite.anchor_x = says("left") ? 0.0f : says("right") ? 1.0f : 0.5f;
+  sprite.anchor_y = says("top") ? 0.0f : says("bottom") ? 1.0f : 0.5f;
+}
+
 }  // namespace
 
 struct TileArt::State {
@@ -36,6 +44,7 @@ struct TileArt::State {
     const Image* sheet = nullptr;
     std::unordered_map<std::uint32_t, const Image*> pictures;      // of a collection
     std::unordered_map<std::uint32_t, std::uint32_t> first_frame;  // of animated tiles
+    Sprite drawn;                                                  // how its tiles are: offset, fill and anchor
   };
   std::vector<Set> sets;
   std::map<std::string, std::unique_ptr<Image>> images;  // by hash and colour key
@@ -76,6 +85,12 @@ struct TileArt::State {
           set.first_frame[tile["id"].get<std::uint32_t>()] = frame["tileid"].get<std::uint32_t>();
       }
     }
+    set.drawn.offset_x = tileset.draw_offset_x;
+    set.drawn.offset_y = tileset.draw_offset_y;
+    if (text(extra, "tilerendersize") == "grid")
+      set.drawn.fill =
+          text(extra, "fillmode") == "preserve-aspect-fit" ? Sprite::Fill::keep_aspect : Sprite::Fill::stretch;
+    set_anchor(text(extra, "objectalignment"), set.drawn);
     set.tileset = tileset;
     sets.push_back(std::move(set));
   }
@@ -109,9 +124,7 @@ Sprite TileArt::sprite(std::uint32_t tile) const {
   std::uint32_t local = tile - set.first;
   if (const auto frame = set.first_frame.find(local); frame != set.first_frame.end()) local = frame->second;
   const map::Tileset& t = set.tileset;
-  Sprite sprite;
-  sprite.offset_x = t.draw_offset_x;
-  sprite.offset_y = t.draw_offset_y;
+  Sprite sprite = set.drawn;
   if (const auto picture = set.pictures.find(local); picture != set.pictures.end()) {
     if (picture->second == nullptr) return {};
     sprite.image = picture->second;
