@@ -12,27 +12,11 @@ void add_server(CLI::App* app, CommandLine& line) {
       ->envname("TERRAZZO_TOKEN");
 }
 
-}  // namespace
+CLI::Option* add_rect(CLI::App* command, std::vector<std::int64_t>& rect, const char* help) {
+  return command->add_option("--rect", rect, help)->delimiter(',')->expected(4)->type_name("X,Y,W,H");
+}
 
-CommandLine parse_command_line(int argc, char** argv) {
-  CommandLine line;
-  CLI::App app{
-      "terrazzo: worlds of a Terrazzo server from the command line.\n\n"
-      "  terrazzo import island.tmx --world island      a map of the Tiled editor becomes a world\n"
-      "  terrazzo watch island                          see it live, in the terminal\n"
-      "  terrazzo paint island --rect 10,10,4,4 --tile 7\n"
-      "  terrazzo render island --rect 0,0,64,64 island.png\n"
-      "  terrazzo export island island-now.tmx\n"};
-  app.name("terrazzo");
-  app.require_subcommand(1);
-  std::vector<std::int64_t> rect;
-  const auto add_rect = [&](CLI::App* command, const char* help) {
-    return command->add_option("--rect", rect, help)->delimiter(',')->expected(4)->type_name("X,Y,W,H");
-  };
-
-  CLI::App* worlds = app.add_subcommand("worlds", "list the worlds of the server");
-  add_server(worlds, line);
-
+void add_import_and_export(CLI::App& app, CommandLine& line) {
   CLI::App* import = app.add_subcommand(
       "import", "make a world from a map of the Tiled editor (.tmx or .tmj, all encodings, infinite maps)");
   import->add_option("file", line.file, "the map")->required();
@@ -47,11 +31,13 @@ CommandLine parse_command_line(int argc, char** argv) {
       ->check(CLI::IsMember({"csv", "base64", "zlib", "gzip", "zstd"}))
       ->capture_default_str();
   add_server(exported, line);
+}
 
+void add_watch_and_paint(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   CLI::App* watch =
       app.add_subcommand("watch", "a live view of a world in the terminal, with who is there (Ctrl-C ends it)");
   watch->add_option("world", line.world, "name or id")->required();
-  add_rect(watch, "the part to show, in cells (default: as much as fits, from the corner of the world)");
+  add_rect(watch, rect, "the part to show, in cells (default: as much as fits, from the corner of the world)");
   watch->add_option("--layer", line.layer,
                     "only this tile layer, by name or id (default: all, the upper ones in front)");
   watch->add_option("--seconds", line.seconds, "stop after this time");
@@ -61,20 +47,24 @@ CommandLine parse_command_line(int argc, char** argv) {
   CLI::App* paint =
       app.add_subcommand("paint", "fill a rectangle with a tile, and wait until that is on the server's disk");
   paint->add_option("world", line.world, "name or id")->required();
-  add_rect(paint, "in cells")->required();
+  add_rect(paint, rect, "in cells")->required();
   paint->add_option("--tile", line.tile, "index of the tile; 0 erases")->required();
   paint->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
   add_server(paint, line);
+}
 
+void add_render(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   CLI::App* render = app.add_subcommand("render", "draw a part of a world as a PNG file");
   render->add_option("world", line.world, "name or id")->required();
   render->add_option("file", line.file, "the PNG file")->required();
-  add_rect(render, "in cells (default: the whole world, where it has bounds)");
+  add_rect(render, rect, "in cells (default: the whole world, where it has bounds)");
   render->add_option("--scale", line.scale, "pixels of the picture per pixel of the art")
       ->check(CLI::Range(0.01, 8.0))
       ->capture_default_str();
   add_server(render, line);
+}
 
+void add_token_and_doctor(CLI::App& app, CommandLine& line) {
   CLI::App* token = app.add_subcommand("token", "make a token for a server with --auth token, from its secret");
   token->add_option("--data", line.data, "the server's data folder")->envname("TERRAZZO_DATA")->capture_default_str();
   token->add_option("--secret-file", line.secret_file, "the secret itself (default: DATA/token.secret)");
@@ -89,7 +79,27 @@ CommandLine parse_command_line(int argc, char** argv) {
   CLI::App* doctor =
       app.add_subcommand("doctor", "say what this machine offers a server, and what to do about what it lacks");
   doctor->add_option("--data", line.data, "the folder whose disk is tried")->capture_default_str();
+}
 
+}  // namespace
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app{
+      "terrazzo: worlds of a Terrazzo server from the command line.\n\n"
+      "  terrazzo import island.tmx --world island      a map of the Tiled editor becomes a world\n"
+      "  terrazzo watch island                          see it live, in the terminal\n"
+      "  terrazzo paint island --rect 10,10,4,4 --tile 7\n"
+      "  terrazzo render island --rect 0,0,64,64 island.png\n"
+      "  terrazzo export island island-now.tmx\n"};
+  app.name("terrazzo");
+  app.require_subcommand(1);
+  std::vector<std::int64_t> rect;
+  add_server(app.add_subcommand("worlds", "list the worlds of the server"), line);
+  add_import_and_export(app, line);
+  add_watch_and_paint(app, line, rect);
+  add_render(app, line, rect);
+  add_token_and_doctor(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
