@@ -68,8 +68,9 @@ void look_at_limits() {
   rlimit files{}, locked{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   ::getrlimit(RLIMIT_MEMLOCK, &locked);
-  line_of(files.rlim_cur >= 16384, "open files", fmt::format("{} (hard limit {})", files.rlim_cur, files.rlim_max),
-          "one per connection and per shard: ulimit -n 65536, or LimitNOFILE= in the unit");
+  line_of(files.rlim_max >= 16384, "open files",
+          fmt::format("{} (the server raises itself to the hard limit)", files.rlim_max),
+          "one per connection and per shard: ulimit -Hn 65536, or LimitNOFILE= in the unit");
   const std::string memory =
       locked.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{} KiB", locked.rlim_cur / 1024);
   line_of(locked.rlim_cur >= 8 * 1024 * 1024, "locked memory", memory,

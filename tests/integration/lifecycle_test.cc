@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <chrono>
+#include <fstream>
 
 #include "http_peer.h"
 #include "server_process.h"
@@ -36,6 +38,23 @@ TEST(Lifecycle, SigtermTellsClientsAndKeepsEverything) {
   for (auto message = peer.read(); message && message->find("subscribed") == std::string::npos; message = peer.read())
     chunks += message->find(R"("type":"chunk")") != std::string::npos ? 1 : 0;
   EXPECT_EQ(chunks, 4);
+}
+
+TEST(Lifecycle, AServerStartedWithRoomForFewFilesTakesWhatItMay) {
+  rlimit own{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &own), 0);
+  const rlimit few{256, own.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  TemporaryFolder folder;
+  ServerProcess server(folder.path() / "data");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &own), 0);
+  std::ifstream limits("/proc/" + std::to_string(server.pid()) + "/limits");
+  std::string line;
+  while (std::getline(limits, line) && line.find("Max open files") == std::string::npos) continue;
+  rlim_t soft = 0, hard = 0;
+  ASSERT_EQ(std::sscanf(line.c_str(), "Max open files %lu %lu", &soft, &hard), 2) << line;
+  EXPECT_EQ(soft, own.rlim_max);
+  EXPECT_EQ(hard, own.rlim_max);
 }
 
 TEST(Lifecycle, TheNumberOfCoresMayChangeBetweenRuns) {
