@@ -22,16 +22,6 @@ std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-HttpResponse refused(unsigned status, ErrorCode code, const std::string& detail) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "application/problem+json";
-  const std::string name(error_code_name(code));
-  response.body = R"({"detail":")" + detail + R"(","status":)" + std::to_string(status) + R"(,"title":")" + name +
-                  R"(","type":"urn:terrazzo:error:)" + name + R"("})";
-  return response;
-}
-
 // RFC 6455, 4.2.2: base64(SHA-1(key + GUID)).
 std::string accept_key(std::string_view key) {
   constexpr std::string_view guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -53,10 +43,23 @@ bool foreign(std::string_view origin, std::string_view host) {
 
 }  // namespace
 
+HttpResponse refusal_of(unsigned status, ErrorCode code, const std::string& detail) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  const std::string name(error_code_name(code));
+  response.body = R"({"detail":")" + detail + R"(","status":)" + std::to_string(status) + R"(,"title":")" + name +
+                  R"(","type":"urn:terrazzo:error:)" + name + R"("})";
+  return response;
+}
+
 struct HttpExchange::State {
   std::size_t header_max, body_max;
   std::optional<http::request_parser<http::string_body>> parser;
-  std::string pending;  // bytes not parsed yet
+  std::string pending;     // bytes not parsed yet, from `parsed` on
+  std::size_t parsed = 0;  // moved up only now and then, or many small requests would cost the square of their bytes
+  std::uint64_t taken = 0;
+  bool continued = false;
   HttpRequest request;
   HttpResponse refusal;
 
@@ -65,14 +68,23 @@ struct HttpExchange::State {
     parser->header_limit(static_cast<std::uint32_t>(header_max));
     parser->body_limit(body_max);
     parser->eager(true);
+    taken = 0;
+    continued = false;
+  }
+  void take(std::size_t count) {
+    taken += count;
+    parsed += count;
+    if (parsed * 2 < pending.size()) return;
+    pending.erase(0, parsed);
+    parsed = 0;
   }
   void refuse(const beast::error_code& error) {
     if (error == http::error::header_limit) {
-      refusal = refused(431, ErrorCode::too_large, "the header is larger than this server takes");
+      refusal = refusal_of(431, ErrorCode::too_large, "the header is larger than this server takes");
     } else if (error == http::error::body_limit) {
-      refusal = refused(413, ErrorCode::too_large, "the body is larger than this server takes");
+      refusal = refusal_of(413, ErrorCode::too_large, "the body is larger than this server takes");
     } else {
-      refusal = refused(400, ErrorCode::bad_message, "this is not an HTTP/1.1 request: " + error.message());
+      refusal = refusal_of(400, ErrorCode::bad_message, "this is not an HTTP/1.1 request: " + error.message());
     }
   }
 };
@@ -84,16 +96,37 @@ HttpExchange::HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_
 }
 HttpExchange::~HttpExchange() = default;
 
+void HttpExchange::hold(std::span<const std::byte> bytes) {
+  state_->pending.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+std::size_t HttpExchange::held_bytes() const {
+  return state_->pending.size() - state_->parsed;
+}
+bool HttpExchange::in_body() const {
+  return state_->parser->is_header_done() && !state_->parser->is_done();
+}
+std::uint64_t HttpExchange::taken_bytes() const {
+  return state_->taken;
+}
+
+bool HttpExchange::take_continue() {
+  State& s = *state_;
+  if (s.continued || !in_body() || s.parser->get().version() < 11) return false;
+  if (!beast::iequals(s.parser->get()[http::field::expect], "100-continue")) return false;
+  s.continued = true;
+  return true;
+}
+
 HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
   State& s = *state_;
-  s.pending.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  hold(bytes);
   beast::error_code error;
-  while (!s.parser->is_done() && !s.pending.empty()) {
-    const std::size_t used = s.parser->put(boost::asio::buffer(s.pending), error);
-    s.pending.erase(0, used);
+  while (!s.parser->is_done() && held_bytes() != 0) {
+    const std::size_t used = s.parser->put(boost::asio::buffer(s.pending.data() + s.parsed, held_bytes()), error);
+    s.take(used);
     if (error == http::error::need_more) {
       // The parser wants a whole header at once; what is there stays.
-      if (s.pending.size() > s.header_max && !s.parser->is_header_done()) error = http::error::header_limit;
+      if (held_bytes() > s.header_max && !s.parser->is_header_done()) error = http::error::header_limit;
       if (error == http::error::need_more) return Step::more;
     }
     if (error) {
@@ -110,7 +143,7 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
                view(message[http::field::authorization]),
                view(message[http::field::origin])};
   if (foreign(s.request.origin, view(message[http::field::host]))) {
-    s.refusal = refused(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
+    s.refusal = refusal_of(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
     return Step::bad;
   }
   return Step::request;
@@ -126,7 +159,10 @@ bool HttpExchange::keep_alive() const {
   return state_->parser->is_done() && state_->parser->get().keep_alive();
 }
 std::string HttpExchange::take_rest() {
-  return std::exchange(state_->pending, {});
+  std::string rest = state_->pending.substr(state_->parsed);
+  state_->pending.clear();
+  state_->parsed = 0;
+  return rest;
 }
 void HttpExchange::next() {
   state_->start();
@@ -140,7 +176,7 @@ bool HttpExchange::wants_websocket() const {
 HttpExchange::Upgrade HttpExchange::upgrade() const {
   const auto& message = state_->parser->get();
   const auto refuse = [&](unsigned status, ErrorCode code, const std::string& detail) {
-    return Upgrade{response(refused(status, code, detail)), {}};
+    return Upgrade{response(refusal_of(status, code, detail), false), {}};
   };
   const std::string_view target = view(message.target());
   if (target.substr(0, target.find('?')) != kPath)
@@ -152,9 +188,9 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
                   "a WebSocket handshake is a GET with Connection: Upgrade and Sec-WebSocket-Key");
   if (view(message[http::field::sec_websocket_version]) != "13") {
     HttpResponse wrong =
-        refused(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
+        refusal_of(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
     wrong.extra_headers = "Sec-WebSocket-Version: 13\r\n";
-    return {response(wrong), {}};
+    return {response(wrong, false), {}};
   }
   // The first of the client's wishes that we know; without a wish: JSON.
   const auto wishes = message[http::field::sec_websocket_protocol];
@@ -172,12 +208,12 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
   return {text + "\r\n", chosen == kBinary ? proto::Form::binary : proto::Form::json};
 }
 
-std::string HttpExchange::response(const HttpResponse& response) const {
+std::string HttpExchange::response(const HttpResponse& response, bool stays) const {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
                      std::string(view(http::obsolete_reason(http::int_to_status(response.status)))) + "\r\n";
   text +=
       "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
-  text += keep_alive() ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+  text += stays ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
   text += response.extra_headers + "\r\n";
   const bool head = state_->parser->is_done() && state_->parser->get().method() == http::verb::head;
   return head ? text : text + response.body;

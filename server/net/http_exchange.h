@@ -10,6 +10,9 @@
 
 namespace terrazzo::net {
 
+// The problem document (RFC 9457) that the network itself answers with. `detail`: no quotes in it.
+HttpResponse refusal_of(unsigned status, ErrorCode code, const std::string& detail);
+
 // One HTTP request at a time of a connection, through Beast's parser, which needs no stream.
 class HttpExchange {
  public:
@@ -19,6 +22,16 @@ class HttpExchange {
   enum class Step { more, request, bad };
   // Takes bytes in; what comes after a whole request is kept for the next. request: request() is valid until next().
   Step feed(std::span<const std::byte> bytes);
+  // Keeps bytes that came while a request is being answered.
+  void hold(std::span<const std::byte> bytes);
+  // Bytes that no request has taken.
+  std::size_t held_bytes() const;
+  // The header is whole, the body is not.
+  bool in_body() const;
+  // Bytes of the present request that were taken in.
+  std::uint64_t taken_bytes() const;
+  // The client waits for "100 Continue" before it sends the body; true once per request.
+  bool take_continue();
   const HttpRequest& request() const;
   // Why it was bad: answer with this and close.
   const HttpResponse& refusal() const;
@@ -31,8 +44,9 @@ class HttpExchange {
   };
   Upgrade upgrade() const;
 
-  // Serialises the answer to the present request.
-  std::string response(const HttpResponse& response) const;
+  // Serialises the answer to the present request. `stays`: the connection does, too.
+  std::string response(const HttpResponse& response, bool stays) const;
+  // The client wants to go on after this request.
   bool keep_alive() const;
   // Bytes after the request: of the next one, or of the WebSocket.
   std::string take_rest();

@@ -29,7 +29,20 @@ constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kLookEveryNs = 250 * kMs;
 constexpr std::uint64_t kCloseWaitNs = 2000 * kMs;   // for the peer to answer a close frame, or to take an answer
 constexpr std::uint64_t kAcceptPauseNs = 200 * kMs;  // when the process has no descriptor left
-constexpr std::size_t kPendingBytesMax = 1 << 20;    // of a client that sends on while its request is being answered
+constexpr std::size_t kHeldBytesMax = 1 << 20;       // of a client that sends on while its request is being answered
+// The slowest client that a body or an answer is kept for: beyond the idle time, each byte of it buys time at this
+// rate.
+constexpr std::uint64_t kSlowestBytesPerMs = 16;
+constexpr std::size_t kRefusedMax = 256;  // connections above the limit that are told so; more are just closed
+
+// Listens to a network whose services are gone.
+class Nobody final : public NetworkEvents {
+  void on_open(ConnectionId, proto::Form) override {}
+  void on_message(ConnectionId, std::span<const std::byte>) override {}
+  void on_close(ConnectionId) override {}
+  void on_http(ConnectionId, const HttpRequest&) override {}
+};
+Nobody nobody;
 
 SharedBytes shared(std::span<const std::byte> bytes) {
   SharedBytes copy = SharedBytes::allocate(bytes.size());
@@ -44,12 +57,12 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 struct Network::State {
   State(runtime::Ring& own_ring, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
-      : ring(own_ring), listen_fd(fd), limits(own_limits), events(own_events), buffers(own_ring, kReceiveBuffers) {}
+      : ring(own_ring), listen_fd(fd), limits(own_limits), events(&own_events), buffers(own_ring, kReceiveBuffers) {}
 
   runtime::Ring& ring;
   int listen_fd;
   NetworkLimits limits;
-  NetworkEvents& events;
+  NetworkEvents* events;
   ReceiveBuffers buffers;
   FramePool frames;
   NetworkCounters counters;
@@ -62,6 +75,7 @@ struct Network::State {
   std::vector<session::Connection> dirty;    // something to flush
   std::vector<session::Connection> ended;    // on_close is due
   std::vector<session::Connection> unarmed;  // a receive is due
+  std::vector<session::Connection> idle;     // gone, and the kernel may have let go of them
 
   struct Arrival {
     Peer* peer;
@@ -79,7 +93,8 @@ struct Network::State {
     void complete(std::int32_t result, std::uint32_t flags) override {
       if (result >= 0) {
         state.accepted.push_back(result);
-      } else if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
+      } else if (result != -ECONNABORTED && result != -EINTR && result != -EAGAIN) {
+        // Most likely EMFILE: trying on at once would only spin.
         state.accept_after = state.now + kAcceptPauseNs;
       }
       if ((flags & IORING_CQE_F_MORE) == 0) state.accepting = false;
@@ -102,11 +117,15 @@ struct Network::State {
 
   void arm_accept();
   void welcome(int fd);
+  Peer& make_peer(int fd);
   void arm_receive(Peer& peer);
   void take_received(const Arrival& arrival);
+  void take_end(Peer& peer);
   void take_sent(const Arrival& arrival);
   void feed(Peer& peer, std::span<const std::byte> bytes);
   void feed_http(Peer& peer, std::span<const std::byte> bytes);
+  void refuse(Peer& peer, std::string_view answer);
+  void answered(Peer& peer);
   void upgrade(Peer& peer);
   void queue(Peer& peer, HeldFrame* frame);
   void queue_bytes(Peer& peer, std::span<const std::byte> bytes) { queue(peer, frames.hold(shared(bytes))); }
@@ -122,7 +141,15 @@ struct Network::State {
   void tell_closed(Peer& peer) {
     if (std::exchange(peer.announced, false)) ended.push_back(peer.name);
   }
-  void release_if_idle(Peer& peer);
+  // Not at once: what calls may still be using the peer.
+  void release_if_idle(Peer& peer) {
+    if (peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending()) idle.push_back(peer.name);
+  }
+  void release(Peer& peer);
+  bool busy() const { return accepting || counters.open != 0; }
+  std::uint64_t time_for(std::uint64_t bytes) const {
+    return limits.idle_timeout_ms * kMs + bytes / kSlowestBytesPerMs * kMs;
+  }
   void flush(Peer& peer);
   void look_at_clocks();
   void overload(Peer& peer);
@@ -138,7 +165,7 @@ class Sink final : public ws::AssemblerEvents {
   void message(std::span<const std::byte> payload) override {
     if (peer_.stage != Stage::websocket) return;  // closed by an earlier message of the same bytes
     ++state_.counters.messages_in;
-    state_.events.on_message(peer_.name, payload);
+    state_.events->on_message(peer_.name, payload);
   }
   void ping(std::span<const std::byte> payload) override {
     if (peer_.stage == Stage::websocket) state_.queue_control(peer_, ws::Opcode::pong, payload);
@@ -175,11 +202,22 @@ void Network::State::arm_accept() {
 
 void Network::State::welcome(int fd) {
   const std::size_t open = peers.size() - free_slots.size();
-  if (draining || open >= limits.connections_max) {
-    ++counters.overloads;
+  const bool full = open >= limits.connections_max;
+  if (full) ++counters.overloads;
+  if (draining || open >= limits.connections_max + kRefusedMax) {
     ::close(fd);
     return;
   }
+  Peer& peer = make_peer(fd);
+  if (full) {
+    const HttpResponse answer =
+        refusal_of(503, ErrorCode::overloaded, "this server has as many connections as it takes; try again later");
+    refuse(peer, peer.http->response(answer, false));
+  }
+  arm_receive(peer);
+}
+
+Peer& Network::State::make_peer(int fd) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (free_slots.empty()) {
@@ -197,11 +235,11 @@ void Network::State::welcome(int fd) {
   peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
   ++counters.accepted;
   ++counters.open;
-  arm_receive(peer);
+  return peer;
 }
 
 void Network::State::arm_receive(Peer& peer) {
-  if (peer.receiving || peer.stage == Stage::gone) return;
+  if (peer.receiving || peer.heard_end || peer.stage == Stage::gone) return;
   peer.receiving = true;
   ::io_uring_sqe* entry = ring.next_entry(&peer.receive);
   if (ring.features().multishot_receive) {
@@ -222,8 +260,8 @@ void Network::State::shut(Peer& peer) {
   release_if_idle(peer);
 }
 
-void Network::State::release_if_idle(Peer& peer) {
-  if (peer.stage != Stage::gone || peer.receiving || peer.outbox.sending() || peer.announced) return;
+void Network::State::release(Peer& peer) {
+  TZ_ASSERT(peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending());
   peer.outbox.clear(frames);
   ::close(peer.fd);
   ++counters.closed;
@@ -272,37 +310,43 @@ void Network::State::take_received(const Arrival& arrival) {
   // Not before: what feed() does may shut the peer, and one that still receives is not released.
   if ((arrival.flags & IORING_CQE_F_MORE) == 0) peer.receiving = false;
   if (peer.stage == Stage::gone) return release_if_idle(peer);
-  if (arrival.result == 0) return shut(peer);  // the other side has ended
+  if (arrival.result == 0) return take_end(peer);
   if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN)
     return shut(peer);
   if (!peer.receiving) unarmed.push_back(peer.name);
+}
+
+// The other side sends no more. Whoever closes only its sending half still reads what we owe it.
+void Network::State::take_end(Peer& peer) {
+  peer.heard_end = true;
+  if (peer.stage == Stage::answering || peer.stage == Stage::writing) return;
+  if (peer.stage == Stage::closing) return finish(peer, Peer::Ending::shut);
+  shut(peer);
 }
 
 void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
   if (peer.assembler) {
     Sink<State> sink(*this, peer);
     peer.assembler->feed(bytes, sink);
-  } else if (peer.stage == Stage::http || peer.stage == Stage::answering) {
+  } else if (peer.stage == Stage::http) {
     feed_http(peer, bytes);
+  } else if (peer.stage == Stage::answering || peer.stage == Stage::writing) {
+    peer.http->hold(bytes);  // the next request, early
+    if (peer.http->held_bytes() > kHeldBytesMax) shut(peer);
   }
 }
 
 void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
-  if (peer.stage == Stage::answering) {
-    // The next request, early. It waits inside the exchange, which takes nothing in before next().
-    if (bytes.size() > kPendingBytesMax) return shut(peer);
-    (void)peer.http->feed(bytes);
-    return;
-  }
   switch (peer.http->feed(bytes)) {
     case HttpExchange::Step::more:
+      if (!peer.http->in_body()) return;
+      if (peer.http->take_continue()) queue_bytes(peer, bytes_of("HTTP/1.1 100 Continue\r\n\r\n"));
+      if (peer.body_began_ns == 0) peer.body_began_ns = now;
+      peer.deadline_ns = peer.body_began_ns + time_for(peer.http->taken_bytes());
       return;
     case HttpExchange::Step::bad:
       ++counters.protocol_errors;
-      queue_bytes(peer, bytes_of(peer.http->response(peer.http->refusal())));
-      peer.stage = Stage::closing;
-      peer.deadline_ns = now + kCloseWaitNs;
-      return finish(peer, Peer::Ending::half);
+      return refuse(peer, peer.http->response(peer.http->refusal(), false));
     case HttpExchange::Step::request:
       break;
   }
@@ -310,18 +354,34 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
   ++counters.http_requests;
   peer.stage = Stage::answering;
   peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
-  events.on_http(peer.name, peer.http->request());
+  events->on_http(peer.name, peer.http->request());
+}
+
+void Network::State::refuse(Peer& peer, std::string_view answer) {
+  queue_bytes(peer, bytes_of(answer));
+  peer.stage = Stage::closing;
+  peer.deadline_ns = now + kCloseWaitNs;
+  finish(peer, Peer::Ending::half);
+}
+
+// An answer has left; the connection is free for the next request, which may be there already.
+void Network::State::answered(Peer& peer) {
+  if (draining) return shut(peer);
+  peer.http->next();
+  peer.stage = Stage::http;
+  peer.body_began_ns = 0;
+  peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
+  feed_http(peer, {});
+  if (peer.stage == Stage::http && peer.heard_end) shut(peer);
 }
 
 void Network::State::upgrade(Peer& peer) {
   const HttpExchange::Upgrade answer = peer.http->upgrade();
-  queue_bytes(peer, bytes_of(answer.response));
   if (!answer.form) {
     ++counters.protocol_errors;
-    peer.stage = Stage::closing;
-    peer.deadline_ns = now + kCloseWaitNs;
-    return finish(peer, Peer::Ending::half);
+    return refuse(peer, answer.response);
   }
+  queue_bytes(peer, bytes_of(answer.response));
   const std::string rest = peer.http->take_rest();
   peer.http.reset();
   peer.form = *answer.form;
@@ -329,7 +389,7 @@ void Network::State::upgrade(Peer& peer) {
   peer.stage = Stage::websocket;
   peer.last_ping_ns = now;
   peer.announced = true;
-  events.on_open(peer.name, peer.form);
+  events->on_open(peer.name, peer.form);
   if (!rest.empty()) feed(peer, bytes_of(rest));
 }
 
@@ -345,6 +405,8 @@ void Network::State::queue_control(Peer& peer, ws::Opcode opcode, std::span<cons
   ws::append_frame_header(opcode, payload.size(), header);
   header.insert(header.end(), payload.begin(), payload.end());
   queue_bytes(peer, header);
+  // A client may ask for pongs for ever and read none.
+  if (peer.outbox.bytes() > limits.outbox_bytes_max) overload(peer);
 }
 
 void Network::State::overload(Peer& peer) {
@@ -372,7 +434,8 @@ void Network::State::take_sent(const Arrival& arrival) {
   const bool again = arrival.result == -EINTR || arrival.result == -EAGAIN;
   if (arrival.result <= 0 && !again) return shut(peer);
   if (!peer.outbox.empty()) return mark_dirty(peer);
-  if (peer.ending != Peer::Ending::none) end(peer);
+  if (peer.ending != Peer::Ending::none) return end(peer);
+  if (peer.stage == Stage::writing) answered(peer);
 }
 
 // ---- time ----
@@ -386,6 +449,7 @@ void Network::State::look_at_clocks() {
     switch (peer->stage) {
       case Stage::http:
       case Stage::answering:
+      case Stage::writing:
       case Stage::closing:
         if (now >= peer->deadline_ns) shut(*peer);
         break;
@@ -409,6 +473,13 @@ Network::Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits
     : state_(new State(ring, listen_fd, limits, events)) {}
 
 Network::~Network() {
+  state_->events = &nobody;
+  // Another thread's ring cannot be waited for from here; its thread has called stop() then.
+  if (state_->ring.usable_here()) {
+    stop();
+  } else {
+    TZ_ASSERT(!state_->busy());
+  }
   if (state_->listen_fd >= 0) ::close(state_->listen_fd);
   for (const int fd : state_->accepted) ::close(fd);
 }
@@ -424,10 +495,9 @@ void Network::dispatch(std::uint64_t now_ns) {
   for (const State::Arrival& arrival : s.handling) s.take_received(arrival);
   s.handling.clear();
   s.look_at_clocks();
-  for (const session::Connection name : std::exchange(s.ended, {})) {
-    s.events.on_close(name);
-    if (Peer* peer = s.find(name)) s.release_if_idle(*peer);
-  }
+  for (const session::Connection name : std::exchange(s.ended, {})) s.events->on_close(name);
+  for (const session::Connection name : std::exchange(s.idle, {}))
+    if (Peer* peer = s.find(name)) s.release(*peer);
   for (const session::Connection name : std::exchange(s.unarmed, {}))
     if (Peer* peer = s.find(name)) s.arm_receive(*peer);
   s.arm_accept();
@@ -465,16 +535,11 @@ void Network::respond(ConnectionId connection, HttpResponse response) {
   State& s = *state_;
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::answering) return;
-  s.queue_bytes(*peer, bytes_of(peer->http->response(response)));
-  if (!peer->http->keep_alive() || s.draining) {
-    peer->stage = Stage::closing;
-    peer->deadline_ns = s.now + kCloseWaitNs + s.limits.idle_timeout_ms * kMs;  // a large answer takes its time
-    return s.finish(*peer, Peer::Ending::half);
-  }
-  peer->http->next();
-  peer->stage = Stage::http;
-  peer->deadline_ns = s.now + s.limits.idle_timeout_ms * kMs;
-  s.feed_http(*peer, {});
+  const bool stays = peer->http->keep_alive() && !s.draining;
+  s.queue_bytes(*peer, bytes_of(peer->http->response(response, stays)));
+  peer->stage = stays ? Stage::writing : Stage::closing;
+  peer->deadline_ns = s.now + s.time_for(peer->outbox.bytes());
+  if (!stays) s.finish(*peer, peer->heard_end ? Peer::Ending::shut : Peer::Ending::half);
 }
 
 void Network::close(ConnectionId connection, std::uint16_t code, std::string_view reason) {
@@ -513,7 +578,7 @@ void Network::drain() {
     if (peer->stage == Stage::websocket) {
       s.begin_close(*peer, ws::kCloseRestart, "going_away");
     } else if (peer->stage == Stage::http) {
-      s.shut(*peer);
+      s.finish(*peer, Peer::Ending::shut);
     }
   }
 }
@@ -525,12 +590,11 @@ bool Network::drained() const {
 void Network::stop() {
   State& s = *state_;
   drain();
-  const auto busy = [&] { return s.accepting || s.counters.open != 0; };
-  while (busy()) {
+  while (s.busy()) {
     for (std::size_t slot = 0; slot < s.peers.size(); ++slot)
       if (Peer* peer = s.peers[slot].get()) s.shut(*peer);
     dispatch(s.now);
-    if (busy()) s.ring.submit_and_wait(10 * kMs);
+    if (s.busy()) s.ring.submit_and_wait(10 * kMs);
   }
 }
 

@@ -62,6 +62,7 @@ class Network {
  public:
   // `listen_fd`: a listening TCP socket of this core (SO_REUSEPORT), owned from here on.
   Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits, NetworkEvents& events);
+  // Stops, without telling anybody. Elsewhere than on the ring's thread only after stop().
   ~Network();
 
   // Delivers everything that has arrived since the last call.
@@ -72,6 +73,7 @@ class Network {
   void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
   // Copies `payload` behind a header of its own: for messages to one connection.
   void send_message(ConnectionId connection, std::span<const std::byte> payload);
+  // The answer to the present request; the next one is looked at when this has left, so that one answer is held at most.
   void respond(ConnectionId connection, HttpResponse response);
   // Sends what is queued, then a close frame; `reason` is an error code name.
   void close(ConnectionId connection, std::uint16_t code, std::string_view reason);

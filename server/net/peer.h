@@ -15,6 +15,7 @@ namespace terrazzo::net {
 enum class Stage : std::uint8_t {
   http,       // requests, or a handshake
   answering,  // a request is with the services; bytes that come wait
+  writing,    // its answer is on its way out; bytes that come wait, so that one answer at most is held for a client
   websocket,
   closing,  // a last frame or answer is on its way out; nothing is listened to any more but the end
   gone,     // the socket is shut; waiting for the kernel to let go
@@ -47,11 +48,13 @@ struct Peer {
   proto::Form form = proto::Form::json;
   bool receiving = false;  // a receive is with the kernel
   bool announced = false;  // on_open was called, on_close was not
+  bool heard_end = false;  // the other side sends no more; it may still be reading
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
   bool dirty = false;  // in the list of those with something to flush
   std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
+  std::uint64_t body_began_ns = 0;                         // of the request that is coming in; 0: its header still is
   std::unique_ptr<HttpExchange> http;                      // until it is a WebSocket
   std::unique_ptr<proto::ws::MessageAssembler> assembler;  // from then on
   Outbox outbox;
