@@ -3,6 +3,7 @@
 
 Standard library only, the same output every time. The art is ours and in the public domain (CC0 1.0)."""
 import base64
+import heapq
 import math
 import os
 import random
@@ -10,7 +11,7 @@ import struct
 import zlib
 
 TILE = 16
-COLUMNS = 8
+COLUMNS = 16
 SIZE = 256
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -156,6 +157,14 @@ def cobbles(seed):
     return pixel
 
 
+def field(soil, crop):
+    noise = random.Random(99)
+    table = [[noise.random() for _ in range(TILE)] for _ in range(TILE)]
+    def pixel(x, y):
+        return shade(crop, 0.9 + table[y][x] * 0.25) if y % 4 in (1, 2) and table[x][y] < 0.9 else shade(soil, 0.92 + table[y][x] * 0.12)
+    return pixel
+
+
 class Noise:
     """Value noise in several octaves."""
 
@@ -204,62 +213,135 @@ def paint():
     t["pine"] = [sheet.add("pine", pine((52, 108, 72), s)) for s in (91, 92)]
     t["rock"] = [sheet.add("rock", rock(s)) for s in (95, 96)]
     t["house"] = [sheet.add("house", house(c)) for c in ((188, 78, 62), (84, 108, 164), (196, 148, 72))]
+    t["field"] = [sheet.add("field", field(soil, crop)) for soil, crop in (((150, 112, 70), (216, 186, 84)), ((128, 100, 66), (134, 172, 72)))]
     return sheet, t
 
 
-def island(t):
-    height, moist, pick = Noise(7), Noise(19), random.Random(3)
-    ground, things = [0] * (SIZE * SIZE), [0] * (SIZE * SIZE)
-    level = [[0.0] * SIZE for _ in range(SIZE)]
-    for y in range(SIZE):
-        for x in range(SIZE):
+# Kinds of ground from the lowest up: where several meet in a cell, the higher lies on the lower with a rounded edge.
+KINDS = ["deep", "water", "shallow", "sand", "grass", "meadow", "forest floor", "hill", "bridge", "path"]
+DEEP, WATER, SHALLOW, SAND, GRASS, MEADOW, FOREST, HILL, BRIDGE, PATH = range(len(KINDS))
+
+
+class Ground:
+    """Kinds lie on the corners of cells; a cell that has several at its corners gets a tile drawn for them, once each."""
+
+    def __init__(self, sheet, t):
+        self.sheet, self.t, self.made = sheet, t, {}
+        jitter = random.Random(5)
+        self.jitter = [[jitter.random() - 0.5 for _ in range(TILE)] for _ in range(TILE)]
+
+    def share(self, corners, kind, x, y):
+        """How much of the higher kinds is at a pixel, above one half: there. Edges of neighbouring tiles meet."""
+        fx, fy = (x + 0.5) / TILE, (y + 0.5) / TILE
+        nw, ne, sw, se = (1 if c >= kind else 0 for c in corners)
+        inner = math.sin(math.pi * (x + 0.5) / TILE) * math.sin(math.pi * (y + 0.5) / TILE)
+        rough = 0.05 if kind >= BRIDGE else 0.2
+        return (nw * (1 - fx) + ne * fx) * (1 - fy) + (sw * (1 - fx) + se * fx) * fy + self.jitter[y][x] * rough * inner
+
+    def pixel(self, corners, x, y):
+        kinds = sorted(set(corners))
+        colour = self.sheet.tiles[self.t[KINDS[kinds[0]]][0] - 1][y][x]
+        for kind in kinds[1:]:
+            share = self.share(corners, kind, x, y)
+            if share > 0.5:
+                colour = self.sheet.tiles[self.t[KINDS[kind]][0] - 1][y][x]
+                if share < 0.58:
+                    colour = shade(colour[:3], 0.9 if kind >= GRASS else 1.05)
+            elif share > 0.40 and kind == SAND:
+                colour = shade(colour[:3], 1.22)  # foam
+            elif share > 0.44 and kind >= GRASS:
+                colour = shade(colour[:3], 0.93)
+        return colour
+
+    def tile(self, corners, pick):
+        if len(set(corners)) == 1:
+            return pick.choice(self.t[KINDS[corners[0]]])
+        if corners not in self.made:
+            name = " on ".join(KINDS[k] for k in sorted(set(corners), reverse=True))
+            self.made[corners] = self.sheet.add(name, lambda x, y: self.pixel(corners, x, y))
+        return self.made[corners]
+
+
+def kind_at(h, m):
+    if h < 0.36:
+        return DEEP
+    if h < 0.44:
+        return WATER
+    if h < 0.49:
+        return SHALLOW
+    if h < 0.53:
+        return SAND
+    if h > 0.86:
+        return HILL
+    return FOREST if m > 0.56 else MEADOW if m > 0.46 else GRASS
+
+
+def island(sheet, t):
+    height, moist, patch = Noise(7), Noise(19), Noise(23)
+    side = SIZE + 1
+    level, kinds = [[0.0] * side for _ in range(side)], [[DEEP] * side for _ in range(side)]
+    for y in range(side):
+        for x in range(side):
             edge = math.hypot(x - SIZE / 2, y - SIZE / 2) / (SIZE / 2)
             level[y][x] = height.at(x, y, 64, 5) + 0.34 - 0.62 * edge ** 2.2
+    carve(level)
+    for y in range(side):
+        for x in range(side):
+            kinds[y][x] = kind_at(level[y][x], moist.at(x, y, 40))
+    villages = roads(level, kinds)
+    pick, drawn = random.Random(3), Ground(sheet, t)
+    ground, things = [0] * (SIZE * SIZE), [0] * (SIZE * SIZE)
     for y in range(SIZE):
         for x in range(SIZE):
-            h, m, i = level[y][x], moist.at(x, y, 40), y * SIZE + x
-            kind = ("deep" if h < 0.36 else "water" if h < 0.44 else "shallow" if h < 0.49 else "sand" if h < 0.53 else
-                    "hill" if h > 0.86 else "forest floor" if m > 0.56 else "meadow" if m > 0.46 else "grass")
-            if kind == "grass" and pick.random() < 0.05:
-                kind = "flowers"
-            ground[i] = pick.choice(t[kind])
-            roll = pick.random()
-            if kind == "forest floor" and roll < 0.48:
-                things[i] = pick.choice(t["pine"] if h > 0.74 else t["tree"])
-            elif kind == "meadow" and roll < 0.07:
+            corners = (kinds[y][x], kinds[y][x + 1], kinds[y + 1][x], kinds[y + 1][x + 1])
+            i, lush = y * SIZE + x, patch.at(x, y, 9, 2)
+            ground[i] = drawn.tile(corners, pick)
+            if len(set(corners)) != 1:
+                continue
+            roll, h = pick.random(), level[y][x]
+            if corners[0] == FOREST and roll < 0.1 + lush * 0.7:
+                things[i] = pick.choice(t["pine"] if h > 0.74 + lush * 0.06 else t["tree"])
+            elif corners[0] == MEADOW and roll < lush * 0.22 - 0.05:
                 things[i] = pick.choice(t["tree"] + t["autumn tree"])
-            elif kind == "hill" and roll < 0.16:
+            elif corners[0] == GRASS and roll < lush * 0.5 - 0.2:
+                ground[i] = t["flowers"][lush * 10 % 1 > 0.5]
+            elif corners[0] == HILL and roll < 0.16:
                 things[i] = pick.choice(t["rock"])
-    roads(t, level, ground, things)
+    for x, y in villages:
+        build(t, kinds, ground, things, x, y)
     return ground, things
 
 
-def roads(t, level, ground, things):
+def carve(level):
+    """A lake, a stream into it from the hill and one out of it to the bay."""
+    bend = Noise(41)
+    bed = [(128 + 6 * math.sin(i / 7), 86 + i * 0.5) for i in range(52)]
+    bed += [(132 - i * 0.5, 112 + i * 0.40 + 5 * math.sin(i / 9)) for i in range(118)]
+    for y in range(60, 175):
+        for x in range(60, 175):
+            shore = math.hypot((x - 134) / 1.35, y - 110) + bend.at(x, y, 8, 3) * 7 - 3.5
+            stream = min(math.hypot(x - a, y - b) for a, b in bed) + bend.at(x, y, 5, 2) * 1.2 - 0.6
+            level[y][x] = min(level[y][x], 0.32 + 0.019 * max(shore, 0), 0.41 + 0.042 * stream)
+
+
+def roads(level, kinds):
     """Villages on open ground, joined by paths that avoid water where they can and bridge it where they cannot."""
-    pick = random.Random(11)
-    places = []
-    while len(places) < 9:
+    pick, villages = random.Random(11), []
+    while len(villages) < 9:
         x, y = pick.randrange(30, SIZE - 30), pick.randrange(30, SIZE - 30)
-        if 0.56 < level[y][x] < 0.8 and all(math.hypot(x - a, y - b) > 34 for a, b in places):
-            places.append((x, y))
-    joined = [places[0]]
-    for place in places[1:]:
-        walk(t, level, ground, things, place, min(joined, key=lambda p: math.hypot(p[0] - place[0], p[1] - place[1])))
-        joined.append(place)
-    for x, y in places:
-        for _ in range(60):
-            hx, hy = x + pick.randrange(-8, 9), y + pick.randrange(-7, 8)
-            i = hy * SIZE + hx
-            free = level[hy][hx] > 0.54 and ground[i] not in t["path"] + t["bridge"]
-            if free and not any(things[i + d] in t["house"] for d in (-1, 0, 1, -SIZE, SIZE)):
-                if pick.random() < 0.35:
-                    things[i] = pick.choice(t["house"])
-                elif things[i] in t["tree"] + t["pine"]:
-                    things[i] = 0
+        if 0.56 < level[y][x] < 0.8 and all(math.hypot(x - a, y - b) > 34 for a, b in villages):
+            villages.append((x, y))
+    for n, place in enumerate(villages):
+        others = sorted(villages, key=lambda p: math.hypot(p[0] - place[0], p[1] - place[1]))[1:]
+        nearest_joined = [p for p in others if p in villages[:n]][:1]
+        for other in others[:2] + nearest_joined:
+            walk(level, kinds, place, other)
+    return villages
 
 
-def walk(t, level, ground, things, start, goal):
-    import heapq
+def walk(level, kinds, start, goal):
+    """A path over the corners of cells, cheap on even ground, with a wind of its own."""
+    wind = Noise(31)
     queue, cost, before = [(0, start)], {start: 0}, {}
     while queue:
         _, here = heapq.heappop(queue)
@@ -267,21 +349,46 @@ def walk(t, level, ground, things, start, goal):
             break
         for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
             x, y = here[0] + dx, here[1] + dy
-            if not (0 < x < SIZE - 1 and 0 < y < SIZE - 1):
+            if not (0 < x < SIZE and 0 < y < SIZE):
                 continue
-            i = y * SIZE + x
-            step = 0.4 if ground[i] in t["path"] else 9 if level[y][x] < 0.49 else 1 + abs(level[y][x] - level[here[1]][here[0]]) * 60
-            total = cost[here] + step
+            slope = abs(level[y][x] - level[here[1]][here[0]])
+            own = 0.3 if kinds[y][x] >= BRIDGE else 24 if kinds[y][x] < SAND else 1 + slope * 60 + wind.at(x, y, 12, 3) ** 2 * 24
+            total = cost[here] + own
             if total < cost.get((x, y), 1e9):
                 cost[(x, y)], before[(x, y)] = total, here
                 heapq.heappush(queue, (total, (x, y)))
-    while goal in before or goal == start:
-        i = goal[1] * SIZE + goal[0]
-        ground[i] = t["bridge"][0] if level[goal[1]][goal[0]] < 0.49 else t["path"][(goal[0] + goal[1]) % 2]
-        things[i] = 0
-        if goal == start:
-            break
-        goal = before[goal]
+    at = goal
+    while True:
+        x, y = at
+        kinds[y][x] = BRIDGE if kinds[y][x] in (DEEP, WATER, SHALLOW, BRIDGE) else PATH
+        if at == start:
+            return
+        at = before[at]
+
+
+def build(t, kinds, ground, things, x, y):
+    """Houses around the middle of a village, the nearer the likelier; a few fields; no forest between them."""
+    pick = random.Random(x * 1000 + y)
+    houses = set()
+    for _ in range(90):
+        hx, hy = x + round(pick.gauss(0, 5)), y + round(pick.gauss(0, 3.5))
+        corners = {kinds[hy + b][hx + a] for a in (0, 1) for b in (0, 1)}
+        free = all(GRASS <= k <= FOREST for k in corners)
+        if free and not any((hx + a, hy + b) in houses for a in (-1, 0, 1) for b in (-1, 0, 1)) and len(houses) < 14:
+            houses.add((hx, hy))
+            things[hy * SIZE + hx] = pick.choice(t["house"])
+    for fy in range(y - 9, y + 10):
+        for fx in range(x - 12, x + 13):
+            i = fy * SIZE + fx
+            if things[i] in t["tree"] + t["pine"] and math.hypot((fx - x) / 12, (fy - y) / 9) < 0.8 + pick.random() * 0.3:
+                things[i] = 0
+    for _ in range(2):
+        left, top = x + pick.choice((-11, -8, 6, 8)), y + pick.choice((-7, -5, 4, 6))
+        area = [(a, b) for b in range(top, top + 4) for a in range(left, left + 5)]
+        if all(kinds[b + d][a + c] in (GRASS, MEADOW) and (a, b) not in houses for a, b in area for c in (0, 1) for d in (0, 1)):
+            crop = pick.choice(t["field"])
+            for a, b in area:
+                ground[b * SIZE + a], things[b * SIZE + a] = crop, 0
 
 
 def layer(number, name, cells):
@@ -292,6 +399,7 @@ def layer(number, name, cells):
 
 def main():
     sheet, t = paint()
+    ground, things = island(sheet, t)  # draws the tiles where kinds of ground meet
     png, width, height = sheet.png()
     with open(os.path.join(HERE, "tiles.png"), "wb") as out:
         out.write(png)
@@ -302,7 +410,6 @@ def main():
         for i, name in enumerate(sheet.names):
             out.write(' <tile id="%d" type="%s"/>\n' % (i, name))
         out.write('</tileset>\n')
-    ground, things = island(t)
     with open(os.path.join(HERE, "demo.tmx"), "w", encoding="utf-8") as out:
         out.write('<?xml version="1.0" encoding="UTF-8"?>\n<map version="1.8" tiledversion="1.8.2" orientation="orthogonal" '
                   'renderorder="right-down" width="%d" height="%d" tilewidth="%d" tileheight="%d" infinite="0" nextlayerid="4" '
