@@ -73,7 +73,8 @@ class Network {
   void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
   // Copies `payload` behind a header of its own: for messages to one connection.
   void send_message(ConnectionId connection, std::span<const std::byte> payload);
-  // The answer to the present request; the next one is looked at when this has left, so that one answer is held at most.
+  // The answer to the present request; the next one is looked at when this has left, so that one answer is held at
+  // most.
   void respond(ConnectionId connection, HttpResponse response);
   // Sends what is queued, then a close frame; `reason` is an error code name.
   void close(ConnectionId connection, std::uint16_t code, std::string_view reason);
