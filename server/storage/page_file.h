@@ -4,11 +4,12 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "shardfile/page_layout.h"
 
 namespace terrazzo::storage {
 
-inline constexpr std::size_t kPageBytes = 4096;
-using PageNo = std::uint32_t;
+using shardfile::kPageBytes;
+using shardfile::PageNo;
 
 // A mapped file of pages that grows by whole extents. Implemented by io/mmap_page_file (mmap'd, fallocate'd) and by the
 // tests' file with faults. Used by the owner core only. Making pages durable is not here: the store says when it wants

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/strong_id.h"
 #include "server/storage/page_file.h"
+#include "shardfile/tree_reader.h"
 
 namespace terrazzo::storage {
 
@@ -29,49 +31,108 @@ struct ChunkRead {
   Lsn revision;
 };
 
+// Chunks [x0, x1) × [y0, y1) of a shard, 0..256.
+struct ChunkRect {
+  int x0 = 0, y0 = 0, x1 = 256, y1 = 256;
+};
+
+// A line of edits: the main one, or a branch that began at a pin. Each counts its own LSNs.
+using HeadId = std::uint32_t;
+inline constexpr HeadId kMainHead = 0;
+
+// What keeps a state's pages as they are.
+enum class PinKind : std::uint8_t {
+  snapshot,    // until it is dropped or the run ends: for readers on other threads
+  version,     // a named version; kept in checkpoints
+  undo_point,  // the state before an edit too large for a pre-image in the log; kept in checkpoints
+};
+struct PinInfo {
+  PinKind kind = PinKind::snapshot;
+  std::uint64_t id = 0;  // given by the caller, unique in its kind
+  HeadId head = kMainHead;
+  Lsn lsn;
+  shardfile::Entry top;  // for a TreeReader on another thread's mapping
+  bool dropping = false;
+};
+
 // What the driver of a checkpoint must do next. The store never blocks and never does I/O but through the mapping.
 enum class CheckpointStep : std::uint8_t {
+  work,        // call checkpoint_work() again, now or at a later tick
   sync_pages,  // fdatasync the page file, then call checkpoint_synced
   sync_root,   // likewise; the root page has just been written
-  done,        // the checkpoint is durable: log records up to checkpoint_lsn() are history
+  done,        // the checkpoint is durable: log records up to its LSN are history
 };
 
 // The copy-on-write store of one shard: layer directory → region nodes → leaf nodes → cell pages, in an mmap'd file
 // (docs/storage.md). Owned by one core; const calls and references must not outlive the next mutating call.
-//  1. A page that the last durable root (or the one being written) reaches is never written again.
+//  1. A page that the last durable root (or the one being written) reaches is never written again, nor one that a pin
+//     reaches; only its checksum and revisions, which nobody has believed before, are filled in.
 //  2. A page is changed in place iff it was born after the newest pin; otherwise it and its path are copied.
 //  3. The state is exactly the edits 1..lsn() once apply of lsn() has returned.
+//  4. Every page is a root, in a chain of the root, reached from a head or a pin, waiting for a root, or free.
 class ShardStore {
  public:
   static Result<std::unique_ptr<ShardStore>> create(PageFile& file, const ShardIdentity& identity);
-  // Chooses the newest valid root. Reads no cells. Log records after durable_lsn() must be replayed on top.
+  // Chooses the newest valid root; reads a few pages, whatever the file's size. Log records after durable_lsn() must be
+  // replayed on top.
   static Result<std::unique_ptr<ShardStore>> open(PageFile& file, const ShardIdentity& identity);
   ~ShardStore();
 
   // layer 0..255; chunk = y * 256 + x inside the shard.
-  ChunkRead read(std::uint8_t layer, std::uint16_t chunk) const;
+  ChunkRead read(std::uint8_t layer, std::uint16_t chunk, HeadId head = kMainHead) const;
+  // The chunk's bytes; nothing: it has none.
+  std::optional<std::vector<std::byte>> read_blob(std::uint8_t layer, std::uint16_t chunk, HeadId head = kMainHead) const;
 
-  // The store's LSN: the newest edit begun. begin_edit(lsn) must be lsn()+1 and precede that edit's changes. It also
+  // ---- edits ----
+  // A head's LSN: the newest edit begun. begin_edit(lsn) must be lsn()+1 and precede that edit's changes. It also
   // reserves pages, so that the changes of one edit never run out of space half-way:
   // `pages_worst`: pages the edit may need at most: a copy for each cell page it writes in part, for each leaf (a
   // region of 16×16 chunks) and region node (a layer) on the way there, and one for the layer directory. overloaded:
   // disk full.
-  Lsn lsn() const;
-  Status begin_edit(Lsn lsn, std::uint32_t pages_worst);
+  Lsn lsn(HeadId head = kMainHead) const;
+  Status begin_edit(Lsn lsn, std::uint32_t pages_worst, HeadId head = kMainHead);
   // 1024 cells to change in place, private to the current edit's state (copied on write if needed; a uniform chunk is
-  // spread out). Raises the chunk's revision to lsn().
+  // spread out). Raises the chunk's revision to lsn(). Of the head of the last begin_edit(), as all below.
   std::uint32_t* write(std::uint8_t layer, std::uint16_t chunk);
   // The whole chunk becomes one value; its page is given back.
   void fill_chunk(std::uint8_t layer, std::uint16_t chunk, std::uint32_t value);
   // The 16×16 chunks of region (y * 16 + x, 0..255), or the whole layer, become one value in one entry.
   void fill_region(std::uint8_t layer, std::uint8_t region, std::uint32_t value);
   void fill_layer(std::uint8_t layer, std::uint32_t value);
+  // The chunk holds these bytes instead of cells; empty: nothing. Pages: one for each 4080 bytes begun, and the path.
+  void write_blob(std::uint8_t layer, std::uint16_t chunk, std::span<const std::byte> bytes);
+  // The chunks become what they are in the pin; pages are shared with it, not copied, and every chunk that differs gets
+  // the edit's revision. Pages: the path as for write(), no cell pages. Returns the number of chunks that differed.
+  std::uint64_t restore(const PinInfo& from, std::uint8_t layer, const ChunkRect& chunks);
 
+  // ---- pins and branches ----
+  // The present state of `head` stays readable. O(1).
+  const PinInfo& pin(PinKind kind, std::uint64_t id, HeadId head = kMainHead);
+  // What only this pin reaches is given back by later calls of reclaim(). not_found.
+  Status unpin(PinKind kind, std::uint64_t id);
+  const PinInfo* find_pin(PinKind kind, std::uint64_t id) const;  // not those being dropped
+  std::vector<PinInfo> pins() const;                              // those being dropped included
+  ChunkRead read(const PinInfo& pin, std::uint8_t layer, std::uint16_t chunk) const;
+  // Goes on with dropped pins, looking at about `entries` entries of nodes. True: there is more to do.
+  bool reclaim(std::size_t entries);
+  // A new head that begins at a pin. already_exists.
+  Status add_branch(HeadId branch, const PinInfo& origin);
+  Status drop_branch(HeadId branch);  // not_found; its pages come back through reclaim()
+  std::vector<HeadId> branches() const;
+
+  // Calls `visit` for each page that reading these chunks touches, nodes before what is below them; it returns whether to
+  // look below (a node that is not in memory yet must be fetched first).
+  void visit_pages(std::uint8_t layer, const ChunkRect& chunks, const std::function<bool(PageNo)>& visit) const;
+
+  // ---- checkpoint ----
   // Newest LSN of the durable root.
   Lsn durable_lsn() const;
   bool dirty() const;
   // At most one at a time. `aux`: opaque bytes kept with the root (the shard's own state, e.g. dedupe windows).
+  // overloaded: no space for the root's chains; nothing happened, try again later.
   Result<CheckpointStep> begin_checkpoint(std::span<const std::byte> aux);
+  // Computes checksums of about `pages` pages.
+  CheckpointStep checkpoint_work(std::size_t pages);
   // Reports the outcome of the sync asked for. After a failure the store is read-only: nobody knows what is on disk.
   Result<CheckpointStep> checkpoint_synced(Status outcome);
   bool checkpoint_running() const;
@@ -82,8 +143,9 @@ class ShardStore {
     PageNo total = 0, free = 0, live = 0, pending = 0;
   };
   Pages pages() const;
-  // Walks everything reachable: checksums of the durable root, each page reachable once, free or pending.
-  Status verify() const;
+  // Walks every head and pin: checksums of what is durable, each page at one place only; then that each page is reached,
+  // free or pending. Called now and then with pages done and all there are, if given.
+  Status verify(const std::function<void(PageNo done, PageNo total)>& progress = {}) const;
 
  private:
   struct State;
