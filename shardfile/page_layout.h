@@ -54,8 +54,8 @@ struct ChainRef {
   std::uint32_t crc = 0;  // crc32c of the bytes
 };
 struct ChainPage {
-  PageNo next;  // 0: the last
-  std::uint32_t reserved;
+  PageNo next;        // 0: the last
+  std::uint32_t crc;  // crc32c of `bytes`, used or not
   std::byte bytes[kPageBytes - 8];
 };
 static_assert(sizeof(ChainPage) == kPageBytes);
@@ -85,9 +85,14 @@ struct Root {
   ChainRef free;   // a bit for each page, 1: free
   std::uint32_t crc;  // crc32c of everything before
 };
-static_assert(sizeof(Root) == 112);
+static_assert(sizeof(Root) == 104);
 
-enum class TableKind : std::uint32_t { version = 1, undo_point = 2, branch = 3 };
+enum class TableKind : std::uint32_t {
+  version = 1,
+  undo_point = 2,
+  branch = 3,
+  snapshot = 4,  // nobody's after the run: always being dropped, so that the pages only it reaches are found
+};
 
 // A tree besides the main head's.
 struct TableRecord {

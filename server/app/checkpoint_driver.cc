@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstring>
+#include <limits>
 #include <utility>
 
 namespace terrazzo::app {
@@ -11,6 +12,8 @@ namespace {
 // Long enough that a painter's strokes share one checkpoint, short enough that recovery replays seconds, not hours.
 constexpr std::uint64_t kDirtyForNs = 30'000'000'000;
 constexpr std::uint64_t kLookEveryNs = 50'000'000;
+// Checksums computed per tick: some 160 ns each.
+constexpr std::size_t kPagesPerTick = 1024;
 
 bool is_dirty(const ShardSlot& slot) {
   return slot.shard->store() != nullptr && slot.shard->store()->dirty();
@@ -28,6 +31,10 @@ bool CheckpointDriver::advance(std::uint64_t now_ns) {
     if (!hurry_ && now_ns - looked_ns_ < kLookEveryNs) return false;
     looked_ns_ = now_ns;
     return begin(now_ns);
+  }
+  if (working_) {
+    step(slot_->shard->checkpoint_work(hurry_ ? std::numeric_limits<std::uint32_t>::max() : kPagesPerTick));
+    return false;
   }
   if (!std::exchange(synced_, false)) return false;
   const Status outcome = result_ == 0 ? Status()
@@ -64,8 +71,11 @@ void CheckpointDriver::step(Result<storage::CheckpointStep> next) {
     spdlog::error("checkpoint failed, the shard is read-only now: {}", next.error().message);
     slot_->shard->read_only(next.error());
     slot_ = nullptr;
+    working_ = false;
     return;
   }
+  working_ = *next == storage::CheckpointStep::work;
+  if (working_) return;
   if (*next == storage::CheckpointStep::done) {
     slot_->covered = covers_;
     slot_ = nullptr;

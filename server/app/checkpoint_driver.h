@@ -17,7 +17,7 @@ class CheckpointDriver final : private runtime::Completion {
   // Takes the next step, if one is due. True: a checkpoint has become durable.
   bool advance(std::uint64_t now_ns);
   bool running() const { return slot_ != nullptr; }
-  bool wants_a_step() const { return synced_; }
+  bool wants_a_step() const { return synced_ || working_; }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }
   bool all_clean();
@@ -34,6 +34,7 @@ class CheckpointDriver final : private runtime::Completion {
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
+  bool working_ = false;  // checksums are left to compute
   std::int32_t result_ = 0;
   bool hurry_ = false;
   std::uint64_t looked_ns_ = 0;

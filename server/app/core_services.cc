@@ -205,7 +205,7 @@ void CoreServices::last_checkpoints() {
   // Whatever does not fit into the time is replayed from the log at the next start.
   while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
-    if (checkpoints_.running()) ring_->submit_and_wait(kMaxWaitNs);
+    if (checkpoints_.running() && !checkpoints_.wants_a_step()) ring_->submit_and_wait(kMaxWaitNs);
   }
 }
 

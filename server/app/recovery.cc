@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <tuple>
 #include <unordered_set>
 #include <vector>
@@ -121,6 +122,10 @@ Status Recovery::checkpoint_now(ShardSlot& slot) {
   if (slot.shard->store() == nullptr || !slot.shard->store()->dirty()) return {};
   Result<storage::CheckpointStep> step = slot.shard->begin_checkpoint();
   while (step && *step != storage::CheckpointStep::done) {
+    if (*step == storage::CheckpointStep::work) {
+      step = slot.shard->checkpoint_work(std::numeric_limits<std::uint32_t>::max());
+      continue;
+    }
     const bool synced = ::fdatasync(slot.file->fd()) == 0;
     step = slot.shard->checkpoint_synced(
         synced ? Status()

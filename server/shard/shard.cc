@@ -297,6 +297,10 @@ Result<storage::CheckpointStep> Shard::begin_checkpoint() {
   return state_->store->begin_checkpoint(state_->aux());
 }
 
+storage::CheckpointStep Shard::checkpoint_work(std::size_t pages) {
+  return state_->store->checkpoint_work(pages);
+}
+
 Result<storage::CheckpointStep> Shard::checkpoint_synced(Status outcome) {
   return state_->store->checkpoint_synced(std::move(outcome));
 }

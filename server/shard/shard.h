@@ -63,6 +63,7 @@ class Shard {
   // ---- checkpoint (driven by app) ----
   bool wants_checkpoint() const;
   Result<storage::CheckpointStep> begin_checkpoint();
+  storage::CheckpointStep checkpoint_work(std::size_t pages);
   Result<storage::CheckpointStep> checkpoint_synced(Status outcome);
   const storage::ShardStore* store() const;
 

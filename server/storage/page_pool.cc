@@ -5,6 +5,9 @@
 #include "base/assert.h"
 
 namespace terrazzo::storage {
+
+using shardfile::kRootSlots;
+
 namespace {
 
 // Growing by an eighth keeps the number of calls logarithmic; the bounds keep small shards small and single calls
@@ -43,10 +46,26 @@ void PagePool::root_durable() {
   leaving_.clear();
 }
 
-void PagePool::adopt(const std::vector<bool>& used) {
+std::vector<std::byte> PagePool::free_bits() const {
+  std::vector<std::byte> bits((file_.page_count() + 7) / 8);
+  const auto mark = [&](PageNo page) { bits[page / 8] |= std::byte{1} << page % 8; };
+  for (const PageNo page : free_) mark(page);
+  for (const PageNo page : leaving_) mark(page);
+  return bits;
+}
+
+bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
+  if (bits.size() < (pages + 7) / 8 || pages > file_.page_count()) return false;
   free_.clear();
-  for (PageNo page = file_.page_count(); page > 0; --page)
-    if (!used[page - 1]) free_.push_back(page - 1);
+  for (PageNo page = file_.page_count(); page > pages; --page) free_.push_back(page - 1);
+  for (PageNo page = pages; page > kRootSlots; --page)
+    if ((bits[(page - 1) / 8] >> (page - 1) % 8 & std::byte{1}) != std::byte{0}) free_.push_back(page - 1);
+  return true;
+}
+
+void PagePool::adopt_new() {
+  free_.clear();
+  for (PageNo page = file_.page_count(); page > kRootSlots; --page) free_.push_back(page - 1);
 }
 
 }  // namespace terrazzo::storage

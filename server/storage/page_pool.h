@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -18,7 +19,7 @@ class PagePool {
   PageNo take();
   // A page that no root knows.
   void give_back(PageNo page) { free_.push_back(page); }
-  // A page that the newest root (durable or being written) reaches and the present state does not.
+  // A page that the newest root (durable or being written) may reach and no head or pin does.
   void retire(PageNo page) { retired_.push_back(page); }
 
   // The present state becomes a root: what was retired so far is in the root before it only.
@@ -26,8 +27,12 @@ class PagePool {
   // That root is durable: those pages are free.
   void root_durable();
 
-  // After open: every page of the file that is not marked is free.
-  void adopt(const std::vector<bool>& used);
+  // A bit for each of the file's pages: what is free once the root just begun is durable.
+  std::vector<std::byte> free_bits() const;
+  // After open: `pages` were in the file when the root was written, `bits` tells which were free. False: too few bits.
+  bool adopt(std::span<const std::byte> bits, PageNo pages);
+  // A new file: every page but the roots.
+  void adopt_new();
 
   std::size_t free_count() const { return free_.size(); }
   std::size_t pending_count() const { return retired_.size() + leaving_.size(); }

@@ -8,14 +8,30 @@
 #include <utility>
 
 #include "base/crc32c.h"
+#include "server/storage/checksum_walk.h"
 #include "server/storage/node_tree.h"
-#include "server/storage/page_layout.h"
+#include "server/storage/page_chain.h"
 #include "server/storage/page_pool.h"
+#include "server/storage/pin_set.h"
+#include "server/storage/tree_check.h"
 
 namespace terrazzo::storage {
+
+using shardfile::Entry;
+using shardfile::kRootMagic;
+using shardfile::kRootSlots;
+using shardfile::kShardFormatVersion;
+using shardfile::Root;
+using shardfile::TableKind;
+using shardfile::TableRecord;
+
 namespace {
 
-enum class Phase : std::uint8_t { idle, pages, root };
+enum class Phase : std::uint8_t { idle, checksums, pages, root };
+
+// Kept free for the chains of the next root, beyond what those of the last one took: without them a full disk could
+// not be checkpointed, and nothing would ever be free again.
+constexpr std::size_t kChainSpare = 16;
 
 Root* root_slot(PageFile& file, PageNo slot) {
   return reinterpret_cast<Root*>(file.base() + std::size_t{slot} * kPageBytes);
@@ -41,49 +57,90 @@ const Root* newest_root(PageFile& file) {
   return newest;
 }
 
+Error damaged(std::string why) {
+  return {ErrorCode::internal, "the shard file is damaged: " + std::move(why)};
+}
+
+TableKind table_kind(PinKind kind) {
+  switch (kind) {
+    case PinKind::snapshot:
+      return TableKind::snapshot;
+    case PinKind::version:
+      return TableKind::version;
+    case PinKind::undo_point:
+      return TableKind::undo_point;
+  }
+  TZ_ASSERT(false);
+}
+
+PinKind pin_kind(TableKind kind) {
+  return kind == TableKind::version    ? PinKind::version
+         : kind == TableKind::snapshot ? PinKind::snapshot
+                                       : PinKind::undo_point;
+}
+
 }  // namespace
 
 struct ShardStore::State {
-  State(PageFile& own_file, const ShardIdentity& own_identity) : file(own_file), identity(own_identity) {}
+  State(PageFile& own_file, const ShardIdentity& own_identity) : file(own_file), identity(own_identity) {
+    pins.add_head(&main);
+  }
+
+  struct Branch {
+    HeadId id;
+    std::unique_ptr<NodeTree> tree;
+  };
 
   PageFile& file;
   ShardIdentity identity;
   PagePool pool{file};
-  NodeTree tree{file, pool};
+  PinSet pins{file, pool};
+  NodeTree main{file, pool, pins};
+  std::vector<Branch> branches;
+  NodeTree* editing = &main;
   std::uint64_t generation = 0;
   std::uint64_t durable_lsn = 0;
+  std::uint64_t changes = 0;          // of branches; edits of them included
+  std::uint64_t durable_changes = 0;  // all_changes() of the newest root begun
+
   Phase phase = Phase::idle;
+  ChecksumWalk walk{file};
+  std::vector<TableRecord> records;  // of the root being written; their tops are walk.tops() from 1 on
+  PageChain aux{file}, table{file}, free_bits{file};
   Root next{};  // the root being written
-  std::vector<PageNo> aux_pages;
-  std::uint32_t aux_bytes = 0;
   bool failed = false;
 
-  AuxPage& aux_page(PageNo page) const {
-    return *reinterpret_cast<AuxPage*>(file.base() + std::size_t{page} * kPageBytes);
+  NodeTree* head(HeadId id) {
+    if (id == kMainHead) return &main;
+    const auto found = std::ranges::find(branches, id, &Branch::id);
+    return found == branches.end() ? nullptr : found->tree.get();
   }
-  std::vector<std::byte> read_aux() const;
-  Status write_aux(std::span<const std::byte> aux);
+  std::uint64_t all_changes() const { return changes + pins.changes(); }
+  std::size_t chain_reserve() const {
+    return aux.pages().size() + table.pages().size() + free_bits.pages().size() + kChainSpare;
+  }
+  std::vector<TableRecord> table_records() const;
   Status adopt(const Root& root);
-  Status find_aux(const Root& root, std::vector<bool>& used);
+  Status adopt_table();
+  void adopt_record(const TableRecord& record);
+  Status reserve_chains(std::size_t aux_bytes);
+  void write_root_pages();
 };
 
 ShardStore::ShardStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ShardStore::~ShardStore() = default;
 
+// ---- opening ----
+
 Result<std::unique_ptr<ShardStore>> ShardStore::create(PageFile& file, const ShardIdentity& identity) {
   auto state = std::make_unique<State>(file, identity);
   // No root yet: until the first checkpoint, everything is in the log.
   if (Status grown = file.grow(std::max<PageNo>(file.page_count(), kRootSlots)); !grown) return grown.error();
-  std::vector<bool> used(file.page_count(), false);
-  used[0] = used[1] = true;
-  state->pool.adopt(used);
+  state->pool.adopt_new();
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
 }
 
 Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const ShardIdentity& identity) {
-  const auto damaged = [](std::string why) {
-    return Error{ErrorCode::internal, "the shard file is damaged: " + std::move(why)};
-  };
   if (file.page_count() < kRootSlots) return create(file, identity);  // a crash right after it was made
   const Root* root = newest_root(file);
   if (root == nullptr) {
@@ -92,153 +149,306 @@ Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const Shard
     return damaged("neither of its two roots is whole; restore it from a backup");
   }
   if (root->version != kShardFormatVersion) {
-    return Error{ErrorCode::unsupported, fmt::format("the shard file has format version {}, this server knows {}",
-                                                     root->version, kShardFormatVersion)};
+    return Error{ErrorCode::unsupported,
+                 fmt::format("the shard file has format version {}, this server knows {}: use the version that wrote it",
+                             root->version, kShardFormatVersion)};
   }
   if (ShardIdentity{WorldId{root->world}, root->x, root->y} != identity) {
     return damaged(fmt::format("it is shard {},{} of world {}, not {},{} of {}: was it moved or renamed?", root->x,
                                root->y, root->world, identity.x, identity.y, identity.world.value));
   }
   if (root->pages > file.page_count())
-    return damaged(fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off?",
+    return damaged(fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off? Restore it "
+                               "from a backup",
                                file.page_count(), root->pages));
   auto state = std::make_unique<State>(file, identity);
-  if (Status adopted = state->adopt(*root); !adopted) return damaged(adopted.error().message);
+  if (Status adopted = state->adopt(*root); !adopted) return adopted.error();
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
 }
 
 Status ShardStore::State::adopt(const Root& root) {
   generation = root.generation;
   durable_lsn = root.lsn;
-  tree.adopt(root.layers, root.lsn);
-  std::vector<bool> used(file.page_count(), false);
-  used[0] = used[1] = true;
-  if (Status walked = tree.walk(used, false); !walked) return walked;
-  if (Status found = find_aux(root, used); !found) return found;
-  pool.adopt(used);
+  main.adopt(root.layers, root.lsn);
+  const std::pair<PageChain*, const shardfile::ChainRef*> chains[] = {
+      {&aux, &root.aux}, {&table, &root.table}, {&free_bits, &root.free}};
+  for (const auto& [chain, ref] : chains) {
+    if (!chain->adopt(*ref))
+      return damaged(fmt::format("the pages of its root, from page {} on, make no sense; restore it from a backup",
+                                 ref->first));
+  }
+  if (Status adopted = adopt_table(); !adopted) return adopted;
+  if (!pool.adopt(free_bits.read(), root.pages)) return damaged("its list of free pages is too short");
+  durable_changes = all_changes();
   return {};
 }
 
-Status ShardStore::State::find_aux(const Root& root, std::vector<bool>& used) {
-  const Error wrong{ErrorCode::internal,
-                    fmt::format("the pages of its owner's state, from page {} on, make no sense", root.aux_page)};
-  aux_bytes = root.aux_bytes;
-  const std::size_t expected = (std::size_t{root.aux_bytes} + sizeof(AuxPage::bytes) - 1) / sizeof(AuxPage::bytes);
-  PageNo page = root.aux_page;
-  while (page != 0) {
-    if (page >= used.size() || used[page] || aux_pages.size() == expected) return wrong;
-    used[page] = true;
-    aux_pages.push_back(page);
-    page = aux_page(page).next;
+Status ShardStore::State::adopt_table() {
+  const std::vector<std::byte> bytes = table.read();
+  if (bytes.size() % sizeof(TableRecord) != 0) return damaged("its table of versions is cut off");
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(TableRecord)) {
+    TableRecord record;
+    std::memcpy(&record, bytes.data() + at, sizeof record);
+    adopt_record(record);
   }
-  if (aux_pages.size() != expected || crc32c(read_aux()) != root.aux_crc) return wrong;
   return {};
 }
 
-std::vector<std::byte> ShardStore::State::read_aux() const {
-  std::vector<std::byte> aux;
-  aux.reserve(aux_bytes);
-  for (const PageNo page : aux_pages) {
-    const AuxPage& from = aux_page(page);
-    const std::size_t count = std::min(sizeof from.bytes, aux_bytes - aux.size());
-    aux.insert(aux.end(), from.bytes, from.bytes + count);
+void ShardStore::State::adopt_record(const TableRecord& record) {
+  // Whether trees came to share pages across revisions (restore) is not written down: assume they did.
+  pins.share_for_good(std::max(durable_lsn, record.lsn));
+  if (record.kind == TableKind::branch) {
+    branches.push_back({record.head, std::make_unique<NodeTree>(file, pool, pins)});
+    branches.back().tree->adopt(record.top, record.lsn);
+    pins.add_head(branches.back().tree.get());
+    return;
   }
-  return aux;
-}
-
-Status ShardStore::State::write_aux(std::span<const std::byte> aux) {
-  const std::size_t count = (aux.size() + sizeof(AuxPage::bytes) - 1) / sizeof(AuxPage::bytes);
-  if (Status reserved = pool.reserve(count); !reserved) return reserved;
-  for (const PageNo page : aux_pages) pool.retire(page);
-  aux_pages.clear();
-  aux_bytes = static_cast<std::uint32_t>(aux.size());
-  for (std::size_t i = 0; i < count; ++i) aux_pages.push_back(pool.take());
-  for (std::size_t i = 0; i < count; ++i) {
-    AuxPage& to = aux_page(aux_pages[i]);
-    const std::span<const std::byte> part =
-        aux.subspan(i * sizeof to.bytes, std::min(sizeof to.bytes, aux.size() - i * sizeof to.bytes));
-    std::memset(&to, 0, sizeof to);
-    to.next = i + 1 < count ? aux_pages[i + 1] : 0;
-    std::ranges::copy(part, to.bytes);
-  }
-  return {};
+  pins.add({pin_kind(record.kind), record.id, record.head, Lsn{record.lsn}, record.top, record.dropping != 0});
+  pins.pins().back().cursor = record.cursor;
 }
 
 // ---- edits ----
 
-ChunkRead ShardStore::read(std::uint8_t layer, std::uint16_t chunk) const {
-  return state_->tree.read(layer, chunk);
-}
-Lsn ShardStore::lsn() const {
-  return Lsn{state_->tree.lsn()};
+ChunkRead ShardStore::read(std::uint8_t layer, std::uint16_t chunk, HeadId head) const {
+  const NodeTree* tree = state_->head(head);
+  return tree == nullptr ? ChunkRead{} : tree->read(layer, chunk);
 }
 
-Status ShardStore::begin_edit(Lsn lsn, std::uint32_t pages_worst) {
-  if (state_->failed)
+std::optional<std::vector<std::byte>> ShardStore::read_blob(std::uint8_t layer, std::uint16_t chunk,
+                                                            HeadId head) const {
+  const NodeTree* tree = state_->head(head);
+  const PageNo first = tree == nullptr ? 0 : tree->blob(layer, chunk);
+  if (first == 0) return std::nullopt;
+  std::vector<std::byte> bytes;
+  for_each_blob_page(state_->file, first, [&](PageNo page) {
+    const auto* from =
+        reinterpret_cast<const shardfile::BlobPage*>(state_->file.base() + std::size_t{page} * kPageBytes);
+    bytes.insert(bytes.end(), from->content, from->content + std::min<std::size_t>(sizeof from->content, from->bytes));
+  });
+  return bytes;
+}
+
+Lsn ShardStore::lsn(HeadId head) const {
+  const NodeTree* tree = state_->head(head);
+  return tree == nullptr ? Lsn{} : Lsn{tree->lsn()};
+}
+
+Status ShardStore::begin_edit(Lsn lsn, std::uint32_t pages_worst, HeadId head) {
+  State& s = *state_;
+  if (s.failed)
     return Error{ErrorCode::read_only,
                  "the shard's file could not be synced, so nobody knows what is on disk; restart the server"};
-  TZ_ASSERT(lsn == next(this->lsn()));
-  if (Status reserved = state_->pool.reserve(pages_worst); !reserved) return reserved;
-  state_->tree.begin_edit(lsn.value);
+  NodeTree* const tree = s.head(head);
+  if (tree == nullptr) return Error{ErrorCode::not_found, fmt::format("the shard has no branch {}", head)};
+  TZ_ASSERT(lsn.value == tree->lsn() + 1);
+  if (Status reserved = s.pool.reserve(pages_worst + s.chain_reserve()); !reserved) return reserved;
+  tree->begin_edit(lsn.value);
+  if (head != kMainHead) ++s.changes;
+  s.editing = tree;
   return {};
 }
 
 std::uint32_t* ShardStore::write(std::uint8_t layer, std::uint16_t chunk) {
-  return state_->tree.write(layer, chunk);
+  return state_->editing->write(layer, chunk);
 }
 void ShardStore::fill_chunk(std::uint8_t layer, std::uint16_t chunk, std::uint32_t value) {
-  state_->tree.fill_chunk(layer, chunk, value);
+  TZ_ASSERT(!state_->editing->restored());
+  state_->editing->fill_chunk(layer, chunk, value);
 }
 void ShardStore::fill_region(std::uint8_t layer, std::uint8_t region, std::uint32_t value) {
-  state_->tree.fill_region(layer, region, value);
+  TZ_ASSERT(!state_->editing->restored());
+  state_->editing->fill_region(layer, region, value);
 }
 void ShardStore::fill_layer(std::uint8_t layer, std::uint32_t value) {
-  state_->tree.fill_layer(layer, value);
+  TZ_ASSERT(!state_->editing->restored());
+  state_->editing->fill_layer(layer, value);
+}
+void ShardStore::write_blob(std::uint8_t layer, std::uint16_t chunk, std::span<const std::byte> bytes) {
+  TZ_ASSERT(!state_->editing->restored());
+  state_->editing->write_blob(layer, chunk, bytes);
+}
+std::uint64_t ShardStore::restore(const PinInfo& from, std::uint8_t layer, const ChunkRect& chunks) {
+  return state_->editing->restore(from.top, layer, chunks);
+}
+void ShardStore::visit_pages(std::uint8_t layer, const ChunkRect& chunks,
+                             const std::function<bool(PageNo)>& visit) const {
+  state_->main.visit_pages(layer, chunks, visit);
+}
+
+// ---- pins and branches ----
+
+const PinInfo& ShardStore::pin(PinKind kind, std::uint64_t id, HeadId head) {
+  NodeTree* const tree = state_->head(head);
+  TZ_ASSERT(tree != nullptr && state_->pins.find(kind, id) == nullptr);
+  tree->pin_now();
+  return state_->pins.add({kind, id, head, Lsn{tree->lsn()}, tree->top(), false});
+}
+
+Status ShardStore::unpin(PinKind kind, std::uint64_t id) {
+  if (state_->pins.drop(kind, id)) return {};
+  return Error{ErrorCode::not_found, fmt::format("the shard has no such pin ({})", id)};
+}
+
+const PinInfo* ShardStore::find_pin(PinKind kind, std::uint64_t id) const {
+  return state_->pins.find(kind, id);
+}
+
+std::vector<PinInfo> ShardStore::pins() const {
+  std::vector<PinInfo> all;
+  for (const PinSet::Pin& pin : state_->pins.pins()) all.push_back(pin.info);
+  return all;
+}
+
+ChunkRead ShardStore::read(const PinInfo& pin, std::uint8_t layer, std::uint16_t chunk) const {
+  const shardfile::TreeReader reader({state_->file.base(), std::size_t{state_->file.page_count()} * kPageBytes},
+                                     pin.top);
+  const shardfile::ChunkView view = reader.read(layer, chunk);
+  return {view.cells, view.fill, Lsn{view.revision}};
+}
+
+bool ShardStore::reclaim(std::size_t entries) {
+  return state_->pins.reclaim(entries);
+}
+
+Status ShardStore::add_branch(HeadId branch, const PinInfo& origin) {
+  State& s = *state_;
+  if (s.head(branch) != nullptr)
+    return Error{ErrorCode::already_exists, fmt::format("the shard has a branch {} already", branch)};
+  s.branches.push_back({branch, std::make_unique<NodeTree>(s.file, s.pool, s.pins)});
+  NodeTree* const tree = s.branches.back().tree.get();
+  tree->adopt(origin.top, origin.lsn.value);
+  s.pins.add_head(tree);
+  s.pins.share_for_good(std::max(s.main.lsn(), origin.lsn.value));
+  ++s.changes;
+  return {};
+}
+
+Status ShardStore::drop_branch(HeadId branch) {
+  State& s = *state_;
+  const auto found = std::ranges::find(s.branches, branch, &State::Branch::id);
+  if (found == s.branches.end())
+    return Error{ErrorCode::not_found, fmt::format("the shard has no branch {}", branch)};
+  // Its last state goes the way of a dropped pin, which nobody looks for by its number any more.
+  const std::uint64_t id = ~std::uint64_t{branch};
+  s.pins.add({PinKind::undo_point, id, branch, Lsn{found->tree->lsn()}, found->tree->top(), false});
+  s.pins.drop(PinKind::undo_point, id);
+  if (s.editing == found->tree.get()) s.editing = &s.main;
+  s.pins.remove_head(found->tree.get());
+  s.branches.erase(found);
+  ++s.changes;
+  return {};
+}
+
+std::vector<HeadId> ShardStore::branches() const {
+  std::vector<HeadId> ids;
+  for (const State::Branch& branch : state_->branches) ids.push_back(branch.id);
+  return ids;
 }
 
 // ---- checkpoint ----
+
+std::vector<TableRecord> ShardStore::State::table_records() const {
+  std::vector<TableRecord> all;
+  for (const Branch& branch : branches)
+    all.push_back({TableKind::branch, branch.id, branch.id, branch.tree->lsn(), 0, 0, branch.tree->top()});
+  for (const PinSet::Pin& pin : pins.pins()) {
+    const bool dropping = pin.info.dropping || pin.info.kind == PinKind::snapshot;
+    all.push_back({table_kind(pin.info.kind), pin.info.head, pin.info.id, pin.info.lsn.value, pin.cursor,
+                   dropping ? 1u : 0u, pin.info.top});
+  }
+  return all;
+}
 
 Lsn ShardStore::durable_lsn() const {
   return Lsn{state_->durable_lsn};
 }
 bool ShardStore::dirty() const {
-  return !state_->failed && state_->tree.lsn() != state_->durable_lsn;
+  return state_->durable_lsn != state_->main.lsn() || state_->durable_changes != state_->all_changes();
 }
 bool ShardStore::checkpoint_running() const {
   return state_->phase != Phase::idle;
 }
 std::vector<std::byte> ShardStore::aux() const {
-  return state_->read_aux();
+  return state_->aux.read();
+}
+
+Status ShardStore::State::reserve_chains(std::size_t aux_bytes) {
+  // Growing the file may need a longer list of free pages; the spare covers that.
+  const std::size_t bits = file.page_count() / 8 + 1;
+  return pool.reserve(PageChain::pages_for(aux_bytes) + PageChain::pages_for(records.size() * sizeof(TableRecord)) +
+                      PageChain::pages_for(bits) + 1);
 }
 
 Result<CheckpointStep> ShardStore::begin_checkpoint(std::span<const std::byte> aux) {
   State& s = *state_;
   if (s.failed) return Error{ErrorCode::read_only, "an earlier sync of the shard's file failed"};
   if (s.phase != Phase::idle) return Error{ErrorCode::conflict, "a checkpoint of this shard is running"};
-  if (Status written = s.write_aux(aux); !written) return written.error();
-  s.tree.pin_now();
+  s.records = s.table_records();
+  if (Status reserved = s.reserve_chains(aux.size()); !reserved) return reserved.error();
+  s.durable_changes = s.all_changes();
+  s.main.pin_now();
+  for (const State::Branch& branch : s.branches) branch.tree->pin_now();
+  s.aux.replace(aux.size(), s.pool);
+  s.table.replace(s.records.size() * sizeof(TableRecord), s.pool);
+  s.free_bits.replace((s.file.page_count() + 7) / 8, s.pool);
   s.pool.root_begun();
-  s.next = Root{kRootMagic,
-                kShardFormatVersion,
-                s.file.page_count(),
-                s.identity.world.value,
-                s.identity.x,
-                s.identity.y,
-                s.generation + 1,
-                s.tree.lsn(),
-                s.tree.top(),
-                s.aux_pages.empty() ? 0 : s.aux_pages.front(),
-                s.aux_bytes,
-                crc32c(aux),
-                0};
-  s.next.crc = crc_of(s.next);
+  s.aux.write(aux);
+  s.free_bits.write(s.pool.free_bits());
+  s.next = Root{};
+  s.next.magic = kRootMagic;
+  s.next.version = kShardFormatVersion;
+  s.next.pages = s.file.page_count();
+  s.next.world = s.identity.world.value;
+  s.next.x = s.identity.x;
+  s.next.y = s.identity.y;
+  s.next.generation = s.generation + 1;
+  s.next.lsn = s.main.lsn();
+  std::vector<Entry> tops{s.main.top()};
+  for (const TableRecord& record : s.records) tops.push_back(record.top);
+  // What a dropped pin has given back already is not there any more; nobody will read the rest of it either.
+  for (std::size_t i = 0; i < s.records.size(); ++i)
+    if (s.records[i].dropping != 0) tops[i + 1] = Entry{};
+  s.walk.begin(std::move(tops));
+  s.phase = Phase::checksums;
+  return CheckpointStep::work;
+}
+
+CheckpointStep ShardStore::checkpoint_work(std::size_t pages) {
+  State& s = *state_;
+  TZ_ASSERT(s.phase == Phase::checksums);
+  if (s.walk.step(pages)) return CheckpointStep::work;
+  s.write_root_pages();
   s.phase = Phase::pages;
   return CheckpointStep::sync_pages;
 }
 
+// The trees have their checksums: what tells of them can be written, and their owners learn them.
+void ShardStore::State::write_root_pages() {
+  const std::vector<Entry>& tops = walk.tops();
+  main.finished(tops[0]);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].dropping != 0) continue;
+    records[i].top = tops[i + 1];
+    if (records[i].kind == TableKind::branch) {
+      if (NodeTree* tree = head(records[i].head); tree != nullptr && tree != &main) tree->finished(tops[i + 1]);
+      continue;
+    }
+    for (PinSet::Pin& pin : pins.pins())
+      if (table_kind(pin.info.kind) == records[i].kind && pin.info.id == records[i].id &&
+          pin.info.top.value == tops[i + 1].value)
+        pin.info.top = tops[i + 1];
+  }
+  table.write({reinterpret_cast<const std::byte*>(records.data()), records.size() * sizeof(TableRecord)});
+  next.layers = tops[0];
+  next.aux = aux.ref();
+  next.table = table.ref();
+  next.free = free_bits.ref();
+  next.crc = crc_of(next);
+}
+
 Result<CheckpointStep> ShardStore::checkpoint_synced(Status outcome) {
   State& s = *state_;
-  TZ_ASSERT(s.phase != Phase::idle);
+  TZ_ASSERT(s.phase == Phase::pages || s.phase == Phase::root);
   if (!outcome) {
     s.failed = true;
     s.phase = Phase::idle;
@@ -265,25 +475,25 @@ ShardStore::Pages ShardStore::pages() const {
   return {total, free, total - free - pending, pending};
 }
 
-Status ShardStore::verify() const {
+Status ShardStore::verify(const std::function<void(PageNo done, PageNo total)>& progress) const {
   const State& s = *state_;
-  std::vector<bool> used(s.file.page_count(), false);
-  used[0] = used[1] = true;
-  if (Status walked = s.tree.walk(used, true); !walked) return walked;
+  TreeCheck check(s.file);
+  if (progress) check.progress = [&](PageNo done) { progress(done, s.file.page_count()); };
+  if (Status ok = check.tree(s.main.top(), s.main.lsn(), 0); !ok) return ok;
+  for (const State::Branch& branch : s.branches)
+    if (Status ok = check.tree(branch.tree->top(), branch.tree->lsn(), 0); !ok) return ok;
+  for (const PinSet::Pin& pin : s.pins.pins())
+    if (Status ok = check.tree(pin.info.top, pin.info.lsn.value, pin.cursor); !ok) return ok;
   Status outcome;
   const auto mark = [&](PageNo page, const char* as) {
-    if (page >= used.size() || used[page])
-      outcome = Error{ErrorCode::internal, fmt::format("page {} is {} and something else, too", page, as)};
-    else
-      used[page] = true;
+    if (outcome) outcome = check.page(page, as);
   };
-  for (const PageNo page : s.aux_pages) mark(page, "the owner's state");
+  for (PageNo slot = 0; slot < kRootSlots; ++slot) mark(slot, "a root");
+  for (const PageChain* chain : {&s.aux, &s.table, &s.free_bits})
+    for (const PageNo page : chain->pages()) mark(page, "of a root's chain");
   for (const PageNo page : s.pool.free_pages()) mark(page, "free");
-  s.pool.for_each_pending([&](PageNo page) { mark(page, "pending"); });
-  if (!outcome) return outcome;
-  for (PageNo page = 0; page < used.size(); ++page)
-    if (!used[page]) return Error{ErrorCode::internal, fmt::format("page {} is neither reached nor free", page)};
-  return {};
+  s.pool.for_each_pending([&](PageNo page) { mark(page, "waiting for the next root"); });
+  return outcome ? check.complete() : outcome;
 }
 
 }  // namespace terrazzo::storage

@@ -103,6 +103,7 @@ class ShardStore {
   void write_blob(std::uint8_t layer, std::uint16_t chunk, std::span<const std::byte> bytes);
   // The chunks become what they are in the pin; pages are shared with it, not copied, and every chunk that differs gets
   // the edit's revision. Pages: the path as for write(), no cell pages. Returns the number of chunks that differed.
+  // Comes after all other changes of the edit, and all of an edit's restores are from one pin.
   std::uint64_t restore(const PinInfo& from, std::uint8_t layer, const ChunkRect& chunks);
 
   // ---- pins and branches ----

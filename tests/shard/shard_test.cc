@@ -46,7 +46,8 @@ class ShardTest : public testing::Test {
   }
   void checkpoint() {
     auto step = shard->begin_checkpoint();
-    while (step.ok() && *step != storage::CheckpointStep::done) step = shard->checkpoint_synced({});
+    while (step.ok() && *step != storage::CheckpointStep::done)
+      step = *step == storage::CheckpointStep::work ? shard->checkpoint_work(16) : shard->checkpoint_synced({});
     ASSERT_TRUE(step.ok()) << step.error().message;
   }
   void edit(std::uint64_t id, const map::Op& op, std::span<const map::Condition> conditions = {},

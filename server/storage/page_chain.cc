@@ -1,0 +1,61 @@
+#include "server/storage/page_chain.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/crc32c.h"
+
+namespace terrazzo::storage {
+
+using shardfile::ChainPage;
+
+std::size_t PageChain::pages_for(std::size_t bytes) {
+  return (bytes + sizeof(ChainPage::bytes) - 1) / sizeof(ChainPage::bytes);
+}
+
+void PageChain::replace(std::size_t bytes, PagePool& pool) {
+  for (const PageNo old : pages_) pool.retire(old);
+  pages_.clear();
+  for (std::size_t i = pages_for(bytes); i > 0; --i) pages_.push_back(pool.take());
+  ref_.first = pages_.empty() ? 0 : pages_.front();
+  ref_.bytes = static_cast<std::uint32_t>(bytes);
+}
+
+void PageChain::write(std::span<const std::byte> bytes) {
+  TZ_ASSERT(bytes.size() == ref_.bytes);
+  ref_.crc = crc32c(bytes);
+  for (std::size_t i = 0; i < pages_.size(); ++i) {
+    ChainPage& to = page(pages_[i]);
+    const std::size_t from = i * sizeof to.bytes, count = std::min(sizeof to.bytes, bytes.size() - from);
+    std::memset(&to, 0, sizeof to);
+    to.next = i + 1 < pages_.size() ? pages_[i + 1] : 0;
+    std::ranges::copy(bytes.subspan(from, count), to.bytes);
+    to.crc = crc32c(to.bytes);
+  }
+}
+
+bool PageChain::adopt(const shardfile::ChainRef& ref) {
+  ref_ = ref;
+  pages_.clear();
+  const std::size_t expected = pages_for(ref.bytes);
+  for (PageNo next = ref.first; next != 0; next = page(next).next) {
+    if (next < shardfile::kRootSlots || next >= file_.page_count() || pages_.size() == expected) return false;
+    if (page(next).crc != crc32c(page(next).bytes)) return false;
+    pages_.push_back(next);
+  }
+  return pages_.size() == expected && crc32c(read()) == ref.crc;
+}
+
+std::vector<std::byte> PageChain::read() const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(ref_.bytes);
+  for (const PageNo number : pages_) {
+    const ChainPage& from = page(number);
+    const std::size_t count = std::min(sizeof from.bytes, ref_.bytes - bytes.size());
+    bytes.insert(bytes.end(), from.bytes, from.bytes + count);
+  }
+  return bytes;
+}
+
+}  // namespace terrazzo::storage
