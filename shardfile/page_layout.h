@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// The pages of a shard file (docs/storage.md), for the server that writes it and for programs on the same host that read
-// it. Little-endian.
+// The pages of a shard file (docs/storage.md), for the server that writes it and for programs on the same host that
+// read it. Little-endian.
 namespace terrazzo::shardfile {
 
 inline constexpr std::size_t kPageBytes = 4096;
@@ -62,7 +62,7 @@ static_assert(sizeof(ChainPage) == kPageBytes);
 
 // Of a blob in the tree. Its checksums chain, so that the entry's proves all of it.
 struct BlobPage {
-  PageNo next;            // 0: the last
+  PageNo next;             // 0: the last
   std::uint32_t next_crc;  // page_checksum() of it
   std::uint32_t bytes;     // from this page on
   std::uint32_t reserved;
@@ -79,10 +79,10 @@ struct Root {
   std::int32_t x, y;
   std::uint64_t generation;  // the larger one of the two slots counts
   std::uint64_t lsn;
-  Entry layers;    // the layer directory of the main head
-  ChainRef aux;    // of the store's owner
-  ChainRef table;  // TableRecords: versions, undo points, branches
-  ChainRef free;   // a bit for each page, 1: free
+  Entry layers;       // the layer directory of the main head
+  ChainRef aux;       // of the store's owner
+  ChainRef table;     // TableRecords: versions, undo points, branches
+  ChainRef free;      // a bit for each page, 1: free
   std::uint32_t crc;  // crc32c of everything before
 };
 static_assert(sizeof(Root) == 104);
@@ -97,8 +97,8 @@ enum class TableKind : std::uint32_t {
 // A tree besides the main head's.
 struct TableRecord {
   TableKind kind;
-  std::uint32_t head;    // whose state it is; of a branch: its own number
-  std::uint64_t id;      // of the version, undo point or branch
+  std::uint32_t head;  // whose state it is; of a branch: its own number
+  std::uint64_t id;    // of the version, undo point or branch
   std::uint64_t lsn;
   std::uint32_t cursor;  // being dropped: leaves (layer << 8 | region) before this one are given back already
   std::uint32_t dropping;

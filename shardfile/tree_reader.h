@@ -10,7 +10,8 @@
 namespace terrazzo::shardfile {
 
 // One chunk of one layer. `cells`: 1024 row-major cells in the mapping, or null when every cell is `fill`. `blob`: the
-// first page of the chunk's bytes, 0: none. `revision`: LSN of the newest edit that touched the chunk; 0: never touched.
+// first page of the chunk's bytes, 0: none. `revision`: LSN of the newest edit that touched the chunk; 0: never
+// touched.
 struct ChunkView {
   const std::uint32_t* cells = nullptr;
   std::uint32_t fill = 0;
@@ -23,15 +24,16 @@ struct ChunkView {
 // Never 0, which means "not computed".
 std::uint32_t page_checksum(const std::byte* page);
 
-// An entry of a tree that nobody changes, but whose checksum and revision a checkpoint may be filling in at this moment.
+// An entry of a tree that nobody changes, but whose checksum and revision a checkpoint may be filling in at this
+// moment.
 inline Entry load(const Entry& entry) {
   auto& writable = const_cast<Entry&>(entry);
   return {std::atomic_ref(writable.tag_and_revision).load(std::memory_order_relaxed), entry.value,
           std::atomic_ref(writable.crc).load(std::memory_order_relaxed)};
 }
 
-// Reads a pinned tree in a mapping of its file: any thread, any process. Checks every page number, no checksums. `file`:
-// at least the pages the file had when the tree was pinned; must stay mapped.
+// Reads a pinned tree in a mapping of its file: any thread, any process. Checks every page number, no checksums.
+// `file`: at least the pages the file had when the tree was pinned; must stay mapped.
 class TreeReader {
  public:
   TreeReader(std::span<const std::byte> file, const Entry& top)

@@ -162,8 +162,8 @@ void NodeTree::drop(const Entry& entry, const Position& at) {
 
 // ---- going back ----
 
-// Nodes are written anew, because every chunk that differs is news of this edit for caches and comparisons; the pages of
-// cells are shared with the pin.
+// Nodes are written anew, because every chunk that differs is news of this edit for caches and comparisons; the pages
+// of cells are shared with the pin.
 std::uint64_t NodeTree::restore(const Entry& from, std::uint8_t layer, const ChunkRect& chunks) {
   pins_.share_for_good(lsn_);
   Entry regions = from.tag() == Tag::page ? node(from.value)[layer] : from;
@@ -213,7 +213,8 @@ std::uint64_t NodeTree::restore_leaf(const Entry& from, std::uint8_t layer, std:
   return differed;
 }
 
-void NodeTree::visit_pages(std::uint8_t layer, const ChunkRect& chunks, const std::function<bool(PageNo)>& visit) const {
+void NodeTree::visit_pages(std::uint8_t layer, const ChunkRect& chunks,
+                           const std::function<bool(PageNo)>& visit) const {
   if (top_.tag() != Tag::page || !visit(top_.value)) return;
   const Entry regions = node(top_.value)[layer];
   if (regions.tag() != Tag::page || !visit(regions.value)) return;

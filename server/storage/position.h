@@ -7,7 +7,8 @@ namespace terrazzo::storage {
 // Where in a tree a page hangs. Trees that share a page share it at one place, so whether another tree still reaches a
 // page is one walk down a path.
 struct Position {
-  std::uint8_t level = 0;  // entries to follow from the top: 0 layer directory, 1 region node, 2 leaf node, 3 cells or blob
+  std::uint8_t level =
+      0;  // entries to follow from the top: 0 layer directory, 1 region node, 2 leaf node, 3 cells or blob
   std::uint8_t layer = 0;
   std::uint8_t region = 0;
   std::uint8_t index = 0;

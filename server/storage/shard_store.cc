@@ -149,18 +149,20 @@ Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const Shard
     return damaged("neither of its two roots is whole; restore it from a backup");
   }
   if (root->version != kShardFormatVersion) {
-    return Error{ErrorCode::unsupported,
-                 fmt::format("the shard file has format version {}, this server knows {}: use the version that wrote it",
-                             root->version, kShardFormatVersion)};
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("the shard file has format version {}, this server knows {}: use the version that wrote it",
+                    root->version, kShardFormatVersion)};
   }
   if (ShardIdentity{WorldId{root->world}, root->x, root->y} != identity) {
     return damaged(fmt::format("it is shard {},{} of world {}, not {},{} of {}: was it moved or renamed?", root->x,
                                root->y, root->world, identity.x, identity.y, identity.world.value));
   }
   if (root->pages > file.page_count())
-    return damaged(fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off? Restore it "
-                               "from a backup",
-                               file.page_count(), root->pages));
+    return damaged(
+        fmt::format("it has {} pages of the {} it had at its last checkpoint; was it cut off? Restore it "
+                    "from a backup",
+                    file.page_count(), root->pages));
   auto state = std::make_unique<State>(file, identity);
   if (Status adopted = state->adopt(*root); !adopted) return adopted.error();
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
@@ -174,8 +176,8 @@ Status ShardStore::State::adopt(const Root& root) {
       {&aux, &root.aux}, {&table, &root.table}, {&free_bits, &root.free}};
   for (const auto& [chain, ref] : chains) {
     if (!chain->adopt(*ref))
-      return damaged(fmt::format("the pages of its root, from page {} on, make no sense; restore it from a backup",
-                                 ref->first));
+      return damaged(
+          fmt::format("the pages of its root, from page {} on, make no sense; restore it from a backup", ref->first));
   }
   if (Status adopted = adopt_table(); !adopted) return adopted;
   if (!pool.adopt(free_bits.read(), root.pages)) return damaged("its list of free pages is too short");
@@ -326,8 +328,7 @@ Status ShardStore::add_branch(HeadId branch, const PinInfo& origin) {
 Status ShardStore::drop_branch(HeadId branch) {
   State& s = *state_;
   const auto found = std::ranges::find(s.branches, branch, &State::Branch::id);
-  if (found == s.branches.end())
-    return Error{ErrorCode::not_found, fmt::format("the shard has no branch {}", branch)};
+  if (found == s.branches.end()) return Error{ErrorCode::not_found, fmt::format("the shard has no branch {}", branch)};
   // Its last state goes the way of a dropped pin, which nobody looks for by its number any more.
   const std::uint64_t id = ~std::uint64_t{branch};
   s.pins.add({PinKind::undo_point, id, branch, Lsn{found->tree->lsn()}, found->tree->top(), false});

@@ -81,7 +81,8 @@ class ShardStore {
   // layer 0..255; chunk = y * 256 + x inside the shard.
   ChunkRead read(std::uint8_t layer, std::uint16_t chunk, HeadId head = kMainHead) const;
   // The chunk's bytes; nothing: it has none.
-  std::optional<std::vector<std::byte>> read_blob(std::uint8_t layer, std::uint16_t chunk, HeadId head = kMainHead) const;
+  std::optional<std::vector<std::byte>> read_blob(std::uint8_t layer, std::uint16_t chunk,
+                                                  HeadId head = kMainHead) const;
 
   // ---- edits ----
   // A head's LSN: the newest edit begun. begin_edit(lsn) must be lsn()+1 and precede that edit's changes. It also
@@ -121,8 +122,8 @@ class ShardStore {
   Status drop_branch(HeadId branch);  // not_found; its pages come back through reclaim()
   std::vector<HeadId> branches() const;
 
-  // Calls `visit` for each page that reading these chunks touches, nodes before what is below them; it returns whether to
-  // look below (a node that is not in memory yet must be fetched first).
+  // Calls `visit` for each page that reading these chunks touches, nodes before what is below them; it returns whether
+  // to look below (a node that is not in memory yet must be fetched first).
   void visit_pages(std::uint8_t layer, const ChunkRect& chunks, const std::function<bool(PageNo)>& visit) const;
 
   // ---- checkpoint ----
@@ -144,8 +145,8 @@ class ShardStore {
     PageNo total = 0, free = 0, live = 0, pending = 0;
   };
   Pages pages() const;
-  // Walks every head and pin: checksums of what is durable, each page at one place only; then that each page is reached,
-  // free or pending. Called now and then with pages done and all there are, if given.
+  // Walks every head and pin: checksums of what is durable, each page at one place only; then that each page is
+  // reached, free or pending. Called now and then with pages done and all there are, if given.
   Status verify(const std::function<void(PageNo done, PageNo total)>& progress = {}) const;
 
  private:

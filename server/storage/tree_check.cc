@@ -28,9 +28,8 @@ const std::byte* bytes_of(PageFile& file, PageNo page) {
 }  // namespace
 
 Error TreeCheck::wrong(PageNo page, const std::string& how) const {
-  return {ErrorCode::internal,
-          fmt::format("page {} (at byte {}): {}; restore the file from a backup", page,
-                      std::size_t{page} * kPageBytes, how)};
+  return {ErrorCode::internal, fmt::format("page {} (at byte {}): {}; restore the file from a backup", page,
+                                           std::size_t{page} * kPageBytes, how)};
 }
 
 Status TreeCheck::tree(const Entry& top, std::uint64_t lsn, std::uint32_t cursor) {
@@ -72,8 +71,7 @@ Status TreeCheck::blob(const Entry& entry, const Position& at) {
   while (page->next != 0) {
     const PageNo next = page->next;
     if (const Result<bool> first = mark(next, at); !first) return first.error();
-    if (page->next_crc != shardfile::page_checksum(bytes_of(file_, next)))
-      return wrong(next, "its checksum is wrong");
+    if (page->next_crc != shardfile::page_checksum(bytes_of(file_, next))) return wrong(next, "its checksum is wrong");
     const auto* after = reinterpret_cast<const BlobPage*>(bytes_of(file_, next));
     // Shrinking, so that a loop ends.
     if (after->bytes >= page->bytes) return wrong(next, "its chain of bytes makes no sense");

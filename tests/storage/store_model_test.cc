@@ -1,6 +1,6 @@
-// Random edits, fills, blobs, snapshots, versions, branches, restores, drops, checkpoints, power cuts and reopenings of a
-// shard's store against a plain model in memory, byte for byte. The seed is the test's parameter;
-// TERRAZZO_STORE_SEED and TERRAZZO_STORE_STEPS run another.
+// Random edits, fills, blobs, snapshots, versions, branches, restores, drops, checkpoints, power cuts and reopenings of
+// a shard's store against a plain model in memory, byte for byte. The seed is the test's parameter; TERRAZZO_STORE_SEED
+// and TERRAZZO_STORE_STEPS run another.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,8 +23,8 @@ namespace {
 constexpr ShardIdentity kIdentity{WorldId{42}, -3, 7};
 // Few layers and chunks that meet: in one region, in neighbouring ones, at the corners of the shard.
 constexpr std::array<std::uint8_t, 3> kLayers{0, 1, 255};
-constexpr std::array<std::uint16_t, 12> kChunks{0,        1,        15,       16,   17,   255,
-                                                256 * 16, 256 * 17 + 3, 256 * 17 + 4, 4097, 40000, 65535};
+constexpr std::array<std::uint16_t, 12> kChunks{0,    1,     15,   16, 17, 255, 256 * 16, 256 * 17 + 3, 256 * 17 + 4,
+                                                4097, 40000, 65535};
 
 std::uint32_t env(const char* name, std::uint32_t otherwise) {
   const char* text = std::getenv(name);
@@ -164,8 +164,9 @@ class StoreModel {
     const HeadId head = any_head();
     ModelState& state = model_.heads[head];
     const int x = static_cast<int>(pick(256)), y = static_cast<int>(pick(256));
-    const ChunkRect area =
-        pick(2) == 0 ? ChunkRect{} : ChunkRect{pick(2) == 0 ? 0 : x, pick(2) == 0 ? 0 : y, pick(2) == 0 ? 256 : x + 1, 256};
+    const ChunkRect area = pick(2) == 0
+                               ? ChunkRect{}
+                               : ChunkRect{pick(2) == 0 ? 0 : x, pick(2) == 0 ? 0 : y, pick(2) == 0 ? 256 : x + 1, 256};
     ASSERT_TRUE(store_->begin_edit(Lsn{++state.lsn}, 1200, head).ok());
     const PinInfo info = *store_->find_pin(key.first, key.second);
     for (unsigned i = pick(2); i < 2; ++i) {
@@ -289,7 +290,8 @@ class StoreModel {
 
   void check() {
     for (const auto& [id, state] : model_.heads) {
-      expect_state(state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(l, c, id); }, "head ", id);
+      expect_state(
+          state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(l, c, id); }, "head ", id);
       if (testing::Test::HasFatalFailure()) return;
       for (const std::uint8_t l : kLayers)
         for (const std::uint16_t c : kChunks)
@@ -299,8 +301,8 @@ class StoreModel {
       const PinInfo* info = store_->find_pin(key.first, key.second);
       ASSERT_NE(info, nullptr);
       EXPECT_EQ(info->lsn.value, pin.state.lsn);
-      expect_state(pin.state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(*info, l, c); }, "pin ",
-                   key.second);
+      expect_state(
+          pin.state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(*info, l, c); }, "pin ", key.second);
       if (testing::Test::HasFatalFailure()) return;
     }
     const Status verified = store_->verify();
@@ -317,14 +319,18 @@ class StoreModel {
     std::map<ModelState::Key, bool> visited;
     ASSERT_TRUE(shardfile::diff_trees(reader(store_->find_pin(a.first, a.second)->top),
                                       reader(store_->find_pin(b.first, b.second)->top),
-                                      [&](std::uint8_t l, std::uint16_t c) { visited[{l, c}] = true; }));
+                                      [&](std::uint8_t l, std::uint16_t c) {
+                                        visited[{l, c}] = true;
+                                      }));
     for (const std::uint8_t l : kLayers)
       for (const std::uint16_t c : kChunks) {
         const ModelChunk &x = pin_a->state.at(l, c), &y = pin_b->state.at(l, c);
         const bool differs = x.cells != y.cells || x.blob != y.blob;
         ASSERT_TRUE(!differs || visited.contains({l, c})) << int{l} << " " << c;
         // Nothing ever touched, or the very same: not looked at.
-        if (x.revision == 0 && y.revision == 0) { ASSERT_FALSE(visited.contains({l, c})); }
+        if (x.revision == 0 && y.revision == 0) {
+          ASSERT_FALSE(visited.contains({l, c}));
+        }
       }
   }
 
