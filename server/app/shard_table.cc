@@ -39,8 +39,8 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
     file = *std::move(created);
     return storage::ShardStore::create(*file, identity);
   };
-  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), shard::RunInfo{node_.incarnation}, encoder_,
-                                               std::move(store), make_store);
+  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), shard::RunInfo{node_.incarnation, {}, {}},
+                                               encoder_, std::move(store), make_store);
   slot->shard->recovered();
   return slot;
 }

@@ -10,9 +10,10 @@ namespace {
 
 // On disk, in this order, without gaps. A rectangle inside a shard fits 32 bits.
 struct EditHeader {
-  std::uint64_t author, edit, coordinated;
-  std::uint32_t op_count, reserved;
+  std::uint64_t author, edit, coordinated, version;
+  std::uint32_t op_count, is_restore;
 };
+// Of an area of a restore, `reserved` is the pin's kind, `cell` and `from` are its id.
 struct OpHeader {
   std::uint8_t kind, layer;
   std::uint16_t reserved;
@@ -20,15 +21,16 @@ struct OpHeader {
   std::uint32_t width, height, cell, from, cell_count;
 };
 struct CoordinatedHeader {
-  std::uint64_t world, author, edit;
+  std::uint64_t world, author, edit, version;
   std::uint32_t part_count, reserved;
 };
 struct PartHeader {
   std::int32_t x, y;
   std::uint64_t bytes;
 };
-static_assert(sizeof(EditHeader) == 32 && sizeof(OpHeader) == 32 && sizeof(CoordinatedHeader) == 32 &&
+static_assert(sizeof(EditHeader) == 40 && sizeof(OpHeader) == 32 && sizeof(CoordinatedHeader) == 40 &&
               sizeof(PartHeader) == 16);
+constexpr std::uint8_t kRestore = 3;  // beside the kinds of ops
 
 void put(const void* data, std::size_t size, std::vector<std::byte>& out) {
   const auto* bytes = static_cast<const std::byte*>(data);
@@ -81,12 +83,45 @@ bool take_op(Reader& reader, Arena& arena, map::Op& op) {
   return true;
 }
 
+bool take_restore(Reader& reader, std::uint32_t areas, Restore& restore) {
+  for (std::uint32_t i = 0; i < areas; ++i) {
+    OpHeader header;
+    if (!reader.take(header) || header.kind != kRestore ||
+        header.reserved > static_cast<std::uint16_t>(storage::PinKind::undo_point))
+      return false;
+    restore.from = static_cast<storage::PinKind>(header.reserved);
+    restore.id = std::uint64_t{header.from} << 32 | header.cell;
+    const map::Rect rect = map::Rect::of_size(header.x, header.y, header.width, header.height);
+    if (rect.empty() || !map::kPlane.contains(rect)) return false;
+    restore.areas.push_back({header.layer, rect});
+  }
+  return true;
+}
+
+void put_restore(const Restore& restore, std::vector<std::byte>& out) {
+  for (const Restore::Area& area : restore.areas) {
+    const OpHeader head{kRestore,
+                        area.layer,
+                        static_cast<std::uint16_t>(restore.from),
+                        static_cast<std::int32_t>(area.rect.x0),
+                        static_cast<std::int32_t>(area.rect.y0),
+                        static_cast<std::uint32_t>(area.rect.width()),
+                        static_cast<std::uint32_t>(area.rect.height()),
+                        static_cast<std::uint32_t>(restore.id),
+                        static_cast<std::uint32_t>(restore.id >> 32),
+                        0};
+    put(&head, sizeof head, out);
+  }
+}
+
 }  // namespace
 
-void encode_edit(const EditRequest& request, std::vector<std::byte>& out) {
-  const EditHeader header{request.origin.session.value, request.edit.id.value, request.coordinated,
-                          static_cast<std::uint32_t>(request.edit.ops.size()), 0};
+void encode_edit(const EditRequest& request, std::uint64_t version, std::vector<std::byte>& out) {
+  const std::size_t count = request.restore ? request.restore->areas.size() : request.edit.ops.size();
+  const EditHeader header{request.origin.session.value,      request.edit.id.value,    request.coordinated, version,
+                          static_cast<std::uint32_t>(count), request.restore ? 1u : 0u};
   put(&header, sizeof header, out);
+  if (request.restore) return put_restore(*request.restore, out);
   for (const map::Op& op : request.edit.ops) {
     const OpHeader head{static_cast<std::uint8_t>(op.kind),
                         op.layer,
@@ -110,7 +145,13 @@ Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena)
   LoggedEdit logged;
   logged.author = SessionId{header.author};
   logged.coordinated = header.coordinated;
+  logged.version = header.version;
   logged.edit.id = EditId{header.edit};
+  if (header.is_restore != 0) {
+    logged.restore.emplace();
+    if (!take_restore(reader, header.op_count, *logged.restore) || reader.left() != 0) return damaged();
+    return logged;
+  }
   const std::span<map::Op> ops = arena.allocate_array<map::Op>(header.op_count);
   for (map::Op& op : ops)
     if (!take_op(reader, arena, op)) return damaged();
@@ -120,13 +161,17 @@ Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena)
 }
 
 void encode_coordinated(const CoordinatedRequest& request, std::vector<std::byte>& out) {
-  const CoordinatedHeader header{request.world.value, request.origin.session.value, request.id.value,
-                                 static_cast<std::uint32_t>(request.parts.size()), 0};
+  const CoordinatedHeader header{request.world.value,
+                                 request.origin.session.value,
+                                 request.id.value,
+                                 request.version,
+                                 static_cast<std::uint32_t>(request.parts.size()),
+                                 0};
   put(&header, sizeof header, out);
   for (const auto& part : request.parts) {
     const std::size_t at = out.size();
     out.resize(at + sizeof(PartHeader));
-    encode_edit(*part, out);
+    encode_edit(*part, request.version, out);
     const PartHeader head{part->shard.position.x, part->shard.position.y, out.size() - at - sizeof(PartHeader)};
     std::memcpy(out.data() + at, &head, sizeof head);
   }
@@ -140,6 +185,7 @@ Result<std::unique_ptr<CoordinatedRequest>> decode_coordinated(std::span<const s
   request->world = WorldId{header.world};
   request->origin.session = SessionId{header.author};
   request->id = EditId{header.edit};
+  request->version = header.version;
   for (std::uint32_t i = 0; i < header.part_count; ++i) {
     PartHeader head;
     std::span<const std::byte> bytes;
@@ -150,6 +196,8 @@ Result<std::unique_ptr<CoordinatedRequest>> decode_coordinated(std::span<const s
     Result<LoggedEdit> logged = decode_edit(bytes, part->arena);
     if (!logged) return logged.error();
     part->edit = logged->edit;
+    part->restore = std::move(logged->restore);
+    part->version = header.version;
     part->coordinated = logged->coordinated;
     request->parts.push_back(std::move(part));
   }

@@ -18,10 +18,12 @@ namespace terrazzo::shard {
 struct LoggedEdit {
   SessionId author;
   std::uint64_t coordinated = 0;
-  map::Edit edit;  // ops live in the arena given
+  std::uint64_t version = 0;  // the world's newest one that the shard knew: a later one does not show the edit
+  map::Edit edit;             // ops live in the arena given
+  std::optional<Restore> restore;
 };
 
-void encode_edit(const EditRequest& request, std::vector<std::byte>& out);
+void encode_edit(const EditRequest& request, std::uint64_t version, std::vector<std::byte>& out);
 Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena);
 
 // The parts of an edit over several shards; its number is the record's LSN.

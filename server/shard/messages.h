@@ -14,6 +14,7 @@
 #include "map/coords.h"
 #include "map/edit.h"
 #include "proto/messages.h"
+#include "server/storage/shard_store.h"
 
 // What crosses between home cores and the owner cores of shards. Ownership moves with each message.
 namespace terrazzo::shard {
@@ -36,14 +37,30 @@ struct Origin {
   CoreId core = 0;
 };
 
+// Areas of a shard that become again what they were in a pin: what undoing huge edits and going back to a version are
+// made of. Areas in cells, inside the shard.
+struct Restore {
+  storage::PinKind from = storage::PinKind::version;
+  std::uint64_t id = 0;
+  struct Area {
+    map::LayerId layer = 0;
+    map::Rect rect;
+    bool operator==(const Area&) const = default;
+  };
+  std::vector<Area> areas;
+};
+
 // One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained:
 // ops and conditions live in its arena.
 struct EditRequest {
   ShardKey shard;
   Origin origin;
   map::Edit edit;
+  std::optional<Restore> restore;  // instead of ops
   // Of an edit over several shards: its place in the coordinator's order (from 1); 0 otherwise.
   std::uint64_t coordinated = 0;
+  // Of a part read from a log: the world's newest version when the edit was decided.
+  std::uint64_t version = 0;
   Arena arena{1024};
 };
 
@@ -54,6 +71,7 @@ struct CoordinatedRequest {
   EditId id;
   map::AckMode ack = map::AckMode::durable;
   std::vector<std::unique_ptr<EditRequest>> parts;
+  std::uint64_t version = 0;  // the world's newest one when the coordinator decided
 };
 
 // Interest of a core in a rectangle of chunks plus the states a connection lacks (home → owner).

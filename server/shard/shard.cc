@@ -13,12 +13,16 @@
 #include "server/shard/interest.h"
 #include "server/shard/log_record.h"
 #include "server/shard/store_apply.h"
+#include "server/shard/store_restore.h"
+#include "server/shard/undo_points.h"
 
 namespace terrazzo::shard {
 namespace {
 
 // Replaying 16 MiB of log takes a fraction of a second; a checkpoint per 16 MiB costs little beside writing them.
 constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
+// After a restore viewers get the chunks they watch as they are now, this many in a message.
+constexpr std::size_t kRestoredChunksPerMessage = 64;
 
 }  // namespace
 
@@ -44,8 +48,10 @@ struct Shard::State {
   DedupeWindow applied;
   std::optional<Error> read_only;
   std::uint64_t last_coordinated = 0;
-  Lsn durable;    // by log or checkpoint
-  Lsn recovered;  // what this run started from
+  std::uint64_t version = 0;  // the world's newest one that the store has pinned, or was made after
+  std::uint64_t born = 0;     // versions up to this one show nothing here: the store was made after them
+  Lsn durable;                // by log or checkpoint
+  Lsn recovered;              // what this run started from
 
   // Edits whose records are on their way to the disk, in log order.
   struct Waiting {
@@ -83,10 +89,15 @@ struct Shard::State {
   }
   void answer_duplicate(const EditRequest& request, ShardOutput& out);
   Status ensure_store();
-  Status begin(const map::Edit& edit);
-  void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit);
+  Result<storage::PinInfo> source_of(const Restore& restore) const;
+  Status begin(const map::Edit& edit, const std::optional<Restore>& restore);
+  void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit, const std::optional<Restore>& restore);
+  // Pins what the store lacks of the versions up to this one: their state is the present one.
+  void reach_version(std::uint64_t newest);
   void log(const EditRequest& request, ShardOutput& out);
   void publish(const EditRequest& request, ShardOutput& out);
+  void publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out);
+  void publish_restored(const EditRequest& request, ShardOutput& out);
   void become_read_only(const Error& why) {
     if (!read_only) read_only = why;
   }
@@ -136,33 +147,86 @@ Status Shard::State::ensure_store() {
   Result<std::unique_ptr<storage::ShardStore>> made = factory();
   if (!made) return made.error();
   store = *std::move(made);
+  born = version;
   return {};
 }
 
-Status Shard::State::begin(const map::Edit& edit) {
-  return store->begin_edit(next(store->lsn()), pages_worst(*store, edit.ops));
+Result<storage::PinInfo> Shard::State::source_of(const Restore& restore) const {
+  const bool of_version = restore.from == storage::PinKind::version;
+  if (of_version && restore.id <= born) return storage::PinInfo{};
+  if (const storage::PinInfo* pin = store->find_pin(restore.from, restore.id)) return *pin;
+  return Error{
+      ErrorCode::not_found,
+      fmt::format("shard {},{} does not hold {} {} any more: it was deleted, or is too old to be undone",
+                  key.position.x, key.position.y, of_version ? "version" : "the state before edit", restore.id)};
 }
 
-void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit) {
-  apply_ops(*store, edit.ops);
+Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& restore) {
+  const Lsn lsn = next(store->lsn());
+  if (restore) {
+    if (const Result<storage::PinInfo> source = source_of(*restore); !source) return source.error();
+    return store->begin_edit(lsn, pages_worst(*restore));
+  }
+  const bool pinned = needs_undo_point(edit.ops);
+  if (pinned) add_undo_point(*store, lsn, kUndoPoints);
+  const Status begun = store->begin_edit(lsn, pages_worst(*store, edit.ops));
+  if (!begun && pinned) {
+    const Status dropped = store->unpin(storage::PinKind::undo_point, lsn.value);
+    TZ_ASSERT(dropped.ok());
+  }
+  return begun;
+}
+
+void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit,
+                         const std::optional<Restore>& restore) {
+  if (restore) {
+    apply_restore(*store, *source_of(*restore), *restore);
+  } else {
+    apply_ops(*store, edit.ops);
+  }
   applied.remember(author, edit.id, store->lsn());
   if (coordinated != 0) last_coordinated = coordinated;
 }
 
 void Shard::State::log(const EditRequest& request, ShardOutput& out) {
   payload.clear();
-  encode_edit(request, payload);
+  encode_edit(request, version, payload);
   log_bytes += payload.size();
   last_sequence =
       out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
 }
 
 void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
-  Fanout::Cast cast = fanout.cast(
-      key, {key.position, store->lsn(), request.origin.session, request.edit.id, request.edit.ops}, interest);
+  if (interest.anybody() == 0) return;
+  if (request.restore) return publish_restored(request, out);
+  publish_ops(request, request.edit.ops, out);
+}
+
+void Shard::State::publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out) {
+  Fanout::Cast cast =
+      fanout.cast(key, {key.position, store->lsn(), request.origin.session, request.edit.id, ops}, interest);
   if (!cast.publication) return;
   ++counters.publications;
   out.publish(cast.cores, std::move(cast.publication));
+}
+
+// Clients know nothing of pins: they are told what the chunks they watch hold now, each chunk once.
+void Shard::State::publish_restored(const EditRequest& request, ShardOutput& out) {
+  std::vector<map::Op> ops;
+  const auto flush = [&] {
+    if (!ops.empty()) publish_ops(request, ops, out);
+    ops.clear();
+  };
+  const auto watched = [&](const map::Rect& chunks) {
+    return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
+  };
+  for (const Restore::Area& area : request.restore->areas) {
+    for_each_restored(*store, store->lsn(), area, watched, [&](const map::Op& op) {
+      ops.push_back(op);
+      if (ops.size() == kRestoredChunksPerMessage) flush();
+    });
+  }
+  flush();
 }
 
 void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out) {
@@ -183,13 +247,13 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (const Status held = check_conditions(s.store.get(), request.edit.conditions); !held)
     return s.reject(request, held.error(), out);
   Status begun = s.ensure_store();
-  if (begun) begun = s.begin(request.edit);
+  if (begun) begun = s.begin(request.edit, request.restore);
   if (!begun) {
     // A coordinated edit is decided already; a shard that cannot follow must not go on without it.
     if (request.coordinated != 0) s.become_read_only(begun.error());
     return s.reject(request, begun.error(), out);
   }
-  s.apply(request.origin.session, request.coordinated, request.edit);
+  s.apply(request.origin.session, request.coordinated, request.edit, request.restore);
   ++s.counters.edits;
   s.log(request, out);
   s.waiting.push_back({s.last_sequence, s.store->lsn(), request.origin, request.edit.id, request.coordinated});
@@ -247,8 +311,9 @@ Status Shard::replay(const storage::Record& record) {
   Result<LoggedEdit> logged = decode_edit(record.payload, arena);
   if (!logged) return logged.error();
   if (Status made = s.ensure_store(); !made) return made;
-  if (Status begun = s.begin(logged->edit); !begun) return begun;
-  s.apply(logged->author, logged->coordinated, logged->edit);
+  s.reach_version(logged->version);
+  if (Status begun = s.begin(logged->edit, logged->restore); !begun) return begun;
+  s.apply(logged->author, logged->coordinated, logged->edit, logged->restore);
   s.durable = lsn();
   return {};
 }
@@ -258,21 +323,54 @@ Status Shard::roll_forward(const EditRequest& part) {
   TZ_ASSERT(part.coordinated != 0);
   if (part.coordinated <= s.last_coordinated || s.applied.remembers(part.origin.session, part.edit.id)) return {};
   if (Status made = s.ensure_store(); !made) return made;
-  if (Status begun = s.begin(part.edit); !begun) return begun;
-  s.apply(part.origin.session, part.coordinated, part.edit);
+  s.reach_version(part.version);
+  if (Status begun = s.begin(part.edit, part.restore); !begun) return begun;
+  s.apply(part.origin.session, part.coordinated, part.edit, part.restore);
   return {};
 }
 
 void Shard::recovered() {
+  State& s = *state_;
+  if (!s.run.versions.empty()) s.reach_version(s.run.versions.back());
+  for (const std::uint64_t deleted : s.run.deleted_versions) drop_version(deleted);
   state_->recovered = lsn();
   state_->durable = lsn();
+}
+
+// ---- versions ----
+
+void Shard::State::reach_version(std::uint64_t newest) {
+  if (newest <= version) return;
+  for (const std::uint64_t id : run.versions)
+    if (id > version && id <= newest && store) store->pin(storage::PinKind::version, id);
+  version = newest;
+}
+
+void Shard::take_version(std::uint64_t id) {
+  State& s = *state_;
+  if (id <= s.version) return;  // opened in the moment between the decision and the cut
+  if (s.store) s.store->pin(storage::PinKind::version, id);
+  s.version = id;
+}
+
+void Shard::drop_version(std::uint64_t id) {
+  // A shard that was made after the version knows nothing of it.
+  if (state_->store && state_->store->find_pin(storage::PinKind::version, id) != nullptr) {
+    const Status dropped = state_->store->unpin(storage::PinKind::version, id);
+    TZ_ASSERT(dropped.ok());
+  }
+}
+
+bool Shard::reclaim(std::size_t entries) {
+  return state_->store && state_->store->reclaim(entries);
 }
 
 // ---- checkpoint ----
 
 std::vector<std::byte> Shard::State::aux() const {
-  std::vector<std::byte> bytes(sizeof last_coordinated);
-  std::memcpy(bytes.data(), &last_coordinated, sizeof last_coordinated);
+  const std::uint64_t numbers[] = {last_coordinated, version, born};
+  std::vector<std::byte> bytes(sizeof numbers);
+  std::memcpy(bytes.data(), numbers, sizeof numbers);
   applied.encode(bytes);
   return bytes;
 }
@@ -281,9 +379,13 @@ Status Shard::State::read_aux() {
   const std::vector<std::byte> bytes = store->aux();
   std::span<const std::byte> rest = bytes;
   if (rest.empty()) return {};  // a new store
-  if (rest.size() < sizeof last_coordinated) return Error{ErrorCode::internal, "the shard's own state is damaged"};
-  std::memcpy(&last_coordinated, rest.data(), sizeof last_coordinated);
-  rest = rest.subspan(sizeof last_coordinated);
+  std::uint64_t numbers[3];
+  if (rest.size() < sizeof numbers) return Error{ErrorCode::internal, "the shard's own state is damaged"};
+  std::memcpy(numbers, rest.data(), sizeof numbers);
+  last_coordinated = numbers[0];
+  version = numbers[1];
+  born = numbers[2];
+  rest = rest.subspan(sizeof numbers);
   return applied.decode(rest);
 }
 

@@ -20,9 +20,12 @@ struct ShardCounters {
                 chunks_sent = 0;
 };
 
-// What a server run knows of its past, for judging the revisions a client says it knows.
+// What a server run knows of its past: for judging the revisions a client says it knows, and the world's versions when
+// the shard was opened, by age. Some that are deleted may still be named by log records; they go after recovery.
 struct RunInfo {
   Incarnation incarnation;
+  std::vector<std::uint64_t> versions;
+  std::vector<std::uint64_t> deleted_versions;
 };
 
 // One shard: orders, checks, applies, logs and publishes its edits. Pure; lives on its owner core, one thread.
@@ -30,8 +33,13 @@ struct RunInfo {
 //  2. An edit (session, id) is applied once, however often it is sent (window of the last 1024 ids per session).
 //  3. A subscriber gets the states at LSN R and then every edit after R that touches its chunks, in order.
 //  4. After read_only(why) no edit is applied any more.
+//  5. A version shows exactly the edits applied before take_version(); each log record names the newest version of its
+//     time, so that recovery takes them at the same places.
+//  6. Before an edit too large for a pre-image the state is pinned: the newest kUndoPoints of those can be restored.
 class Shard {
  public:
+  static constexpr std::size_t kUndoPoints = 64;
+
   // Makes the store when the first edit comes, so that looking at empty places creates no files.
   using StoreFactory = std::function<Result<std::unique_ptr<storage::ShardStore>>()>;
   // `store`: the opened store of an existing shard, or null.
@@ -57,6 +65,11 @@ class Shard {
   void interest_off(const InterestOff& off);
   // Everything of the core's log up to `sequence` is durable: acknowledges what waited for it.
   void log_durable(std::uint64_t sequence, ShardOutput& out);
+  // The world's new version shows the present state. O(1). Versions count up.
+  void take_version(std::uint64_t version);
+  void drop_version(std::uint64_t version);
+  // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more.
+  bool reclaim(std::size_t entries);
   void set_world(std::shared_ptr<const map::World> world);
   void read_only(const Error& why);
 

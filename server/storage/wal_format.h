@@ -7,7 +7,7 @@
 namespace terrazzo::storage {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x314C4157'5A525254ull;  // "TRRZWAL1"
-inline constexpr std::uint32_t kSegmentVersion = 1;
+inline constexpr std::uint32_t kSegmentVersion = 2;
 inline constexpr std::uint32_t kRecordBytesMax = 1u << 30;
 
 struct SegmentHeader {

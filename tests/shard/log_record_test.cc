@@ -39,17 +39,38 @@ TEST(LogRecord, AnEditComesBack) {
   for (const auto& part : parts) {
     part->coordinated = 3;
     std::vector<std::byte> bytes;
-    encode_edit(*part, bytes);
+    encode_edit(*part, 12, bytes);
     Arena arena;
     const auto logged = decode_edit(bytes, arena);
     ASSERT_TRUE(logged.ok()) << logged.error().message;
     EXPECT_EQ(logged->author, SessionId{1234});
     EXPECT_EQ(logged->edit.id, EditId{77});
     EXPECT_EQ(logged->coordinated, 3u);
+    EXPECT_EQ(logged->version, 12u);
     expect_same_ops(logged->edit.ops, part->edit.ops);
     for (std::size_t size = 0; size < bytes.size(); ++size)
       EXPECT_FALSE(decode_edit(std::span(bytes).first(size), arena).ok()) << size;
   }
+}
+
+TEST(LogRecord, ARestoreComesBack) {
+  EditRequest request;
+  request.origin.session = SessionId{1234};
+  request.edit.id = EditId{78};
+  request.restore = Restore{storage::PinKind::undo_point,
+                            0x1234567890ull,
+                            {{3, map::Rect::of_size(-5, 7, 1000, 1)}, {255, map::Rect::of_size(0, 0, 8192, 8192)}}};
+  std::vector<std::byte> bytes;
+  encode_edit(request, 2, bytes);
+  Arena arena;
+  const auto logged = decode_edit(bytes, arena);
+  ASSERT_TRUE(logged.ok()) << logged.error().message;
+  ASSERT_TRUE(logged->restore);
+  EXPECT_EQ(logged->restore->from, storage::PinKind::undo_point);
+  EXPECT_EQ(logged->restore->id, 0x1234567890ull);
+  EXPECT_EQ(logged->restore->areas, request.restore->areas);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_edit(std::span(bytes).first(size), arena).ok()) << size;
 }
 
 TEST(LogRecord, ACoordinatedEditComesBackWithAllItsParts) {
@@ -57,6 +78,7 @@ TEST(LogRecord, ACoordinatedEditComesBackWithAllItsParts) {
   request.world = WorldId{5};
   request.origin.session = SessionId{1234};
   request.id = EditId{77};
+  request.version = 4;
   request.parts = parts_of(map::Rect::of_size(-9000, -100, 20000, 60));
   ASSERT_GT(request.parts.size(), 3u);
   std::vector<std::byte> bytes;
@@ -64,6 +86,7 @@ TEST(LogRecord, ACoordinatedEditComesBackWithAllItsParts) {
   const auto back = decode_coordinated(bytes);
   ASSERT_TRUE(back.ok()) << back.error().message;
   EXPECT_EQ((*back)->origin.session, SessionId{1234});
+  EXPECT_EQ((*back)->version, 4u);
   ASSERT_EQ((*back)->parts.size(), request.parts.size());
   for (std::size_t i = 0; i < request.parts.size(); ++i) {
     EXPECT_EQ((*back)->parts[i]->shard, request.parts[i]->shard);

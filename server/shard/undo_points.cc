@@ -1,0 +1,28 @@
+#include "server/shard/undo_points.h"
+
+#include <algorithm>
+
+namespace terrazzo::shard {
+
+bool needs_undo_point(std::span<const map::Op> ops) {
+  std::uint64_t cells = 0;
+  for (const map::Op& op : ops) cells += op.rect.area();
+  return cells > kPreImageCellsMax;
+}
+
+void add_undo_point(storage::ShardStore& store, Lsn lsn, std::size_t most) {
+  std::size_t count = 0;
+  std::uint64_t oldest = lsn.value;
+  for (const storage::PinInfo& pin : store.pins()) {
+    if (pin.kind != storage::PinKind::undo_point || pin.dropping) continue;
+    ++count;
+    oldest = std::min(oldest, pin.id);
+  }
+  if (count >= most) {
+    const Status dropped = store.unpin(storage::PinKind::undo_point, oldest);
+    TZ_ASSERT(dropped.ok());
+  }
+  store.pin(storage::PinKind::undo_point, lsn.value);
+}
+
+}  // namespace terrazzo::shard
