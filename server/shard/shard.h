@@ -24,8 +24,8 @@ struct ShardCounters {
 // the shard was opened, by age. Some that are deleted may still be named by log records; they go after recovery.
 struct RunInfo {
   Incarnation incarnation;
-  std::vector<std::uint64_t> versions;
-  std::vector<std::uint64_t> deleted_versions;
+  std::vector<std::uint64_t> versions = {};
+  std::vector<std::uint64_t> deleted_versions = {};
 };
 
 // One shard: orders, checks, applies, logs and publishes its edits. Pure; lives on its owner core, one thread.
