@@ -17,7 +17,7 @@ class CheckpointDriver final : private runtime::Completion {
   // Takes the next step, if one is due. True: a checkpoint has become durable.
   bool advance(std::uint64_t now_ns);
   bool running() const { return slot_ != nullptr; }
-  bool wants_a_step() const { return synced_ || working_; }
+  bool wants_a_step() const { return synced_ || working_ || reclaiming_; }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }
   bool all_clean();
@@ -26,6 +26,7 @@ class CheckpointDriver final : private runtime::Completion {
  private:
   void complete(std::int32_t result, std::uint32_t flags) override;
   bool begin(std::uint64_t now_ns);
+  void reclaim();
   void step(Result<storage::CheckpointStep> next);
 
   ShardTable& shards_;
@@ -35,6 +36,7 @@ class CheckpointDriver final : private runtime::Completion {
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
   bool working_ = false;  // checksums are left to compute
+  bool reclaiming_ = false;  // pages of dropped versions are left to give back
   std::int32_t result_ = 0;
   bool hurry_ = false;
   std::uint64_t looked_ns_ = 0;

@@ -34,6 +34,11 @@ Status CoreServices::authorize(std::string_view authorization, Right right) {
   return {};
 }
 
+std::string CoreServices::user(std::string_view authorization) {
+  const Result<session::Identity> identity = node_.authenticator->authenticate(without_bearer(authorization));
+  return identity ? identity->user : std::string();
+}
+
 std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() {
   return node_.worlds.list();
 }

@@ -89,11 +89,13 @@ void CoreServices::deliver_local() {
 }
 
 void CoreServices::deliver(const runtime::MeshMessage& message) {
+  if (!held_.empty() && held_back(message)) return;
   switch (static_cast<MeshKind>(message.kind)) {
     case MeshKind::edit:
       return edit_shard(unboxed<shard::EditRequest>(message));
     case MeshKind::coordinate: {
       auto request = unboxed<shard::CoordinatedRequest>(message);
+      request->version = node_.versions.newest(request->world);
       current_coordinator_ = &coordinator(request->world);
       current_coordinator_->submit(std::move(request), *this);
       current_coordinator_ = nullptr;
@@ -110,8 +112,12 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
       return home_.publication(**unboxed<std::shared_ptr<const shard::Publication>>(message));
-    case MeshKind::outcome:
-      return home_.outcome(*unboxed<shard::EditOutcome>(message));
+    case MeshKind::outcome: {
+      const auto outcome = unboxed<shard::EditOutcome>(message);
+      for (const auto& [world, desk] : desks_)
+        if (desk->outcome(*outcome)) return;
+      return home_.outcome(*outcome);
+    }
     case MeshKind::part_outcome: {
       const auto outcome = unboxed<shard::EditOutcome>(message);
       current_coordinator_ = &coordinator(WorldId{message.words[1]});
@@ -142,6 +148,15 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
       return post(static_cast<shard::CoreId>(next), boxed(MeshKind::metrics, std::move(gather)));
     }
+    case MeshKind::version_ask:
+    case MeshKind::version_answer:
+    case MeshKind::hold:
+    case MeshKind::held:
+    case MeshKind::cut:
+    case MeshKind::cut_done:
+    case MeshKind::drop_version:
+    case MeshKind::pins:
+      return deliver_version(message);
   }
   TZ_ASSERT(false);  // a kind without a case
 }
@@ -153,6 +168,7 @@ void CoreServices::on_log_durable() {
     spdlog::critical("core {}: {}", self_, why.message);
     shards_.for_each([&](ShardSlot& slot) { slot.shard->read_only(why); });
     for (auto& [world, coordinator] : coordinators_) coordinator->read_only(why);
+    on_log_durable_versions();
     return;
   }
   const std::uint64_t sequence = log_.durable_sequence();
@@ -168,6 +184,7 @@ void CoreServices::on_log_durable() {
     coordinator->log_durable(sequence, *this);
   }
   current_coordinator_ = nullptr;
+  on_log_durable_versions();
 }
 
 void CoreServices::forget_log() {
@@ -195,7 +212,7 @@ bool CoreServices::drained() {
   }
   // Until the last connection anywhere is gone, edits may still come through the mesh.
   const bool quiet = counted_drained_ && node_.cores_drained.load() == node_.cores && local_.empty() &&
-                     node_.mesh->empty(self_) && log_.idle();
+                     node_.mesh->empty(self_) && log_.idle() && held_.empty();
   return quiet || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
 }
 

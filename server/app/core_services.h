@@ -33,6 +33,7 @@ class CoreServices final : private net::NetworkEvents,
                            private shard::ShardOutput,
                            private session::SessionOutput,
                            private session::SessionDirectory,
+                           private VersionDeskOutput,
                            private http::ApiServices {
  public:
   CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd);
@@ -97,6 +98,23 @@ class CoreServices final : private net::NetworkEvents,
   Result<SessionId> session_of(std::string_view resume_token) override;
   Incarnation incarnation() const override;
 
+  // VersionDeskOutput, and what its messages make this core do
+  void hold(WorldId world) override;
+  void cut(WorldId world, std::uint64_t version) override;
+  void drop(WorldId world, std::uint64_t version) override;
+  void submit(std::unique_ptr<shard::CoordinatedRequest> request) override;
+  SessionId name_session() override { return new_session(); }
+  void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) override;
+  void deliver_version(const runtime::MeshMessage& message);
+  // Keeps edits of a world that is being cut for later; true: kept.
+  bool held_back(const runtime::MeshMessage& message);
+  void take_cut(WorldId world, std::uint64_t version, shard::CoreId tell);
+  void drop_in_shards(WorldId world, std::uint64_t version);
+  void gather_pins(std::unique_ptr<PinsGather> gather);
+  // Holds and cuts that waited for the log.
+  void on_log_durable_versions();
+  VersionDesk& desk(WorldId world);
+
   // http::ApiServices
   Status authorize(std::string_view authorization, Right right) override;
   std::vector<std::shared_ptr<const map::World>> worlds() override;
@@ -106,6 +124,13 @@ class CoreServices final : private net::NetworkEvents,
   void list_shards(WorldId world, ShardsDone done) override;
   void metrics(std::function<void(std::string)> done) override;
   bool ready() override;
+  std::string user(std::string_view authorization) override;
+  std::vector<http::VersionInfo> versions(WorldId world) override;
+  void save_version(WorldId world, std::string name, std::string author, VersionDone done) override;
+  void change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) override;
+  void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) override;
+
+  void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
 
   CoreSnapshot snapshot() const;
 
@@ -124,6 +149,21 @@ class CoreServices final : private net::NetworkEvents,
   std::vector<runtime::MeshMessage> local_, delivering_;  // what this core says to itself
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
+  std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;
+  struct Held {
+    std::vector<runtime::MeshMessage> edits;        // for this core's shards, once `edits_held`
+    std::vector<runtime::MeshMessage> coordinated;  // for this core's coordinator, once `coordinated_held`
+    bool edits_held = false, coordinated_held = false;
+    bool hold_asked = false;  // goes out when the coordinator has forwarded everything
+  };
+  std::unordered_map<WorldId, Held> held_;
+  struct Cut {
+    WorldId world;
+    std::uint64_t sequence;  // of the log
+    shard::CoreId tell;
+  };
+  std::vector<Cut> cuts_;  // wait for the log
+  std::uint64_t next_snapshot_ = 1;
   std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
   proto::ByteBuffer payload_;        // scratch of send()
   std::uint64_t next_session_ = 1;

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "server/app/version_desk.h"
 #include "server/runtime/mesh.h"
 #include "server/session/session_output.h"
 #include "server/shard/messages.h"
@@ -26,6 +30,39 @@ enum class MeshKind : std::uint32_t {
   presence_to,   // PresenceTo
   supersede,     // session::Connection
   metrics,       // MetricsAsk
+  // Versions (app/version_desk.h); words[0] is a world where nothing else is named.
+  version_ask,     // VersionAsk, for the world's coordinator core
+  version_answer,  // VersionAnswer, for the core that asked
+  hold,            // stop taking edits; words[1]: the core to tell
+  held,
+  cut,  // words[1]: the core to tell, words[2]: the version
+  cut_done,  // words[1]: whether what came before is on disk
+  drop_version,  // words[2]: the version
+  pins,  // PinsGather: goes round the cores
+};
+
+struct VersionAnswer {
+  std::unique_ptr<VersionAsk> ask;
+  Result<NamedVersion> result;
+};
+
+// Which trees two states of a world are, shard by shard; goes from core to core and comes back. A version of 0 is the
+// present state, pinned as a snapshot for as long as somebody looks.
+struct PinsGather {
+  WorldId world;
+  std::uint64_t a = 0, b = 0;
+  std::uint64_t snapshot = 0;         // number of the snapshots
+  bool release = false;               // second round: let the snapshots go
+  std::vector<map::ShardPos> shards;  // that have files
+  struct Shard {
+    map::ShardPos position;
+    std::string path;
+    shardfile::Entry a, b;
+  };
+  std::vector<Shard> found;
+  shard::CoreId asked_by = 0;
+  unsigned missing = 0;  // cores
+  std::function<void(std::unique_ptr<PinsGather>)> done;
 };
 
 struct AskPresence {

@@ -11,6 +11,7 @@
 #include "server/app/config.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
+#include "server/app/version_registry.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
 #include "server/io/data_directory.h"
@@ -25,6 +26,7 @@ struct Node {
   Incarnation incarnation;
   std::unique_ptr<io::DataDirectory> data;
   WorldDirectory worlds;
+  VersionRegistry versions;
   SessionTable sessions;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<ResumeTokens> resume_tokens;

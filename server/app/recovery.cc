@@ -31,7 +31,6 @@ class Recovery {
     const auto steps = {&Recovery::read_logs, &Recovery::replay, &Recovery::roll_forward, &Recovery::checkpoint};
     for (const auto step : steps)
       if (Status done = (this->*step)(); !done) return done.error();
-    for (ShardSlot* slot : touched_) slot->shard->recovered();
     report_.shards = touched_.size();
     for (const io::SegmentName& segment : segments_)
       if (Status removed = node_.data->remove_segment(segment.core, segment.incarnation, segment.number); !removed)
@@ -58,7 +57,7 @@ class Recovery {
 
 Result<ShardSlot*> Recovery::slot_of(const shard::ShardKey& key) {
   const shard::CoreId owner = shard::owner_core(key, node_.cores);
-  return cores_[owner]->shards().find_or_open(key);
+  return cores_[owner]->shards().find_or_open_unrecovered(key);
 }
 
 Status Recovery::read_logs() {
@@ -136,6 +135,7 @@ Status Recovery::checkpoint_now(ShardSlot& slot) {
 }
 
 Status Recovery::checkpoint() {
+  for (ShardSlot* slot : touched_) slot->shard->recovered();
   std::size_t done = 0;
   for (ShardSlot* slot : touched_) {
     if (Status made = checkpoint_now(*slot); !made) return made;

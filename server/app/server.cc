@@ -70,6 +70,11 @@ Status load_worlds(Node& node) {
                                             world.error().message + "; restore its world.json from a backup"};
     }
     world->id = id;
+    if (const Result<std::string> versions = node.data->read_versions(id); versions) {
+      if (Status loaded = node.versions.load(id, *versions); !loaded) return loaded;
+    } else if (versions.error().code != ErrorCode::not_found) {
+      return versions.error();
+    }
     if (Status added = node.worlds.add(std::make_shared<const map::World>(*std::move(world))); !added) return added;
   }
   return {};
@@ -134,6 +139,7 @@ Status start_cores(Running& running, const std::vector<int>& listeners) {
   }
   const Result<RecoveryReport> recovered = recover(node, running.cores);
   if (!recovered) return recovered.error();
+  node.versions.forget_deleted();
   if (recovered->segments != 0) {
     spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
                  recovered->segments, recovered->records, recovered->replayed, recovered->shards,

@@ -6,6 +6,13 @@ namespace terrazzo::app {
 
 Result<ShardSlot*> ShardTable::find_or_open(const shard::ShardKey& key) {
   if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
+  Result<ShardSlot*> opened = find_or_open_unrecovered(key);
+  if (opened) (*opened)->shard->recovered();
+  return opened;
+}
+
+Result<ShardSlot*> ShardTable::find_or_open_unrecovered(const shard::ShardKey& key) {
+  if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
   if (const auto found = damaged_.find(key); found != damaged_.end()) return found->second;
   Result<std::unique_ptr<ShardSlot>> opened = open(key);
   if (!opened) {
@@ -41,7 +48,6 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
   };
   slot->shard = std::make_unique<shard::Shard>(key, std::move(world), shard::RunInfo{node_.incarnation, {}, {}},
                                                encoder_, std::move(store), make_store);
-  slot->shard->recovered();
   return slot;
 }
 

@@ -39,6 +39,8 @@ class ShardTable {
   // Opens the shard's file where there is one; a place nobody has edited yet has none. An error: no such world, or the
   // file cannot be believed (then every later call says the same).
   Result<ShardSlot*> find_or_open(const shard::ShardKey& key);
+  // Likewise, for recovery: log records may have to be replayed before the shard counts as recovered.
+  Result<ShardSlot*> find_or_open_unrecovered(const shard::ShardKey& key);
   template <class Visit>
   void for_each(Visit visit) {
     for (auto& [key, slot] : slots_) visit(*slot);

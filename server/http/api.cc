@@ -6,22 +6,11 @@
 #include <utility>
 
 #include "map/formats/world_json.h"
+#include "server/http/answers.h"
 #include "server/http/front_page.h"
 
 namespace terrazzo::http {
 namespace {
-
-net::HttpResponse json_response(unsigned status, std::string body) {
-  return {.status = status, .content_type = "application/json", .body = std::move(body), .extra_headers = {}};
-}
-
-net::HttpResponse wrong_method(std::string_view allowed) {
-  net::HttpResponse response =
-      problem({ErrorCode::unsupported, "this address answers " + std::string(allowed) + " only"});
-  response.status = 405;
-  response.extra_headers = "Allow: " + std::string(allowed) + "\r\n";
-  return response;
-}
 
 std::string sha256_hex(std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -47,49 +36,6 @@ std::string_view image_type(std::string_view bytes) {
 }
 
 }  // namespace
-
-unsigned http_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::bad_message:
-    case ErrorCode::unknown_type:
-    case ErrorCode::out_of_bounds:
-      return 400;
-    case ErrorCode::unauthenticated:
-      return 401;
-    case ErrorCode::forbidden:
-      return 403;
-    case ErrorCode::not_found:
-      return 404;
-    case ErrorCode::already_exists:
-    case ErrorCode::claimed:
-    case ErrorCode::condition_failed:
-    case ErrorCode::conflict:
-      return 409;
-    case ErrorCode::too_large:
-      return 413;
-    case ErrorCode::rate_limited:
-      return 429;
-    case ErrorCode::unsupported:
-      return 415;
-    case ErrorCode::read_only:
-    case ErrorCode::overloaded:
-      return 503;
-    case ErrorCode::internal:
-      return 500;
-  }
-  return 500;
-}
-
-net::HttpResponse problem(const Error& error) {
-  const unsigned status = http_status(error.code);
-  const std::string name(error_code_name(error.code));
-  const nlohmann::json body{
-      {"type", "urn:terrazzo:error:" + name}, {"title", name}, {"status", status}, {"detail", error.message}};
-  return {.status = status,
-          .content_type = "application/problem+json",
-          .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-          .extra_headers = status == 401 ? "WWW-Authenticate: Bearer\r\n" : ""};
-}
 
 Result<std::string> percent_decode(std::string_view text) {
   const auto digit = [](char c) {
@@ -152,6 +98,8 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
     if (slash == std::string_view::npos) return world(request, *name, std::move(respond));
     const std::string_view tail = rest.substr(slash + 1);
     if (tail == "shards") return shards(request, *name, std::move(respond));
+    if (tail == "versions" || tail.starts_with("versions/"))
+      return versions(request, *name, tail.substr(8), std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
   }
   respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +

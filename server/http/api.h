@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -7,10 +8,29 @@
 #include <vector>
 
 #include "base/error.h"
+#include "map/coords.h"
 #include "map/world.h"
 #include "server/net/network.h"
 
 namespace terrazzo::http {
+
+// A named state of a whole world.
+struct VersionInfo {
+  std::uint64_t id = 0;
+  std::string name, author;
+  std::int64_t created_ms = 0;  // since 1970
+};
+
+// Where two states of a shard differ.
+struct ShardDiff {
+  map::ShardPos shard;
+  std::uint64_t chunks = 0;
+  struct Area {
+    map::LayerId layer = 0;
+    map::Rect chunks;  // in the world's chunk coordinates
+  };
+  std::vector<Area> areas;
+};
 
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
@@ -30,6 +50,17 @@ class ApiServices {
   // Where cells were ever written: the positions of the world's shard files.
   using ShardsDone = std::function<void(Result<std::vector<map::ShardPos>>)>;
   virtual void list_shards(WorldId world, ShardsDone done) = 0;
+  // Who the Authorization header says is asking.
+  virtual std::string user(std::string_view authorization) = 0;
+  virtual std::vector<VersionInfo> versions(WorldId world) = 0;
+  using VersionDone = std::function<void(Result<VersionInfo>)>;
+  virtual void save_version(WorldId world, std::string name, std::string author, VersionDone done) = 0;
+  enum class VersionChange : std::uint8_t { remove, restore };
+  // By number or name.
+  virtual void change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) = 0;
+  using DiffDone = std::function<void(Result<std::vector<ShardDiff>>)>;
+  // "now": the present state.
+  virtual void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) = 0;
   // Of all cores, in Prometheus' text form.
   virtual void metrics(std::function<void(std::string)> done) = 0;
   virtual bool ready() = 0;
@@ -47,12 +78,13 @@ class Api {
   void world(const net::HttpRequest& request, std::string_view name, Respond respond);
   void asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond);
   void shards(const net::HttpRequest& request, std::string_view name, Respond respond);
+  // `tail`: what follows /v1/worlds/{name}/versions.
+  void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
 
   ApiServices& services_;
 };
 
-unsigned http_status(ErrorCode code);
-net::HttpResponse problem(const Error& error);
 // Decodes %XX; an error names the place.
 Result<std::string> percent_decode(std::string_view text);
 

@@ -183,6 +183,14 @@ Status DataDirectory::write_world(WorldId world, std::string_view json) {
   return replace_file(world_folder(world) + "/world.json", json);
 }
 
+Result<std::string> DataDirectory::read_versions(WorldId world) const {
+  return read_file(world_folder(world) + "/versions.json");
+}
+
+Status DataDirectory::write_versions(WorldId world, std::string_view json) {
+  return replace_file(world_folder(world) + "/versions.json", json);
+}
+
 Result<WorldId> DataDirectory::new_world_id() const {
   for (;;) {
     std::uint64_t id = 0;

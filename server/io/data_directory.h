@@ -25,7 +25,7 @@ struct SegmentName {
 
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
 //   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal
-//   worlds/<id>/world.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
+//   worlds/<id>/world.json  worlds/<id>/versions.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
 // World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until
 // destruction.
 class DataDirectory {
@@ -45,6 +45,9 @@ class DataDirectory {
   Result<std::vector<WorldId>> list_worlds() const;
   Result<std::string> read_world(WorldId world) const;
   Status write_world(WorldId world, std::string_view json);
+  // Its named versions; not_found: there are none yet.
+  Result<std::string> read_versions(WorldId world) const;
+  Status write_versions(WorldId world, std::string_view json);
   // Random, below 2^53 so that it is a number in every JSON reader, and not in use.
   Result<WorldId> new_world_id() const;
   std::string shard_path(WorldId world, std::int32_t x, std::int32_t y) const;

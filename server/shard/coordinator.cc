@@ -143,6 +143,10 @@ void Coordinator::read_only(const Error& why) {
   if (!state_->read_only) state_->read_only = why;
 }
 
+bool Coordinator::all_forwarded() const {
+  return std::ranges::none_of(state_->running, [](const auto& entry) { return entry.second.request != nullptr; });
+}
+
 std::uint64_t Coordinator::oldest_needed() const {
   std::uint64_t oldest = std::numeric_limits<std::uint64_t>::max();
   for (const auto& [number, entry] : state_->running)

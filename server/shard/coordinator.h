@@ -26,6 +26,8 @@ class Coordinator {
   // shards' own logs, the coordinator's record is not needed any more.
   void part_outcome(const EditOutcome& outcome, ShardOutput& out);
   void read_only(const Error& why);
+  // No decided edit waits for the log: the parts of all have been forwarded.
+  bool all_forwarded() const;
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.
   std::uint64_t oldest_needed() const;
 

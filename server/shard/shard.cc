@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <utility>
@@ -332,7 +333,14 @@ Status Shard::roll_forward(const EditRequest& part) {
 void Shard::recovered() {
   State& s = *state_;
   if (!s.run.versions.empty()) s.reach_version(s.run.versions.back());
-  for (const std::uint64_t deleted : s.run.deleted_versions) drop_version(deleted);
+  if (s.store) {
+    // Deleted while the shard's file was closed, or now that no log record asks for it any more.
+    for (const storage::PinInfo& pin : s.store->pins()) {
+      const bool listed = std::ranges::find(s.run.versions, pin.id) != s.run.versions.end() &&
+                          std::ranges::find(s.run.deleted_versions, pin.id) == s.run.deleted_versions.end();
+      if (pin.kind == storage::PinKind::version && !pin.dropping && !listed) drop_version(pin.id);
+    }
+  }
   state_->recovered = lsn();
   state_->durable = lsn();
 }
@@ -357,6 +365,23 @@ void Shard::drop_version(std::uint64_t id) {
   // A shard that was made after the version knows nothing of it.
   if (state_->store && state_->store->find_pin(storage::PinKind::version, id) != nullptr) {
     const Status dropped = state_->store->unpin(storage::PinKind::version, id);
+    TZ_ASSERT(dropped.ok());
+  }
+}
+
+shardfile::Entry Shard::version_top(std::uint64_t id) const {
+  const storage::PinInfo* pin = state_->store ? state_->store->find_pin(storage::PinKind::version, id) : nullptr;
+  return pin == nullptr ? shardfile::Entry{} : pin->top;
+}
+
+shardfile::Entry Shard::take_snapshot(std::uint64_t number) {
+  return state_->store ? state_->store->pin(storage::PinKind::snapshot, number).top : shardfile::Entry{};
+}
+
+void Shard::drop_snapshot(std::uint64_t number) {
+  // A shard whose first edit came in between has none.
+  if (state_->store && state_->store->find_pin(storage::PinKind::snapshot, number) != nullptr) {
+    const Status dropped = state_->store->unpin(storage::PinKind::snapshot, number);
     TZ_ASSERT(dropped.ok());
   }
 }

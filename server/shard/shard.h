@@ -68,6 +68,11 @@ class Shard {
   // The world's new version shows the present state. O(1). Versions count up.
   void take_version(std::uint64_t version);
   void drop_version(std::uint64_t version);
+  // The tree of a version, for readers on other threads; empty where the shard was made after it.
+  shardfile::Entry version_top(std::uint64_t version) const;
+  // The present state's tree, which stays as it is until drop_snapshot().
+  shardfile::Entry take_snapshot(std::uint64_t number);
+  void drop_snapshot(std::uint64_t number);
   // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more.
   bool reclaim(std::size_t entries);
   void set_world(std::shared_ptr<const map::World> world);

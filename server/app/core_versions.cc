@@ -1,0 +1,272 @@
+// Named versions on one core: holding edits back while a world is cut, taking and dropping versions in its shards, and
+// what HTTP asks of them.
+#include <utility>
+
+#include "server/app/core_services.h"
+#include "server/app/version_diff.h"
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::app {
+namespace {
+
+runtime::MeshMessage about(MeshKind kind, WorldId world, std::uint64_t first = 0, std::uint64_t second = 0) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(kind);
+  message.words[0] = world.value;
+  message.words[1] = first;
+  message.words[2] = second;
+  return message;
+}
+
+Error log_failed() {
+  return {ErrorCode::read_only, "the write-ahead log of the core that orders this world's edits failed; restart the server"};
+}
+
+}  // namespace
+
+VersionDesk& CoreServices::desk(WorldId world) {
+  std::unique_ptr<VersionDesk>& found = desks_[world];
+  if (!found) found = std::make_unique<VersionDesk>(node_, world, self_, static_cast<VersionDeskOutput&>(*this));
+  return *found;
+}
+
+void CoreServices::deliver_version(const runtime::MeshMessage& message) {
+  const WorldId world{message.words[0]};
+  switch (static_cast<MeshKind>(message.kind)) {
+    case MeshKind::version_ask: {
+      auto ask = unboxed<VersionAsk>(message);
+      VersionDesk& at = desk(ask->world);
+      return at.ask(std::move(ask));
+    }
+    case MeshKind::version_answer: {
+      const auto answer = unboxed<VersionAnswer>(message);
+      return answer->ask->done(std::move(answer->result));
+    }
+    case MeshKind::hold:
+      held_[world].edits_held = true;
+      return post(static_cast<shard::CoreId>(message.words[1]), about(MeshKind::held, world));
+    case MeshKind::held:
+      return desk(world).held();
+    case MeshKind::cut:
+      return take_cut(world, message.words[2], static_cast<shard::CoreId>(message.words[1]));
+    case MeshKind::cut_done:
+      return desk(world).cut_done(message.words[1] != 0);
+    case MeshKind::drop_version:
+      return drop_in_shards(world, message.words[2]);
+    case MeshKind::pins:
+      return gather_pins(unboxed<PinsGather>(message));
+    default:
+      TZ_ASSERT(false);
+  }
+}
+
+// ---- the cut ----
+
+bool CoreServices::held_back(const runtime::MeshMessage& message) {
+  const auto keep = [&](WorldId world, bool Held::*when, std::vector<runtime::MeshMessage> Held::*where) {
+    const auto found = held_.find(world);
+    if (found == held_.end() || !(found->second.*when)) return false;
+    (found->second.*where).push_back(message);
+    return true;
+  };
+  if (message.kind == static_cast<std::uint32_t>(MeshKind::edit)) {
+    const auto* request = reinterpret_cast<const shard::EditRequest*>(message.words[0]);
+    return keep(request->shard.world, &Held::edits_held, &Held::edits);
+  }
+  if (message.kind == static_cast<std::uint32_t>(MeshKind::coordinate)) {
+    const auto* request = reinterpret_cast<const shard::CoordinatedRequest*>(message.words[0]);
+    return keep(request->world, &Held::coordinated_held, &Held::coordinated);
+  }
+  return false;
+}
+
+void CoreServices::hold(WorldId world) {
+  Held& held = held_[world];
+  held.coordinated_held = held.hold_asked = true;
+  on_log_durable_versions();
+}
+
+void CoreServices::on_log_durable_versions() {
+  std::vector<WorldId> failed;
+  for (auto& [world, held] : held_) {
+    if (!held.hold_asked) continue;
+    const auto coordinator = coordinators_.find(world);
+    if (coordinator == coordinators_.end() || coordinator->second->all_forwarded()) {
+      held.hold_asked = false;
+      for (int core = 0; core < node_.cores; ++core)
+        post(static_cast<shard::CoreId>(core), about(MeshKind::hold, world, self_));
+    } else if (log_.failed()) {
+      failed.push_back(world);
+    }
+  }
+  for (const WorldId world : failed) {
+    const auto held = held_.extract(world);
+    for (const runtime::MeshMessage& message : held.mapped().coordinated) deliver(message);
+    desk(world).hold_failed(log_failed());
+  }
+  std::erase_if(cuts_, [&](const Cut& cut) {
+    const bool durable = cut.sequence <= log_.durable_sequence();
+    if (!durable && !log_.failed()) return false;
+    post(cut.tell, about(MeshKind::cut_done, cut.world, durable ? 1 : 0));
+    return true;
+  });
+}
+
+void CoreServices::cut(WorldId world, std::uint64_t version) {
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), about(MeshKind::cut, world, self_, version));
+}
+
+void CoreServices::take_cut(WorldId world, std::uint64_t version, shard::CoreId tell) {
+  shards_.for_each([&](ShardSlot& slot) {
+    if (slot.shard->key().world == world) slot.shard->take_version(version);
+  });
+  cuts_.push_back({world, log_.appended_sequence(), tell});
+  // At once: what the same sessions sent later must not overtake it.
+  if (const auto held = held_.extract(world); !held.empty()) {
+    for (const runtime::MeshMessage& message : held.mapped().coordinated) deliver(message);
+    for (const runtime::MeshMessage& message : held.mapped().edits) deliver(message);
+  }
+  on_log_durable_versions();
+}
+
+void CoreServices::drop(WorldId world, std::uint64_t version) {
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), about(MeshKind::drop_version, world, self_, version));
+}
+
+void CoreServices::drop_in_shards(WorldId world, std::uint64_t version) {
+  shards_.for_each([&](ShardSlot& slot) {
+    if (slot.shard->key().world == world) slot.shard->drop_version(version);
+  });
+}
+
+void CoreServices::submit(std::unique_ptr<shard::CoordinatedRequest> request) {
+  post(self_, boxed(MeshKind::coordinate, std::move(request)));
+}
+
+void CoreServices::answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) {
+  const shard::CoreId to = ask->asked_by;
+  post(to, boxed(MeshKind::version_answer, VersionAnswer{std::move(ask), std::move(result)}));
+}
+
+// ---- comparing ----
+
+void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
+  if (gather->missing == 0) {
+    auto done = std::move(gather->done);
+    return done(std::move(gather));
+  }
+  for (const map::ShardPos position : gather->shards) {
+    const shard::ShardKey key{gather->world, position};
+    if (shard::owner_core(key, node_.cores) != self_) continue;
+    const Result<ShardSlot*> slot = shards_.find_or_open(key);
+    if (!slot) continue;  // a damaged shard tells whoever reads or edits it
+    shard::Shard& at = *(*slot)->shard;
+    if (gather->release) {
+      at.drop_snapshot(gather->snapshot);
+      continue;
+    }
+    const auto top = [&](std::uint64_t version) {
+      return version == 0 ? at.take_snapshot(gather->snapshot) : at.version_top(version);
+    };
+    gather->found.push_back(
+        {position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a), top(gather->b)});
+  }
+  --gather->missing;
+  const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
+  post(static_cast<shard::CoreId>(next), boxed(MeshKind::pins, std::move(gather)));
+}
+
+// ---- HTTP ----
+
+namespace {
+
+http::VersionInfo info_of(const NamedVersion& version) {
+  return {version.id, version.name, version.author, version.created_ms};
+}
+
+}  // namespace
+
+std::vector<http::VersionInfo> CoreServices::versions(WorldId world) {
+  std::vector<http::VersionInfo> all;
+  for (const NamedVersion& version : node_.versions.list(world)) all.push_back(info_of(version));
+  return all;
+}
+
+void CoreServices::save_version(WorldId world, std::string name, std::string author, VersionDone done) {
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = VersionAsk::Kind::save;
+  ask->world = world;
+  ask->name = std::move(name);
+  ask->author = std::move(author);
+  ask->asked_by = self_;
+  ask->done = [done](Result<NamedVersion> made) {
+    done(made ? Result<http::VersionInfo>(info_of(*made)) : Result<http::VersionInfo>(made.error()));
+  };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
+}
+
+void CoreServices::change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) {
+  const Result<NamedVersion> found = node_.versions.find(world, version);
+  if (!found) return done(found.error());
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = change == VersionChange::remove ? VersionAsk::Kind::remove : VersionAsk::Kind::restore;
+  ask->world = world;
+  ask->id = found->id;
+  ask->asked_by = self_;
+  ask->done = [done](Result<NamedVersion> changed) {
+    done(changed ? Result<http::VersionInfo>(info_of(*changed)) : Result<http::VersionInfo>(changed.error()));
+  };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
+}
+
+void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) {
+  const auto number = [&](std::string_view version) -> Result<std::uint64_t> {
+    if (version == "now") return std::uint64_t{0};
+    const Result<NamedVersion> found = node_.versions.find(world, version);
+    return found ? Result<std::uint64_t>(found->id) : Result<std::uint64_t>(found.error());
+  };
+  const Result<std::uint64_t> from = number(a), to = number(b);
+  if (!from) return done(from.error());
+  if (!to) return done(to.error());
+  if (*from == *to) return done(Error{ErrorCode::bad_message, "a state is compared with another one, not with itself"});
+  // Numbered by core and counter, so that no two lookers share a snapshot.
+  const std::uint64_t snapshot = std::uint64_t{self_} << 32 | next_snapshot_++;
+  list_shards(world, [this, world, from = *from, to = *to, snapshot, done](Result<std::vector<map::ShardPos>> shards) {
+    if (!shards) return done(shards.error());
+    auto gather = std::make_unique<PinsGather>();
+    gather->world = world;
+    gather->a = from;
+    gather->b = to;
+    gather->snapshot = snapshot;
+    gather->shards = *std::move(shards);
+    gather->asked_by = self_;
+    gather->missing = static_cast<unsigned>(node_.cores);
+    gather->done = [this, done](std::unique_ptr<PinsGather> found) { compare(std::move(found), done); };
+    post(self_, boxed(MeshKind::pins, std::move(gather)));
+  });
+}
+
+// Trees of versions stay as they are unless somebody deletes the version meanwhile; that is noticed afterwards.
+void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& done) {
+  const std::shared_ptr<PinsGather> found = std::move(gather);
+  const auto finished = [this, found, done](Result<std::vector<http::ShardDiff>> diffs) {
+    const auto gone = [&](std::uint64_t version) {
+      return version != 0 && !node_.versions.find(found->world, std::to_string(version)).ok();
+    };
+    if (gone(found->a) || gone(found->b))
+      diffs = Error{ErrorCode::not_found, "one of the versions was deleted while they were being compared"};
+    found->release = true;
+    found->missing = static_cast<unsigned>(node_.cores);
+    found->done = [](std::unique_ptr<PinsGather>) {};
+    post(self_, boxed(MeshKind::pins, std::make_unique<PinsGather>(std::move(*found))));
+    done(std::move(diffs));
+  };
+  const bool asked = node_.workers->submit(self_, [found, finished]() -> WorkerPool::Done {
+    return [finished, diffs = diff_shards(found->found)] { finished(diffs); };
+  });
+  if (!asked) finished(Error{ErrorCode::overloaded, "the server has more work waiting than it takes on; try again"});
+}
+
+}  // namespace terrazzo::app

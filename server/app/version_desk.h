@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "map/world.h"
+#include "server/app/node.h"
+#include "server/app/version_registry.h"
+#include "server/shard/messages.h"
+
+namespace terrazzo::app {
+
+// What somebody wants of a world's versions. `done` runs on the core that asked.
+struct VersionAsk {
+  enum class Kind : std::uint8_t { save, remove, restore };
+  Kind kind = Kind::save;
+  WorldId world;
+  std::uint64_t id = 0;  // of remove and restore
+  std::string name, author;
+  shard::CoreId asked_by = 0;
+  std::function<void(Result<NamedVersion>)> done;
+};
+
+// What a desk makes its core do.
+class VersionDeskOutput {
+ public:
+  virtual ~VersionDeskOutput() = default;
+  // Every core, this one included: stop taking edits of the world into shards, and say so with held(). Edits over shards
+  // that are decided already go out before; if they cannot, hold_failed() is called.
+  virtual void hold(WorldId world) = 0;
+  // Every core: take the version in each of the world's shards, go on with edits, and say cut_done() when everything
+  // before is on disk.
+  virtual void cut(WorldId world, std::uint64_t version) = 0;
+  virtual void drop(WorldId world, std::uint64_t version) = 0;
+  // An edit over shards, answered with outcome().
+  virtual void submit(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
+  virtual SessionId name_session() = 0;
+  virtual void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) = 0;
+};
+
+// Makes, deletes and goes back to versions of one world, one after another; lives on the world's coordinator core. A
+// version is a consistent cut: no core takes an edit of the world between the moment when the last core has stopped and
+// the moment when it takes the version, and a core applies what it was sent before it stops, so that no edit over shards
+// is cut in two. What was applied before is on disk before the version is answered.
+class VersionDesk {
+ public:
+  VersionDesk(Node& node, WorldId world, shard::CoreId self, VersionDeskOutput& out)
+      : node_(node), world_(world), self_(self), out_(out) {}
+
+  void ask(std::unique_ptr<VersionAsk> ask);
+  void held();
+  void hold_failed(const Error& why);
+  void cut_done(bool durable);
+  // Whether the outcome is of an edit of this desk.
+  bool outcome(const shard::EditOutcome& outcome);
+
+ private:
+  void next();
+  void save();
+  void remove();
+  void restore();
+  void submit_restore(const std::vector<map::ShardPos>& shards);
+  void finish(Result<NamedVersion> result);
+  // Writes versions.json on a worker, then runs `then` here.
+  void write(std::function<void(Status)> then);
+
+  Node& node_;
+  const WorldId world_;
+  const shard::CoreId self_;
+  VersionDeskOutput& out_;
+  std::deque<std::unique_ptr<VersionAsk>> waiting_;
+  std::unique_ptr<VersionAsk> running_;
+  NamedVersion version_;
+  int missing_ = 0;  // cores that have not answered
+  bool durable_ = true;
+  SessionId session_;          // that restores, while one runs
+  std::size_t parts_left_ = 0;  // of its edit
+};
+
+}  // namespace terrazzo::app

@@ -1,0 +1,158 @@
+#include "server/app/version_registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+namespace terrazzo::app {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 200;
+
+template <class T>
+bool take(const nlohmann::json& object, const char* member, T& value) {
+  const auto found = object.find(member);
+  if (found == object.end()) return false;
+  if constexpr (std::is_same_v<T, std::string>) {
+    if (!found->is_string()) return false;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (!found->is_boolean()) return false;
+  } else {
+    if (!found->is_number_integer()) return false;
+  }
+  value = found->get<T>();
+  return true;
+}
+
+}  // namespace
+
+Status VersionRegistry::load(WorldId world, std::string_view json) {
+  const auto damaged = [&] {
+    return Error{ErrorCode::internal, "the versions of world " + std::to_string(world.value) +
+                                          " are damaged: restore its versions.json from a backup"};
+  };
+  const nlohmann::json text = nlohmann::json::parse(json, nullptr, false);
+  World loaded;
+  if (!text.is_object() || !take(text, "last", loaded.last) || !text.contains("versions") ||
+      !text["versions"].is_array())
+    return damaged();
+  for (const nlohmann::json& item : text["versions"]) {
+    Entry entry;
+    NamedVersion& version = entry.version;
+    if (!item.is_object() || !take(item, "id", version.id) || !take(item, "name", version.name) ||
+        !take(item, "author", version.author) || !take(item, "created_ms", version.created_ms) ||
+        !take(item, "deleted", version.deleted))
+      return damaged();
+    entry.committed = true;
+    if (version.id == 0 || version.id > loaded.last ||
+        (!loaded.entries.empty() && version.id <= loaded.entries.back().version.id))
+      return damaged();
+    loaded.entries.push_back(std::move(entry));
+  }
+  const std::lock_guard lock(mutex_);
+  worlds_[world] = std::move(loaded);
+  return {};
+}
+
+std::string VersionRegistry::to_json(WorldId world) const {
+  const std::lock_guard lock(mutex_);
+  nlohmann::json text{{"last", 0}, {"versions", nlohmann::json::array()}};
+  if (const auto found = worlds_.find(world); found != worlds_.end()) {
+    text["last"] = found->second.last;
+    for (const auto& [version, committed] : found->second.entries)
+      text["versions"].push_back({{"id", version.id},
+                                  {"name", version.name},
+                                  {"author", version.author},
+                                  {"created_ms", version.created_ms},
+                                  {"deleted", version.deleted}});
+  }
+  return text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Result<NamedVersion> VersionRegistry::decide(WorldId world, const std::string& name, const std::string& author,
+                                             std::int64_t now_ms) {
+  if (name.empty() || name.size() > kNameBytesMax)
+    return Error{ErrorCode::bad_message,
+                 "a version has a name of 1 to " + std::to_string(kNameBytesMax) + " bytes: {\"name\": \"…\"}"};
+  const std::lock_guard lock(mutex_);
+  World& known = worlds_[world];
+  for (const Entry& entry : known.entries)
+    if (!entry.version.deleted && entry.version.name == name)
+      return Error{ErrorCode::already_exists,
+                   "there is a version \"" + name + "\" already: choose another name, or delete that one first"};
+  known.entries.push_back({{++known.last, name, author, now_ms, false}, false});
+  return known.entries.back().version;
+}
+
+void VersionRegistry::commit(WorldId world, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : worlds_[world].entries)
+    if (entry.version.id == id) entry.committed = true;
+}
+
+void VersionRegistry::withdraw(WorldId world, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(worlds_[world].entries, [&](const Entry& entry) { return entry.version.id == id; });
+}
+
+Status VersionRegistry::remove(WorldId world, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : worlds_[world].entries) {
+    if (entry.version.id != id || entry.version.deleted || !entry.committed) continue;
+    entry.version.deleted = true;
+    return {};
+  }
+  return Error{ErrorCode::not_found, "there is no version " + std::to_string(id)};
+}
+
+std::vector<NamedVersion> VersionRegistry::list(WorldId world) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<NamedVersion> all;
+  if (const auto found = worlds_.find(world); found != worlds_.end())
+    for (const auto& [version, committed] : found->second.entries)
+      if (committed && !version.deleted) all.push_back(version);
+  return all;
+}
+
+Result<NamedVersion> VersionRegistry::find(WorldId world, std::string_view id_or_name) const {
+  std::uint64_t id = 0;
+  const auto parsed = std::from_chars(id_or_name.data(), id_or_name.data() + id_or_name.size(), id);
+  const bool number = parsed.ec == std::errc() && parsed.ptr == id_or_name.data() + id_or_name.size();
+  const std::vector<NamedVersion> all = list(world);
+  // A name counts before a number, because people give names.
+  for (const NamedVersion& version : all)
+    if (version.name == id_or_name) return version;
+  for (const NamedVersion& version : all)
+    if (number && version.id == id) return version;
+  return Error{ErrorCode::not_found,
+               "there is no version \"" + std::string(id_or_name) + "\": GET /v1/worlds/{world}/versions lists them"};
+}
+
+void VersionRegistry::numbers(WorldId world, std::vector<std::uint64_t>& all,
+                              std::vector<std::uint64_t>& deleted) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = worlds_.find(world);
+  if (found == worlds_.end()) return;
+  for (const auto& [version, committed] : found->second.entries) {
+    if (!committed) continue;
+    all.push_back(version.id);
+    if (version.deleted) deleted.push_back(version.id);
+  }
+}
+
+std::uint64_t VersionRegistry::newest(WorldId world) const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t newest = 0;
+  if (const auto found = worlds_.find(world); found != worlds_.end())
+    for (const auto& [version, committed] : found->second.entries)
+      if (committed) newest = version.id;
+  return newest;
+}
+
+void VersionRegistry::forget_deleted() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [world, known] : worlds_)
+    std::erase_if(known.entries, [](const Entry& entry) { return entry.version.deleted; });
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "base/strong_id.h"
+
+namespace terrazzo::app {
+
+// A state of a whole world that somebody gave a name. Numbers count up from 1 in each world and are not used again.
+struct NamedVersion {
+  std::uint64_t id = 0;
+  std::string name;
+  std::string author;
+  std::int64_t created_ms = 0;  // since 1970
+  // Deleted, but log records may still speak of it until the next recovery.
+  bool deleted = false;
+};
+
+// The versions of every world; worlds/<id>/versions.json is what to_json() says. Any thread.
+class VersionRegistry {
+ public:
+  // At start, before anybody asks. internal: the text is damaged.
+  Status load(WorldId world, std::string_view json);
+  std::string to_json(WorldId world) const;
+
+  // A new version, not visible before commit(). already_exists: the name is taken; bad_message: it is empty or too long.
+  Result<NamedVersion> decide(WorldId world, const std::string& name, const std::string& author, std::int64_t now_ms);
+  void commit(WorldId world, std::uint64_t id);
+  void withdraw(WorldId world, std::uint64_t id);  // a decided one that could not be written
+  Status remove(WorldId world, std::uint64_t id);  // not_found
+
+  std::vector<NamedVersion> list(WorldId world) const;  // by age
+  // By number or name.
+  Result<NamedVersion> find(WorldId world, std::string_view id_or_name) const;
+  // For a shard that is opened: all numbers, and which of them are deleted.
+  void numbers(WorldId world, std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& deleted) const;
+  // The newest that was committed; 0: none.
+  std::uint64_t newest(WorldId world) const;
+  // After recovery no log record speaks of them.
+  void forget_deleted();
+
+ private:
+  struct Entry {
+    NamedVersion version;
+    bool committed = false;
+  };
+  struct World {
+    std::uint64_t last = 0;
+    std::vector<Entry> entries;
+  };
+  mutable std::mutex mutex_;
+  std::unordered_map<WorldId, World> worlds_;
+};
+
+}  // namespace terrazzo::app

@@ -1,0 +1,62 @@
+#include "server/http/answers.h"
+
+#include <nlohmann/json.hpp>
+
+namespace terrazzo::http {
+
+unsigned http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::bad_message:
+    case ErrorCode::unknown_type:
+    case ErrorCode::out_of_bounds:
+      return 400;
+    case ErrorCode::unauthenticated:
+      return 401;
+    case ErrorCode::forbidden:
+      return 403;
+    case ErrorCode::not_found:
+      return 404;
+    case ErrorCode::already_exists:
+    case ErrorCode::claimed:
+    case ErrorCode::condition_failed:
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::too_large:
+      return 413;
+    case ErrorCode::rate_limited:
+      return 429;
+    case ErrorCode::unsupported:
+      return 415;
+    case ErrorCode::read_only:
+    case ErrorCode::overloaded:
+      return 503;
+    case ErrorCode::internal:
+      return 500;
+  }
+  return 500;
+}
+
+net::HttpResponse problem(const Error& error) {
+  const unsigned status = http_status(error.code);
+  const std::string name(error_code_name(error.code));
+  const nlohmann::json body{
+      {"type", "urn:terrazzo:error:" + name}, {"title", name}, {"status", status}, {"detail", error.message}};
+  return {.status = status,
+          .content_type = "application/problem+json",
+          .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+          .extra_headers = status == 401 ? "WWW-Authenticate: Bearer\r\n" : ""};
+}
+
+net::HttpResponse json_response(unsigned status, std::string body) {
+  return {.status = status, .content_type = "application/json", .body = std::move(body), .extra_headers = {}};
+}
+
+net::HttpResponse wrong_method(std::string_view allowed) {
+  net::HttpResponse response =
+      problem({ErrorCode::unsupported, "this address answers " + std::string(allowed) + " only"});
+  response.status = 405;
+  response.extra_headers = "Allow: " + std::string(allowed) + "\r\n";
+  return response;
+}
+
+}  // namespace terrazzo::http
