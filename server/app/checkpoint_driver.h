@@ -35,7 +35,7 @@ class CheckpointDriver final : private runtime::Completion {
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
-  bool working_ = false;  // checksums are left to compute
+  bool working_ = false;     // checksums are left to compute
   bool reclaiming_ = false;  // pages of dropped versions are left to give back
   std::int32_t result_ = 0;
   bool hurry_ = false;

@@ -19,7 +19,8 @@ runtime::MeshMessage about(MeshKind kind, WorldId world, std::uint64_t first = 0
 }
 
 Error log_failed() {
-  return {ErrorCode::read_only, "the write-ahead log of the core that orders this world's edits failed; restart the server"};
+  return {ErrorCode::read_only,
+          "the write-ahead log of the core that orders this world's edits failed; restart the server"};
 }
 
 }  // namespace

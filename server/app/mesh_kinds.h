@@ -35,10 +35,10 @@ enum class MeshKind : std::uint32_t {
   version_answer,  // VersionAnswer, for the core that asked
   hold,            // stop taking edits; words[1]: the core to tell
   held,
-  cut,  // words[1]: the core to tell, words[2]: the version
-  cut_done,  // words[1]: whether what came before is on disk
+  cut,           // words[1]: the core to tell, words[2]: the version
+  cut_done,      // words[1]: whether what came before is on disk
   drop_version,  // words[2]: the version
-  pins,  // PinsGather: goes round the cores
+  pins,          // PinsGather: goes round the cores
 };
 
 struct VersionAnswer {

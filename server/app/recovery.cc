@@ -109,7 +109,13 @@ Status Recovery::roll_forward() {
       Result<ShardSlot*> slot = slot_of(part->shard);
       if (!slot) return slot.error();
       const Lsn before = (*slot)->shard->lsn();
-      if (Status done = (*slot)->shard->roll_forward(*part); !done) return done;
+      const Status done = (*slot)->shard->roll_forward(*part);
+      // What it would go back to is gone; whoever asked was told so. Everything else can still be served.
+      if (!done && done.error().code == ErrorCode::not_found) {
+        spdlog::error("recovery: a part of an edit is left out: {}", done.error().message);
+        continue;
+      }
+      if (!done) return done;
       if ((*slot)->shard->lsn() != before) ++report_.rolled_forward;
       touched_.insert(*slot);
     }

@@ -46,8 +46,9 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
     file = *std::move(created);
     return storage::ShardStore::create(*file, identity);
   };
-  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), shard::RunInfo{node_.incarnation, {}, {}},
-                                               encoder_, std::move(store), make_store);
+  shard::RunInfo run{node_.incarnation};
+  node_.versions.numbers(key.world, run.versions, run.deleted_versions);
+  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, std::move(store), make_store);
   return slot;
 }
 

@@ -32,8 +32,8 @@ struct VersionAsk {
 class VersionDeskOutput {
  public:
   virtual ~VersionDeskOutput() = default;
-  // Every core, this one included: stop taking edits of the world into shards, and say so with held(). Edits over shards
-  // that are decided already go out before; if they cannot, hold_failed() is called.
+  // Every core, this one included: stop taking edits of the world into shards, and say so with held(). Edits over
+  // shards that are decided already go out before; if they cannot, hold_failed() is called.
   virtual void hold(WorldId world) = 0;
   // Every core: take the version in each of the world's shards, go on with edits, and say cut_done() when everything
   // before is on disk.
@@ -47,8 +47,8 @@ class VersionDeskOutput {
 
 // Makes, deletes and goes back to versions of one world, one after another; lives on the world's coordinator core. A
 // version is a consistent cut: no core takes an edit of the world between the moment when the last core has stopped and
-// the moment when it takes the version, and a core applies what it was sent before it stops, so that no edit over shards
-// is cut in two. What was applied before is on disk before the version is answered.
+// the moment when it takes the version, and a core applies what it was sent before it stops, so that no edit over
+// shards is cut in two. What was applied before is on disk before the version is answered.
 class VersionDesk {
  public:
   VersionDesk(Node& node, WorldId world, shard::CoreId self, VersionDeskOutput& out)
@@ -80,7 +80,7 @@ class VersionDesk {
   NamedVersion version_;
   int missing_ = 0;  // cores that have not answered
   bool durable_ = true;
-  SessionId session_;          // that restores, while one runs
+  SessionId session_;           // that restores, while one runs
   std::size_t parts_left_ = 0;  // of its edit
 };
 

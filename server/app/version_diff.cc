@@ -44,8 +44,7 @@ Result<std::vector<http::ShardDiff>> diff_shards(const std::vector<PinsGather::S
     const bool whole = shardfile::diff_trees(a, b, [&](std::uint8_t layer, std::uint16_t chunk) {
       if (differs(a.read(layer, chunk), b.read(layer, chunk))) add(diff, layer, chunk);
     });
-    if (!whole)
-      return Error{ErrorCode::internal, shard.path + " is damaged: terrazzo-server verify says where"};
+    if (!whole) return Error{ErrorCode::internal, shard.path + " is damaged: terrazzo-server verify says where"};
     if (diff.chunks != 0) diffs.push_back(std::move(diff));
   }
   return diffs;

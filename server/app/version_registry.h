@@ -29,7 +29,8 @@ class VersionRegistry {
   Status load(WorldId world, std::string_view json);
   std::string to_json(WorldId world) const;
 
-  // A new version, not visible before commit(). already_exists: the name is taken; bad_message: it is empty or too long.
+  // A new version, not visible before commit(). already_exists: the name is taken; bad_message: it is empty or too
+  // long.
   Result<NamedVersion> decide(WorldId world, const std::string& name, const std::string& author, std::int64_t now_ms);
   void commit(WorldId world, std::uint64_t id);
   void withdraw(WorldId world, std::uint64_t id);  // a decided one that could not be written

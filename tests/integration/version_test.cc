@@ -1,0 +1,182 @@
+// Named versions of a whole world on a real server: saved while clients paint, found again after kill -9, compared,
+// gone back to, deleted.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "http_peer.h"
+#include "server_process.h"
+#include "terrazzo/client.h"
+
+namespace terrazzo::integration {
+namespace {
+
+using namespace std::chrono_literals;
+using client::Client;
+
+constexpr map::LayerId kLayer = 1;
+const std::string kVersions = "/v1/worlds/w/versions";
+
+std::unique_ptr<Client> enter(std::uint16_t port, client::Reactor* reactor = nullptr) {
+  client::ConnectOptions options;
+  options.url = "ws://127.0.0.1:" + std::to_string(port);
+  options.reconnect.delay_min_ms = 1;
+  options.reconnect.delay_max_ms = 20;
+  auto client = reactor == nullptr ? std::make_unique<Client>(options) : std::make_unique<Client>(*reactor, options);
+  EXPECT_TRUE(client->connect().ok());
+  EXPECT_TRUE(client->open("w").ok());
+  EXPECT_TRUE(client->wait_live(10s).ok());
+  return client;
+}
+
+// What somebody who has seen nothing yet is told.
+std::vector<std::uint32_t> look(std::uint16_t port, const map::Rect& rect) {
+  const auto client = enter(port);
+  const Result<client::SubscriptionId> view = client->subscribe(rect);
+  EXPECT_TRUE(view.ok());
+  EXPECT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
+  std::vector<map::Cell> cells(rect.area());
+  EXPECT_TRUE(client->read_rect(kLayer, rect, cells, client::View::confirmed));
+  std::vector<std::uint32_t> values;
+  for (const map::Cell cell : cells) values.push_back(cell.bits);
+  return values;
+}
+
+void paint(std::uint16_t port, const map::Rect& rect, std::uint32_t tile) {
+  const auto client = enter(port);
+  ASSERT_TRUE(client->edit(client::EditDraft().fill(kLayer, rect, map::Cell{tile})).ok());
+  ASSERT_TRUE(client->wait_durable(10s));
+}
+
+std::uint64_t save(std::uint16_t port, const std::string& name) {
+  const HttpAnswer made = http(port, "POST", kVersions, R"({"name":")" + name + R"("})");
+  EXPECT_EQ(made.status, 201u) << made.body;
+  return nlohmann::json::parse(made.body, nullptr, false).value("id", std::uint64_t{0});
+}
+
+TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
+  TemporaryFolder folder;
+  auto server = std::make_unique<ServerProcess>(folder.path() / "data");
+  const std::uint16_t port = server->port();
+  make_world(port, "w");
+  const map::Rect border = map::Rect::of_size(8190, 10, 4, 2), far = map::Rect::of_size(100'000, -5, 3, 3);
+  paint(port, border, 5);
+  EXPECT_EQ(save(port, "first"), 1u);
+  EXPECT_EQ(http(port, "POST", kVersions, R"({"name":"first"})").status, 409u);
+  EXPECT_EQ(http(port, "POST", kVersions, R"({"name":7})").status, 400u);
+  paint(port, border, 6);
+  paint(port, far, 6);
+  EXPECT_EQ(save(port, "second"), 2u);
+
+  const auto diff = nlohmann::json::parse(http(port, "GET", kVersions + "/first/diff/now").body);
+  EXPECT_EQ(diff["chunks"], 3) << diff.dump();
+  ASSERT_EQ(diff["shards"].size(), 3u);
+  EXPECT_EQ(nlohmann::json::parse(http(port, "GET", kVersions + "/second/diff/now").body)["chunks"], 0);
+  EXPECT_EQ(http(port, "GET", kVersions + "/third/diff/now").status, 404u);
+
+  // Someone who watches sees the world go back.
+  const auto watcher = enter(port);
+  const client::SubscriptionId view = *watcher->subscribe(border);
+  ASSERT_TRUE(watcher->wait_until([&] { return watcher->is_ready(view); }, 10s));
+  const HttpAnswer back = http(port, "POST", kVersions + "/first/restore");
+  EXPECT_EQ(back.status, 200u) << back.body;
+  EXPECT_TRUE(watcher->wait_until(
+      [&] {
+        return watcher->read(kLayer, {8193, 11}, client::View::confirmed) == map::Cell{5};
+      },
+      10s));
+  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 5));
+  EXPECT_EQ(look(port, far), std::vector<std::uint32_t>(9, 0));
+
+  server->kill();
+  server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{}, port);
+  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 5));
+  EXPECT_EQ(http(port, "POST", kVersions + "/2/restore").status, 200u);
+  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 6));
+  EXPECT_EQ(look(port, far), std::vector<std::uint32_t>(9, 6));
+
+  EXPECT_EQ(http(port, "DELETE", kVersions + "/first").status, 200u);
+  EXPECT_EQ(http(port, "DELETE", kVersions + "/first").status, 404u);
+  EXPECT_EQ(http(port, "POST", kVersions + "/first/restore").status, 404u);
+  EXPECT_EQ(nlohmann::json::parse(http(port, "GET", kVersions).body)["versions"].size(), 1u);
+  server->kill();
+  server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{}, port);
+  const auto list = nlohmann::json::parse(http(port, "GET", kVersions).body)["versions"];
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["name"], "second");
+  EXPECT_EQ(save(port, "third"), 3u);
+  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 6));
+}
+
+// Three writers: edits over two shards, and pairs of edits in two shards of which the second is sent when the first is
+// known to be applied. A version that shows half an edit, or an effect without its cause, is no consistent cut.
+class CutUnderLoad : public testing::TestWithParam<bool> {};
+
+TEST_P(CutUnderLoad, IsConsistent) {
+  const bool with_kill = GetParam();
+  TemporaryFolder folder;
+  auto server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{"--cores", "2"});
+  const std::uint16_t port = server->port();
+  make_world(port, "w", 1u << 20);
+  const map::Rect both = map::Rect::of_size(8190, 3, 4, 4);
+  const map::CellPos cause{40'000, 7}, effect{-40'000, 7};
+
+  constexpr int kVersionCount = 12;
+  std::atomic<int> saved{0};
+  std::vector<std::uint64_t> ids;
+  std::thread saver([&] {
+    for (int i = 0; i < kVersionCount; ++i) {
+      ids.push_back(save(port, "v" + std::to_string(i)));
+      saved.fetch_add(1);
+    }
+  });
+  client::Reactor reactor;
+  const auto wide = enter(port, &reactor), first = enter(port, &reactor), second = enter(port, &reactor);
+  std::uint32_t value = 1, pair = 1;
+  std::optional<EditId> cause_edit;
+  while (saved.load() < kVersionCount && !HasFatalFailure()) {
+    if (wide->edits_waiting() < 16) {
+      ASSERT_TRUE(wide->edit(client::EditDraft().fill(kLayer, both, map::Cell{value++})).ok());
+    }
+    if (!cause_edit) {
+      const auto sent = first->edit(client::EditDraft().set(kLayer, cause, map::Cell{pair}));
+      ASSERT_TRUE(sent.ok());
+      cause_edit = *sent;
+    } else if (first->is_applied(*cause_edit)) {
+      ASSERT_TRUE(second->edit(client::EditDraft().set(kLayer, effect, map::Cell{pair++})).ok());
+      cause_edit.reset();
+    }
+    reactor.run_once(1ms);
+  }
+  saver.join();
+  ASSERT_GT(value, 20u);
+  if (with_kill) {
+    server->kill();
+    server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{"--cores", "1"}, port);
+  }
+  wide->close();
+  first->close();
+  second->close();
+  std::uint32_t last = 0;
+  for (const std::uint64_t id : ids) {
+    ASSERT_EQ(http(port, "POST", kVersions + "/" + std::to_string(id) + "/restore").status, 200u);
+    const std::vector<std::uint32_t> cells = look(port, both);
+    for (const std::uint32_t cell : cells) ASSERT_EQ(cell, cells[0]) << "version " << id << " shows half an edit";
+    EXPECT_GE(cells[0], last) << "version " << id;
+    last = cells[0];
+    const std::uint32_t caused = look(port, map::Rect::of_size(effect.x, effect.y, 1, 1))[0],
+                        causing = look(port, map::Rect::of_size(cause.x, cause.y, 1, 1))[0];
+    EXPECT_LE(caused, causing) << "version " << id << " shows an effect without its cause";
+  }
+  EXPECT_GT(last, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutAKill, CutUnderLoad, testing::Bool());
+
+}  // namespace
+}  // namespace terrazzo::integration
