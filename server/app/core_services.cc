@@ -112,12 +112,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
       return home_.publication(**unboxed<std::shared_ptr<const shard::Publication>>(message));
-    case MeshKind::outcome: {
-      const auto outcome = unboxed<shard::EditOutcome>(message);
-      for (const auto& [world, desk] : desks_)
-        if (desk->outcome(*outcome)) return;
-      return home_.outcome(*outcome);
-    }
+    case MeshKind::outcome:
+      return deliver_outcome(*unboxed<shard::EditOutcome>(message));
     case MeshKind::part_outcome: {
       const auto outcome = unboxed<shard::EditOutcome>(message);
       current_coordinator_ = &coordinator(WorldId{message.words[1]});
@@ -159,6 +155,12 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return deliver_version(message);
   }
   TZ_ASSERT(false);  // a kind without a case
+}
+
+void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {
+  for (const auto& [world, desk] : desks_)
+    if (desk->outcome(outcome)) return;
+  home_.outcome(outcome);
 }
 
 void CoreServices::on_log_durable() {

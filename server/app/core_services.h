@@ -49,6 +49,7 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t wait_ns(std::uint64_t now_ns) const;
   void deliver(const runtime::MeshMessage& message);
   void deliver_local();
+  void deliver_outcome(const shard::EditOutcome& outcome);
   void post(shard::CoreId to, const runtime::MeshMessage& message);
   void on_log_durable();
   void forget_log();
