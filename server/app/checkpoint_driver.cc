@@ -93,7 +93,7 @@ void CheckpointDriver::step(Result<storage::CheckpointStep> next) {
     ++done_;
     return;
   }
-  ring_.datasync(slot_->file->fd(), this);
+  files_.datasync(slot_->file->fd(), this);
 }
 
 bool CheckpointDriver::all_clean() {

@@ -4,7 +4,7 @@
 
 #include "server/app/log_driver.h"
 #include "server/app/shard_table.h"
-#include "server/runtime/ring.h"
+#include "server/runtime/file_queue.h"
 
 namespace terrazzo::app {
 
@@ -12,7 +12,8 @@ namespace terrazzo::app {
 // are short. A shard's turn comes when it asks, or when it has been dirty for long.
 class CheckpointDriver final : private runtime::Completion {
  public:
-  CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::Ring& ring) : shards_(shards), log_(log), ring_(ring) {}
+  CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::FileQueue& files)
+      : shards_(shards), log_(log), files_(files) {}
 
   // Takes the next step, if one is due. True: a checkpoint has become durable.
   bool advance(std::uint64_t now_ns);
@@ -31,7 +32,7 @@ class CheckpointDriver final : private runtime::Completion {
 
   ShardTable& shards_;
   LogDriver& log_;
-  runtime::Ring& ring_;
+  runtime::FileQueue& files_;
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;

@@ -91,6 +91,12 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();
+  const std::map<std::string, FileIo> file_ios{{"ring", FileIo::ring}, {"threads", FileIo::threads}};
+  app.add_option("--file-io", config.file_io,
+                 "who writes and syncs files: ring (io_uring) or threads (where io_uring must not touch files)")
+      ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
+      ->envname("TERRAZZO_FILE_IO")
+      ->default_str("ring");
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
   CLI::App* health =
       app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");

@@ -7,6 +7,9 @@
 
 namespace terrazzo::app {
 
+// Who writes and syncs files: the core's io_uring, or threads.
+enum class FileIo : std::uint8_t { ring, threads };
+
 enum class AuthMode : std::uint8_t { none, token };
 
 // Everything an operator can set, validated once; read by wiring only and passed down as values.
@@ -22,6 +25,7 @@ struct Config {
   std::uint32_t outbox_bytes_max = 64u << 20;
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
+  FileIo file_io = FileIo::ring;
   bool pin = true;
 };
 

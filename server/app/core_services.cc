@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint64_t kMaxWaitNs = 500'000'000;
 // Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
 constexpr std::uint32_t kRetryAfterMs = 1000;
+// One may wait for a shard's sync while the other writes the log.
+constexpr unsigned kFileThreads = 2;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
 
 }  // namespace
@@ -25,14 +27,19 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runti
     : node_(node),
       self_(self),
       ring_(std::move(ring)),
+      files_(node.config.file_io == FileIo::ring ? runtime::make_ring_file_queue(*ring_)
+                                                 : runtime::make_thread_file_queue(*ring_, kFileThreads)),
       shards_(node, encoder_),
-      log_(node, self, *ring_),
-      checkpoints_(shards_, log_, *ring_),
+      log_(node, self, *files_),
+      checkpoints_(shards_, log_, *files_),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
       network_(*ring_, listen_fd, network_limits(node.config), *this) {}
 
-CoreServices::~CoreServices() = default;
+// What threads still write comes from buffers of the log.
+CoreServices::~CoreServices() {
+  files_.reset();
+}
 
 // ---- the tick ----
 
@@ -55,6 +62,7 @@ void CoreServices::tick() {
   node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
   node_.workers->collect(self_);
   deliver_local();
+  files_->collect();
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
   deliver_local();
@@ -225,6 +233,7 @@ void CoreServices::last_checkpoints() {
   while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
     if (checkpoints_.running() && !checkpoints_.wants_a_step()) ring_->submit_and_wait(kMaxWaitNs);
+    files_->collect();
   }
 }
 

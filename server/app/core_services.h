@@ -17,6 +17,7 @@
 #include "server/app/shard_table.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
+#include "server/runtime/file_queue.h"
 #include "server/runtime/ring.h"
 #include "server/session/home.h"
 #include "server/shard/coordinator.h"
@@ -138,6 +139,7 @@ class CoreServices final : private net::NetworkEvents,
   Node& node_;
   const shard::CoreId self_;
   std::unique_ptr<runtime::Ring> ring_;
+  std::unique_ptr<runtime::FileQueue> files_;
   proto::Encoder encoder_;
   ShardTable shards_;
   LogDriver log_;

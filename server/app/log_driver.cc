@@ -17,10 +17,10 @@ std::uint64_t segment_bytes(const Node& node) {
 
 }  // namespace
 
-LogDriver::LogDriver(Node& node, unsigned core, runtime::Ring& ring)
+LogDriver::LogDriver(Node& node, unsigned core, runtime::FileQueue& files)
     : node_(node),
       core_(core),
-      ring_(ring),
+      files_(files),
       // Segments of this run are numbered after its incarnation's start: recovery has removed all older ones.
       writer_(core, node.incarnation, 1, segment_bytes(node)) {
   prepare_spare();
@@ -76,7 +76,7 @@ void LogDriver::submit(std::uint64_t now_ns) {
   submitted_ns_ = now_ns;
   ++counters_.groups;
   counters_.bytes += waiting_->bytes.size();
-  ring_.write_and_datasync(fd, waiting_->bytes, waiting_->offset, this);
+  files_.write_and_datasync(fd, waiting_->bytes, waiting_->offset, this);
 }
 
 void LogDriver::complete(std::int32_t result, std::uint32_t) {

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "server/app/metrics_page.h"
 #include "server/app/node.h"
-#include "server/runtime/ring.h"
+#include "server/runtime/file_queue.h"
 #include "server/storage/wal.h"
 
 namespace terrazzo::app {
@@ -17,7 +17,7 @@ namespace terrazzo::app {
 // spare segment file is prepared by a worker ahead of need, because zero-writing one takes tens of milliseconds.
 class LogDriver final : private runtime::Completion {
  public:
-  LogDriver(Node& node, unsigned core, runtime::Ring& ring);
+  LogDriver(Node& node, unsigned core, runtime::FileQueue& files);
   ~LogDriver() override;
 
   std::uint64_t append(const storage::Record& record);
@@ -47,7 +47,7 @@ class LogDriver final : private runtime::Completion {
 
   Node& node_;
   const unsigned core_;
-  runtime::Ring& ring_;
+  runtime::FileQueue& files_;
   storage::WalWriter writer_;
   std::deque<Segment> segments_;
   std::optional<storage::WalWrite> waiting_;  // a group whose segment file is still being made

@@ -1,6 +1,6 @@
 // kill -9 while two clients write, one in each form, through the client library: nothing acknowledged as durable is
 // lost, no edit is torn, none is applied twice, and the clients go on by themselves. TERRAZZO_KILLS sets how often
-// (50).
+// (50), half of them with each way of writing files.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -61,7 +61,8 @@ struct Writer {
   }
 };
 
-class Kill : public testing::Test {
+// By who writes files: the ring or threads.
+class Kill : public testing::TestWithParam<const char*> {
  protected:
   Writer make_writer(client::Reactor& reactor, int number, std::uint16_t port) {
     Writer writer;
@@ -108,9 +109,9 @@ class Kill : public testing::Test {
   }
 };
 
-TEST_F(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
+TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   const char* wanted = std::getenv("TERRAZZO_KILLS");
-  const int kills = wanted == nullptr ? 50 : std::atoi(wanted);
+  const int kills = wanted == nullptr ? 25 : std::atoi(wanted) / 2;
   const auto seed = static_cast<std::uint32_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   RecordProperty("seed", std::to_string(seed));
   std::mt19937 random(seed);
@@ -118,7 +119,7 @@ TEST_F(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
 
   TemporaryFolder folder;
   // Small segments, so that some kills meet a log that moves on.
-  const std::vector<std::string> flags{"--segment-mib", "1"};
+  const std::vector<std::string> flags{"--segment-mib", "1", "--file-io", GetParam()};
   auto server = std::make_unique<ServerProcess>(folder.path() / "data", flags);
   make_world(server->port(), "w", 1u << 20);
   const std::uint16_t port = server->port();
@@ -158,6 +159,8 @@ TEST_F(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   check(port, writers);
   EXPECT_EQ(server->terminate(), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(RingAndThreads, Kill, testing::Values("ring", "threads"));
 
 }  // namespace
 }  // namespace terrazzo::integration
