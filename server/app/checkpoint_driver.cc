@@ -11,6 +11,8 @@ namespace {
 
 // Long enough that a painter's strokes share one checkpoint, short enough that recovery replays seconds, not hours.
 constexpr std::uint64_t kDirtyForNs = 30'000'000'000;
+// After the disk was full.
+constexpr std::uint64_t kTryAgainNs = 1'000'000'000;
 constexpr std::uint64_t kLookEveryNs = 50'000'000;
 // Checksums computed per tick: some 160 ns each.
 constexpr std::size_t kPagesPerTick = 1024;
@@ -58,6 +60,7 @@ bool CheckpointDriver::advance(std::uint64_t now_ns) {
 }
 
 bool CheckpointDriver::begin(std::uint64_t now_ns) {
+  if (now_ns < not_before_ns_) return false;
   ShardSlot* chosen = nullptr;
   shards_.for_each([&](ShardSlot& slot) {
     if (!is_dirty(slot)) {
@@ -73,7 +76,16 @@ bool CheckpointDriver::begin(std::uint64_t now_ns) {
   slot_->dirty_since_ns = 0;
   covers_ = slot_->logged;
   const std::uint64_t before = done_;
-  step(slot_->shard->begin_checkpoint());
+  const Result<storage::CheckpointStep> begun = slot_->shard->begin_checkpoint();
+  if (!begun && begun.error().code == ErrorCode::overloaded) {
+    // Nothing has happened; the log holds the edits until there is space again.
+    if (!std::exchange(told_full_, true)) spdlog::warn("checkpoints wait: {}", begun.error().message);
+    slot_ = nullptr;
+    not_before_ns_ = now_ns + kTryAgainNs;
+    return false;
+  }
+  if (std::exchange(told_full_, false)) spdlog::info("checkpoints go on: there is disk space again");
+  step(begun);
   return done_ != before;
 }
 

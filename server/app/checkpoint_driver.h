@@ -40,6 +40,8 @@ class CheckpointDriver final : private runtime::Completion {
   bool reclaiming_ = false;  // pages of dropped versions are left to give back
   std::int32_t result_ = 0;
   bool hurry_ = false;
+  std::uint64_t not_before_ns_ = 0;  // the disk was full
+  bool told_full_ = false;
   std::uint64_t looked_ns_ = 0;
   std::uint64_t done_ = 0;
 };

@@ -24,6 +24,20 @@ Status parse_listen(const std::string& text, Config& config) {
   return {};
 }
 
+void add_choices(CLI::App& app, Config& config) {
+  const std::map<std::string, AuthMode> modes{{"none", AuthMode::none}, {"token", AuthMode::token}};
+  app.add_option("--auth", config.auth, "none (loopback only: everybody is an owner) or token")
+      ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
+      ->envname("TERRAZZO_AUTH")
+      ->default_str("token");
+  const std::map<std::string, FileIo> file_ios{{"ring", FileIo::ring}, {"threads", FileIo::threads}};
+  app.add_option("--file-io", config.file_io,
+                 "who writes and syncs files: ring (io_uring) or threads (where io_uring must not touch files)")
+      ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
+      ->envname("TERRAZZO_FILE_IO")
+      ->default_str("ring");
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& host) {
@@ -64,11 +78,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")
       ->envname("TERRAZZO_CORES")
       ->capture_default_str();
-  const std::map<std::string, AuthMode> modes{{"none", AuthMode::none}, {"token", AuthMode::token}};
-  app.add_option("--auth", config.auth, "none (loopback only: everybody is an owner) or token")
-      ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
-      ->envname("TERRAZZO_AUTH")
-      ->default_str("token");
+  add_choices(app, config);
   app.add_option("--token-secret-file", config.token_secret_file,
                  "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
       ->envname("TERRAZZO_TOKEN_SECRET_FILE");
@@ -91,12 +101,6 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();
-  const std::map<std::string, FileIo> file_ios{{"ring", FileIo::ring}, {"threads", FileIo::threads}};
-  app.add_option("--file-io", config.file_io,
-                 "who writes and syncs files: ring (io_uring) or threads (where io_uring must not touch files)")
-      ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
-      ->envname("TERRAZZO_FILE_IO")
-      ->default_str("ring");
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
   CLI::App* health =
       app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");

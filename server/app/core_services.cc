@@ -75,7 +75,7 @@ void CoreServices::tick() {
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
   if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
-  until = std::min(until, home_.next_tick_ns());
+  until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
   // 0 would mean: do not wait.
   return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);
 }
@@ -239,21 +239,23 @@ void CoreServices::last_checkpoints() {
 
 // ---- shards ----
 
+void CoreServices::refuse(const shard::EditRequest& request, const Error& why) {
+  shard::EditOutcome refused;
+  refused.origin = request.origin;
+  refused.edit = request.edit.id;
+  refused.mark.shard = request.shard.position;
+  refused.stage = shard::EditOutcome::Stage::rejected;
+  refused.coordinated = request.coordinated;
+  refused.error = why;
+  if (request.coordinated == 0) return outcome(std::move(refused));
+  auto message = boxed(MeshKind::part_outcome, std::move(refused));
+  message.words[1] = request.shard.world.value;
+  post(shard::coordinator_core(request.shard.world, node_.cores), message);
+}
+
 void CoreServices::edit_shard(std::unique_ptr<shard::EditRequest> request) {
   const Result<ShardSlot*> slot = shards_.find_or_open(request->shard);
-  if (!slot) {
-    shard::EditOutcome refused;
-    refused.origin = request->origin;
-    refused.edit = request->edit.id;
-    refused.mark.shard = request->shard.position;
-    refused.stage = shard::EditOutcome::Stage::rejected;
-    refused.coordinated = request->coordinated;
-    refused.error = slot.error();
-    if (request->coordinated == 0) return outcome(std::move(refused));
-    auto message = boxed(MeshKind::part_outcome, std::move(refused));
-    message.words[1] = request->shard.world.value;
-    return post(shard::coordinator_core(request->shard.world, node_.cores), message);
-  }
+  if (!slot) return refuse(*request, slot.error());
   current_ = *slot;
   current_->shard->edit(*request, *this);
   current_ = nullptr;
@@ -291,6 +293,10 @@ std::uint64_t CoreServices::log(const storage::Record& record) {
     if (!std::exchange(current_->waiting, true)) waiting_.push_back(current_);
   }
   return sequence;
+}
+
+std::optional<Error> CoreServices::log_busy() const {
+  return log_.overloaded();
 }
 
 void CoreServices::publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) {

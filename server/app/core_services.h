@@ -60,6 +60,7 @@ class CoreServices final : private net::NetworkEvents,
 
   // A shard of this core, ready for an edit or a subscription; errors go to whoever asked.
   void edit_shard(std::unique_ptr<shard::EditRequest> request);
+  void refuse(const shard::EditRequest& request, const Error& why);
   void subscribe_shard(const shard::SubscribeRequest& request);
   shard::Coordinator& coordinator(WorldId world);
 
@@ -71,6 +72,7 @@ class CoreServices final : private net::NetworkEvents,
 
   // shard::ShardOutput
   std::uint64_t log(const storage::Record& record) override;
+  std::optional<Error> log_busy() const override;
   void publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) override;
   void reply(std::unique_ptr<shard::StatesReply> reply) override;
   void outcome(shard::EditOutcome outcome) override;

@@ -11,6 +11,12 @@
 namespace terrazzo::app {
 namespace {
 
+// After a segment could not be made.
+constexpr std::uint64_t kTryAgainNs = 200'000'000;
+// What may wait for the disk before edits are refused: some seconds of a full core, a fraction of its memory. Much less
+// where there is no segment to write to, since nobody knows for how long.
+constexpr std::size_t kPendingBytesMax = 64u << 20, kPendingBytesWithoutSegment = 256u << 10;
+
 std::uint64_t segment_bytes(const Node& node) {
   return std::uint64_t{node.config.segment_mib} << 20;
 }
@@ -37,14 +43,20 @@ std::uint64_t LogDriver::append(const storage::Record& record) {
 }
 
 void LogDriver::prepare_spare() {
-  if (spare_ || spare_asked_) return;
+  if (spare_ || spare_asked_ || runtime::monotonic_ns() < spare_not_before_ns_) return;
   const std::uint32_t number = next_spare_;
   spare_asked_ = node_.workers->submit(core_, [this, number]() -> WorkerPool::Done {
     const Result<int> fd = node_.data->create_segment(core_, node_.incarnation, number, segment_bytes(node_));
-    return [this, number, made = fd.ok() ? *fd : -1] {
+    return [this, number, fd] {
       spare_asked_ = false;
-      if (made < 0) return;  // asked again at the next submit; the disk may be full for a while
-      spare_ = Segment{number, made, 0};
+      if (!fd) {  // asked again at a later submit; the disk may be full for a while
+        if (!no_spare_) spdlog::warn("core {}: no new log segment: {}", core_, fd.error().message);
+        no_spare_ = fd.error();
+        spare_not_before_ns_ = runtime::monotonic_ns() + kTryAgainNs;
+        return;
+      }
+      no_spare_.reset();
+      spare_ = Segment{number, *fd, 0};
       next_spare_ = number + 1;
     };
   });
@@ -77,6 +89,15 @@ void LogDriver::submit(std::uint64_t now_ns) {
   ++counters_.groups;
   counters_.bytes += waiting_->bytes.size();
   files_.write_and_datasync(fd, waiting_->bytes, waiting_->offset, this);
+}
+
+std::optional<Error> LogDriver::overloaded() const {
+  const std::size_t pending = writer_.pending_bytes() + (waiting_ && !in_flight_ ? waiting_->bytes.size() : 0);
+  if (no_spare_ && waiting_ && pending > kPendingBytesWithoutSegment)
+    return Error{ErrorCode::overloaded, "the write-ahead log cannot go on: " + no_spare_->message};
+  if (pending > kPendingBytesMax)
+    return Error{ErrorCode::overloaded, "the disk does not keep up with the edits; send this one again in a moment"};
+  return std::nullopt;
 }
 
 void LogDriver::complete(std::int32_t result, std::uint32_t) {

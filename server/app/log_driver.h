@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -30,7 +31,14 @@ class LogDriver final : private runtime::Completion {
   std::uint64_t durable_sequence() const { return writer_.durable_sequence(); }
   bool failed() const { return writer_.failed(); }
   bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
-  std::size_t pending_bytes() const { return writer_.pending_bytes(); }
+  // When submit() should be called again although nothing new happens: a group waits for a segment that could not be
+  // made.
+  std::uint64_t next_try_ns(std::uint64_t now_ns) const {
+    constexpr std::uint64_t kNever = ~std::uint64_t{0};
+    return no_spare_ && waiting_ ? std::max(spare_not_before_ns_, now_ns + 1) : kNever;
+  }
+  // Why no more edits should be taken at the moment: too much waits for the disk.
+  std::optional<Error> overloaded() const;
   // Removes segments all of whose records are before `sequence`.
   void forget_before(std::uint64_t sequence);
   const LogCounters& counters() const { return counters_; }
@@ -53,6 +61,8 @@ class LogDriver final : private runtime::Completion {
   std::optional<storage::WalWrite> waiting_;  // a group whose segment file is still being made
   std::optional<Segment> spare_;
   bool spare_asked_ = false;
+  std::optional<Error> no_spare_;          // why the last try failed
+  std::uint64_t spare_not_before_ns_ = 0;  // the next try
   std::uint32_t next_spare_ = 1;
   bool in_flight_ = false;
   bool completed_ = false;

@@ -80,12 +80,12 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
       if (running->second.answered()) s.answer(running->second, out);
       return;
     }
-  } else if (s.read_only) {
+  } else if (std::optional<Error> why = s.read_only ? s.read_only : out.log_busy()) {
     EditOutcome refused;
     refused.origin = request->origin;
     refused.edit = request->id;
     refused.stage = EditOutcome::Stage::rejected;
-    refused.error = s.read_only;
+    refused.error = *std::move(why);
     return out.outcome(std::move(refused));
   }
   const std::uint64_t number = again ? known->second : ++s.last;

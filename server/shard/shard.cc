@@ -245,6 +245,9 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   State& s = *state_;
   if (s.is_duplicate(request)) return s.answer_duplicate(request, out);
   if (s.read_only) return s.reject(request, *s.read_only, out);
+  // A part of a decided edit is taken in any case: its whole is in a log already.
+  if (request.coordinated == 0)
+    if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
   if (const Status held = check_conditions(s.store.get(), request.edit.conditions); !held)
     return s.reject(request, held.error(), out);
   Status begun = s.ensure_store();

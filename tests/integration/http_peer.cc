@@ -47,13 +47,17 @@ HttpAnswer http(std::uint16_t port, std::string_view method, const std::string& 
   return {parser.get().result_int(), parser.get().body()};
 }
 
-void make_world(std::uint16_t port, const std::string& name, std::uint32_t tiles, std::optional<std::string> bounds) {
+std::string make_world_json(const std::string& name, std::uint32_t tiles, const std::optional<std::string>& bounds) {
   std::string json = R"({"name":")" + name + R"(","tile_width":16,"tile_height":16,)";
   if (bounds) json += R"("bounds":)" + *bounds + ",";
   json += R"("layers":[{"id":1,"kind":"tile","name":"ground"},{"id":2,"kind":"object","name":"things"}],)";
   json += R"("tilesets":[{"first_tile":1,"name":"t","tile_width":16,"tile_height":16,"columns":10,"tile_count":)" +
           std::to_string(tiles) + "}]}";
-  const HttpAnswer answer = http(port, "POST", "/v1/worlds", json);
+  return json;
+}
+
+void make_world(std::uint16_t port, const std::string& name, std::uint32_t tiles, std::optional<std::string> bounds) {
+  const HttpAnswer answer = http(port, "POST", "/v1/worlds", make_world_json(name, tiles, bounds));
   ASSERT_EQ(answer.status, 201u) << answer.body;
 }
 

@@ -21,6 +21,10 @@ HttpAnswer http(std::uint16_t port, std::string_view method, const std::string& 
 void make_world(std::uint16_t port, const std::string& name, std::uint32_t tiles = 50,
                 std::optional<std::string> bounds = std::nullopt);
 
+// What it posts.
+std::string make_world_json(const std::string& name, std::uint32_t tiles = 50,
+                            const std::optional<std::string>& bounds = std::nullopt);
+
 // A WebSocket peer that knows nothing of the library: Beast, and text or bytes as they are.
 class WebSocketPeer {
  public:

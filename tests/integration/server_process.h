@@ -22,11 +22,12 @@ class TemporaryFolder {
 };
 
 // A real terrazzo-server on a port of its own. The constructor returns when it listens; a failure to start is a test
-// failure with the server's words. Stopped with SIGKILL at the latest by the destructor.
+// failure with the server's words, unless it need not start: then running() tells. Stopped with SIGKILL at the latest
+// by the destructor.
 class ServerProcess {
  public:
-  explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {},
-                         std::uint16_t port = 0);
+  explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {}, std::uint16_t port = 0,
+                         bool must_start = true);
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;

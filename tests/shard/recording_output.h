@@ -23,6 +23,7 @@ class RecordingOutput final : public ShardOutput {
     records.push_back({record.kind, record.shard, record.lsn, {record.payload.begin(), record.payload.end()}});
     return records.size();
   }
+  std::optional<Error> log_busy() const override { return why_busy; }
   void publish(CoreMask cores, std::shared_ptr<const Publication> publication) override {
     published.push_back({cores, std::move(publication)});
   }
@@ -40,6 +41,7 @@ class RecordingOutput final : public ShardOutput {
     CoreMask cores;
     std::shared_ptr<const Publication> publication;
   };
+  std::optional<Error> why_busy;
   std::vector<LoggedRecord> records;
   std::vector<Published> published;
   std::vector<std::unique_ptr<StatesReply>> replies;

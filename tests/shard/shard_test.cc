@@ -117,6 +117,19 @@ TEST_F(ShardTest, ReadOnlyRefusesWithItsReason) {
   EXPECT_EQ(cell(0, {0, 0}), 5u);
 }
 
+TEST_F(ShardTest, WhileTheLogIsFullOnlyWhatIsNewIsRefused) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  out.why_busy = Error{ErrorCode::overloaded, "the disk is full"};
+  edit(2, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(out.outcomes.back().stage, Stage::rejected);
+  EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::overloaded);
+  edit(1, fill({0, 0, 1, 1}, 5));  // sent again: it is there
+  EXPECT_EQ(out.outcomes.back().stage, Stage::applied);
+  out.why_busy.reset();
+  edit(2, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+}
+
 TEST_F(ShardTest, SubscribersGetStatesThenEveryLaterEditOfTheirChunks) {
   edit(1, fill({0, 0, 1, 1}, 5));
   shard->subscribe(subscription({0, 0, 2, 2}, proto::Form::binary, 3), out);
