@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/progress.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
 #include "cli/server.h"
 #include "map/formats/tiled.h"
 

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/progress.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
 #include "cli/server.h"
 #include "map/edit_apply.h"
 #include "map/formats/tiled.h"

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/progress.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
 #include "cli/server.h"
 
 namespace terrazzo::cli {

@@ -5,6 +5,7 @@
 
 #include "server/app/config.h"
 #include "server/app/healthcheck.h"
+#include "server/app/maintenance_commands.h"
 #include "server/app/server.h"
 
 namespace {
@@ -35,6 +36,10 @@ int main(int argc, char** argv) {
       return 0;
     case terrazzo::app::Command::healthcheck:
       return exit_code(terrazzo::app::healthcheck(line.url));
+    case terrazzo::app::Command::inspect:
+      return terrazzo::app::inspect(line);
+    case terrazzo::app::Command::verify:
+      return terrazzo::app::verify(line);
     case terrazzo::app::Command::serve:
       break;
   }

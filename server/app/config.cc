@@ -38,37 +38,14 @@ void add_choices(CLI::App& app, Config& config) {
       ->default_str("ring");
 }
 
-}  // namespace
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+CLI::App* add_directory_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->add_option("dir", line.config.data_dir, "the data folder")->envname("TERRAZZO_DATA")->capture_default_str();
+  command->add_flag("--json", line.json, "for programs");
+  return command;
 }
 
-Status validate(const Config& config) {
-  if (config.auth == AuthMode::none && !is_loopback(config.host)) {
-    return Error{
-        ErrorCode::forbidden,
-        "--auth none listens on loopback only, and " + config.host +
-            " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
-  }
-  if (config.cores > 64)
-    return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
-  if (config.segment_mib < 1 || config.segment_mib > 1024) {
-    return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
-  }
-  return {};
-}
-
-CommandLine parse_command_line(int argc, char** argv) {
-  CommandLine line;
-  Config& config = line.config;
-  CLI::App app{
-      "terrazzo-server: serves collaborative tile maps over WebSockets.\n\n"
-      "Try:  terrazzo-server --data ./data --listen 127.0.0.1:8080 --auth none\n"
-      "then: terrazzo worlds --server http://127.0.0.1:8080\n"};
-  app.name("terrazzo-server");
-  app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
-  std::string listen = "127.0.0.1:8080";
+void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
       ->envname("TERRAZZO_DATA")
       ->capture_default_str();
@@ -102,11 +79,55 @@ CommandLine parse_command_line(int argc, char** argv) {
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
+}
+
+void add_commands(CLI::App& app, CommandLine& line) {
   CLI::App* health =
       app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");
   health->add_option("--url", line.url, "of the server")->capture_default_str();
-  CLI::App* print = app.add_subcommand("print-config", "print the configuration in force as TOML, and stop");
+  app.add_subcommand("print-config", "print the configuration in force as TOML, and stop");
+  add_directory_command(app, line, "inspect",
+                        "what is in a data folder: worlds, shards, pages, versions, log; of a running server, too");
+  add_directory_command(app, line, "verify",
+                        "prove a data folder whose server does not run: every page by its checksum, every page in one "
+                        "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
+                        "at");
   app.require_subcommand(0, 1);
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+Status validate(const Config& config) {
+  if (config.auth == AuthMode::none && !is_loopback(config.host)) {
+    return Error{
+        ErrorCode::forbidden,
+        "--auth none listens on loopback only, and " + config.host +
+            " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
+  }
+  if (config.cores > 64)
+    return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
+  if (config.segment_mib < 1 || config.segment_mib > 1024) {
+    return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
+  }
+  return {};
+}
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  Config& config = line.config;
+  CLI::App app{
+      "terrazzo-server: serves collaborative tile maps over WebSockets.\n\n"
+      "Try:  terrazzo-server --data ./data --listen 127.0.0.1:8080 --auth none\n"
+      "then: terrazzo worlds --server http://127.0.0.1:8080\n"};
+  app.name("terrazzo-server");
+  app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
+  std::string listen = "127.0.0.1:8080";
+  add_flags(app, config, listen);
+  add_commands(app, line);
   try {
     app.parse(argc, argv);
     if (const Status status = parse_listen(listen, config); !status) throw CLI::ValidationError(status.error().message);
@@ -115,11 +136,12 @@ CommandLine parse_command_line(int argc, char** argv) {
     line.exit_code = app.exit(error);
     return line;
   }
-  if (health->parsed()) line.command = Command::healthcheck;
-  if (print->parsed()) {
-    std::fputs(app.config_to_str(true, false).c_str(), stdout);
-    line.command = Command::print_config;
-  }
+  const std::map<std::string, Command> commands{{"healthcheck", Command::healthcheck},
+                                                {"print-config", Command::print_config},
+                                                {"inspect", Command::inspect},
+                                                {"verify", Command::verify}};
+  if (!app.get_subcommands().empty()) line.command = commands.at(app.get_subcommands().front()->get_name());
+  if (line.command == Command::print_config) std::fputs(app.config_to_str(true, false).c_str(), stdout);
   return line;
 }
 

@@ -29,12 +29,13 @@ struct Config {
   bool pin = true;
 };
 
-enum class Command : std::uint8_t { serve, healthcheck, print_config, exit };
+enum class Command : std::uint8_t { serve, healthcheck, print_config, inspect, verify, exit };
 
 struct CommandLine {
   Command command = Command::serve;
   Config config;
   std::string url = "http://127.0.0.1:8080";  // of healthcheck
+  bool json = false;                          // of inspect and verify
   int exit_code = 0;                          // of exit: --help, or a flag that is wrong (already explained)
 };
 

@@ -83,6 +83,31 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
   return data;
 }
 
+Result<std::unique_ptr<DataDirectory>> DataDirectory::look_at(const std::string& path) {
+  std::error_code error;
+  const fs::path absolute = fs::canonical(path, error);
+  if (error) return file_error(path, "cannot be found", error.value());
+  std::unique_ptr<DataDirectory> data(new DataDirectory(absolute.string()));
+  if (!data->exists(data->path_ + "/node.json"))
+    return Error{ErrorCode::not_found, path + " is no data folder of a server: it has no node.json"};
+  const Result<std::uint64_t> incarnation = data->read_node();
+  if (!incarnation) return incarnation.error();
+  data->incarnation_ = Incarnation{*incarnation};
+  return data;
+}
+
+std::string DataDirectory::holder() const {
+  const int fd = ::open((path_ + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::string name;
+  if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+    char text[32] = {};
+    name = ::pread(fd, text, sizeof text - 1, 0) > 0 ? text : "unknown";
+  }
+  ::close(fd);
+  return name;
+}
+
 DataDirectory::~DataDirectory() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
 }
@@ -105,24 +130,32 @@ Status DataDirectory::lock() {
   return {};
 }
 
+// The incarnation of the last run.
+Result<std::uint64_t> DataDirectory::read_node() const {
+  const std::string file = path_ + "/node.json";
+  const Result<std::string> text = read_file(file);
+  if (!text) return text.error();
+  const nlohmann::json node = nlohmann::json::parse(*text, nullptr, false);
+  if (!node.is_object() || !node.value("format", nlohmann::json()).is_number_unsigned() ||
+      !node.value("incarnation", nlohmann::json()).is_number_unsigned()) {
+    return Error{ErrorCode::internal,
+                 file + " is damaged: restore it from a backup, it must hold \"format\" and \"incarnation\""};
+  }
+  if (node["format"] != kFormatVersion) {
+    return Error{ErrorCode::unsupported,
+                 fmt::format("{} says format {}, this server knows {}: use the version that wrote it", file,
+                             node["format"].dump(), kFormatVersion)};
+  }
+  return node["incarnation"].get<std::uint64_t>();
+}
+
 Status DataDirectory::load_node() {
   const std::string file = path_ + "/node.json";
   std::uint64_t before = 0;
   if (exists(file)) {
-    const Result<std::string> text = read_file(file);
-    if (!text) return text.error();
-    const nlohmann::json node = nlohmann::json::parse(*text, nullptr, false);
-    if (!node.is_object() || !node.value("format", nlohmann::json()).is_number_unsigned() ||
-        !node.value("incarnation", nlohmann::json()).is_number_unsigned()) {
-      return Error{ErrorCode::internal,
-                   file + " is damaged: restore it from a backup, it must hold \"format\" and \"incarnation\""};
-    }
-    if (node["format"] != kFormatVersion) {
-      return Error{ErrorCode::unsupported,
-                   fmt::format("{} says format {}, this server knows {}: use the version that wrote it", file,
-                               node["format"].dump(), kFormatVersion)};
-    }
-    before = node["incarnation"].get<std::uint64_t>();
+    const Result<std::uint64_t> read = read_node();
+    if (!read) return read.error();
+    before = *read;
   }
   incarnation_ = Incarnation{before + 1};
   const nlohmann::json node{{"format", kFormatVersion}, {"incarnation", incarnation_.value}};
@@ -236,6 +269,19 @@ Result<std::string> DataDirectory::read_asset(const std::string& hash) const {
   return read_file(file);
 }
 
+Result<std::vector<std::string>> DataDirectory::list_assets() const {
+  const Result<std::vector<std::string>> folders = list(path_ + "/assets");
+  if (!folders) return folders.error();
+  std::vector<std::string> hashes;
+  for (const std::string& folder : *folders) {
+    const Result<std::vector<std::string>> names = list(path_ + "/assets/" + folder);
+    if (!names) return names.error();
+    for (const std::string& name : *names)
+      if (folder.size() + name.size() == 64) hashes.push_back(folder + name);
+  }
+  return hashes;
+}
+
 // ---- log segments ----
 
 std::string DataDirectory::segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const {
@@ -290,6 +336,12 @@ Result<std::vector<SegmentName>> DataDirectory::list_segments() const {
       if (parse_segment(name, segment)) segments.push_back(segment);
   }
   return segments;
+}
+
+std::uint64_t DataDirectory::segment_size(const SegmentName& segment) const {
+  std::error_code error;
+  const auto size = fs::file_size(segment_path(segment.core, segment.incarnation, segment.number), error);
+  return error ? 0 : size;
 }
 
 Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation,

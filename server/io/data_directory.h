@@ -32,6 +32,10 @@ class DataDirectory {
  public:
   // Makes the folder if it is missing, takes the lock, counts a new incarnation. conflict: another server has it.
   static Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
+  // Looks at one without changing anything, locked or not. not_found, unsupported, internal.
+  static Result<std::unique_ptr<DataDirectory>> look_at(const std::string& path);
+  // The process that has the lock, as it called itself; empty: nobody has it.
+  std::string holder() const;
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
@@ -59,6 +63,7 @@ class DataDirectory {
   bool has_asset(const std::string& hash) const;
   Status write_asset(const std::string& hash, std::string_view bytes);
   Result<std::string> read_asset(const std::string& hash) const;  // not_found
+  Result<std::vector<std::string>> list_assets() const;           // their hashes
 
   // ---- log segments ----
   // A new file of `bytes` zeros, written and synced: syncing data into it later need not touch the file's metadata.
@@ -66,12 +71,14 @@ class DataDirectory {
   Result<int> create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes);
   Status remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number);
   Result<std::vector<SegmentName>> list_segments() const;
+  std::uint64_t segment_size(const SegmentName& segment) const;
   Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
 
  private:
   explicit DataDirectory(std::string path) : path_(std::move(path)) {}
   Status lock();
   Status load_node();
+  Result<std::uint64_t> read_node() const;
   Status load_secret();
   std::string world_folder(WorldId world) const;
   std::string asset_path(const std::string& hash) const;

@@ -476,15 +476,24 @@ ShardStore::Pages ShardStore::pages() const {
   return {total, free, total - free - pending, pending};
 }
 
-Status ShardStore::verify(const std::function<void(PageNo done, PageNo total)>& progress) const {
+shardfile::Entry ShardStore::top() const {
+  return state_->main.top();
+}
+
+std::uint64_t ShardStore::generation() const {
+  return state_->generation;
+}
+
+Status ShardStore::verify(const std::function<void(PageNo done, PageNo total)>& progress, bool durable) const {
   const State& s = *state_;
   TreeCheck check(s.file);
+  check.all_checksums = durable;
   if (progress) check.progress = [&](PageNo done) { progress(done, s.file.page_count()); };
   if (Status ok = check.tree(s.main.top(), s.main.lsn(), 0); !ok) return ok;
   for (const State::Branch& branch : s.branches)
     if (Status ok = check.tree(branch.tree->top(), branch.tree->lsn(), 0); !ok) return ok;
   for (const PinSet::Pin& pin : s.pins.pins())
-    if (Status ok = check.tree(pin.info.top, pin.info.lsn.value, pin.cursor); !ok) return ok;
+    if (Status ok = check.tree(pin.info.top, pin.info.lsn.value, pin.cursor, pin.info.dropping); !ok) return ok;
   Status outcome;
   const auto mark = [&](PageNo page, const char* as) {
     if (outcome) outcome = check.page(page, as);

@@ -146,8 +146,11 @@ class ShardStore {
   };
   Pages pages() const;
   // Walks every head and pin: checksums of what is durable, each page at one place only; then that each page is
-  // reached, free or pending. Called now and then with pages done and all there are, if given.
-  Status verify(const std::function<void(PageNo done, PageNo total)>& progress = {}) const;
+  // reached, free or pending. Called now and then with pages done and all there are, if given. `durable`: of a file
+  // that was just opened, where every page must have its checksum.
+  Status verify(const std::function<void(PageNo done, PageNo total)>& progress = {}, bool durable = false) const;
+  std::uint64_t generation() const;  // of the durable root
+  shardfile::Entry top() const;      // of the main head
 
  private:
   struct State;

@@ -18,9 +18,12 @@ class TreeCheck {
   // Called now and then with the pages looked at.
   std::function<void(PageNo done)> progress;
 
+  // Every page must have a checksum, as after a checkpoint; otherwise those that have none yet are not compared.
+  bool all_checksums = false;
+
   // `lsn`: no revision may be newer. `cursor`: leaves before it are not the tree's any more.
   // internal: says which page is wrong and how.
-  Status tree(const shardfile::Entry& top, std::uint64_t lsn, std::uint32_t cursor);
+  Status tree(const shardfile::Entry& top, std::uint64_t lsn, std::uint32_t cursor = 0, bool dropping = false);
   // A page that is `as` and must not be anything else.
   Status page(PageNo page, const std::string& as);
   // After all: every page was named.
@@ -37,6 +40,7 @@ class TreeCheck {
   std::vector<std::uint32_t> places_;  // by page: 0 not seen, else where
   std::uint64_t lsn_ = 0;
   std::uint32_t cursor_ = 0;
+  bool dropping_ = false;
   PageNo seen_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "cli/progress.h"
+#include "base/progress.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace terrazzo::cli {
+namespace terrazzo {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -52,4 +52,4 @@ void Progress::draw(std::uint64_t done) {
              terminal_ ? "\033[K" : "");
 }
 
-}  // namespace terrazzo::cli
+}  // namespace terrazzo

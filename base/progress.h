@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace terrazzo::cli {
+namespace terrazzo {
 
 // A bar on standard error, redrawn a few times a second on a terminal; elsewhere a line at the end. Nothing at all
 // where the work is over before anybody would wonder.
@@ -23,4 +23,4 @@ class Progress {
   bool terminal_, shown_ = false;
 };
 
-}  // namespace terrazzo::cli
+}  // namespace terrazzo

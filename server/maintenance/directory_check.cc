@@ -1,0 +1,133 @@
+#include "server/maintenance/directory_check.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "map/formats/world_json.h"
+#include "server/io/read_only_page_file.h"
+#include "server/maintenance/sha256.h"
+#include "server/storage/shard_store.h"
+#include "server/storage/wal.h"
+
+namespace terrazzo::maintenance {
+namespace {
+
+std::uint64_t size_of(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : size;
+}
+
+class Check {
+ public:
+  using Progress = std::function<void(const std::string&, std::uint64_t, std::uint64_t)>;
+  Check(const io::DataDirectory& data, const Progress& progress) : data_(data), progress_(progress) {}
+
+  CheckReport run() {
+    gather();
+    for (const WorldId world : worlds_) metadata(world);
+    for (const Shard& shard : shards_) check_shard(shard);
+    for (const io::SegmentName& segment : segments_) check_segment(segment);
+    for (const std::string& asset : assets_) check_asset(asset);
+    tell("done", 0);
+    return std::move(report_);
+  }
+
+ private:
+  struct Shard {
+    WorldId world;
+    io::ShardFile at;
+    std::string path;
+  };
+
+  template <class T>
+  std::vector<T> list(Result<std::vector<T>> listed) {
+    if (listed) return *std::move(listed);
+    report_.findings.push_back(listed.error().message);
+    return {};
+  }
+  void gather() {
+    worlds_ = list(data_.list_worlds());
+    for (const WorldId world : worlds_) {
+      for (const io::ShardFile& at : list(data_.list_shards(world))) {
+        shards_.push_back({world, at, data_.shard_path(world, at.x, at.y)});
+        total_ += size_of(shards_.back().path);
+      }
+    }
+    segments_ = list(data_.list_segments());
+    assets_ = list(data_.list_assets());
+  }
+  void tell(const std::string& what, std::uint64_t within) {
+    if (progress_) progress_(what, done_ + within, total_);
+  }
+  void finding(const std::string& where, const Error& error) {
+    report_.findings.push_back(where + ": " + error.message);
+  }
+
+  void metadata(WorldId world) {
+    ++report_.worlds;
+    const std::string where = fmt::format("worlds/{}/world.json", world.value);
+    const Result<std::string> text = data_.read_world(world);
+    if (!text) return finding(where, text.error());
+    if (const auto parsed = formats::world_from_json(*text); !parsed) finding(where, parsed.error());
+  }
+
+  void check_shard(const Shard& shard) {
+    ++report_.shards;
+    const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(shard.path);
+    if (!file) return finding(shard.path, file.error());
+    const auto store = storage::ShardStore::open(**file, {shard.world, shard.at.x, shard.at.y});
+    if (!store) {
+      finding(shard.path, store.error());
+    } else {
+      const Status proof = (*store)->verify(
+          [&](storage::PageNo done, storage::PageNo) { tell(shard.path, std::uint64_t{done} * storage::kPageBytes); },
+          true);
+      if (!proof) finding(shard.path, proof.error());
+    }
+    report_.pages += (*file)->page_count();
+    done_ += std::uint64_t{(*file)->page_count()} * storage::kPageBytes;
+    tell(shard.path, 0);
+  }
+
+  // Where a segment is torn is no finding: that is what a crash leaves, and recovery stops there.
+  void check_segment(const io::SegmentName& name) {
+    ++report_.segments;
+    const std::string where = fmt::format("wal/core-{:02}/{}-{}.wal", name.core, name.incarnation.value, name.number);
+    const auto bytes = data_.read_segment(name.core, name.incarnation, name.number);
+    if (!bytes) return finding(where, bytes.error());
+    const auto scan = storage::scan_segment(*bytes, [](const storage::Record&) {});
+    if (!scan) return finding(where, scan.error());
+    report_.records += scan->records;
+  }
+
+  void check_asset(const std::string& hash) {
+    ++report_.assets;
+    const std::string where = "asset " + hash;
+    const Result<std::string> bytes = data_.read_asset(hash);
+    if (!bytes) return finding(where, bytes.error());
+    if (const std::string is = sha256_hex(*bytes); is != hash)
+      report_.findings.push_back(where + ": the SHA-256 of its bytes is " + is +
+                                 "; upload the image again, or restore it from a backup");
+  }
+
+  const io::DataDirectory& data_;
+  const Progress& progress_;
+  CheckReport report_;
+  std::vector<WorldId> worlds_;
+  std::vector<Shard> shards_;
+  std::vector<io::SegmentName> segments_;
+  std::vector<std::string> assets_;
+  std::uint64_t done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+CheckReport check_directory(
+    const io::DataDirectory& data,
+    const std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>& progress) {
+  return Check(data, progress).run();
+}
+
+}  // namespace terrazzo::maintenance
