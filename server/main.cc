@@ -40,6 +40,10 @@ int main(int argc, char** argv) {
       return terrazzo::app::inspect(line);
     case terrazzo::app::Command::verify:
       return terrazzo::app::verify(line);
+    case terrazzo::app::Command::backup:
+      return terrazzo::app::backup(line);
+    case terrazzo::app::Command::restore:
+      return terrazzo::app::restore(line);
     case terrazzo::app::Command::serve:
       break;
   }

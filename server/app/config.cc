@@ -59,6 +59,8 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--token-secret-file", config.token_secret_file,
                  "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
       ->envname("TERRAZZO_TOKEN_SECRET_FILE");
+  app.add_option("--backup-dir", config.backup_dir, "folder that backups go to; default DATA/backups")
+      ->envname("TERRAZZO_BACKUP_DIR");
   app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->envname("TERRAZZO_LOG_LEVEL")
@@ -92,6 +94,15 @@ void add_commands(CLI::App& app, CommandLine& line) {
                         "prove a data folder whose server does not run: every page by its checksum, every page in one "
                         "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
                         "at");
+  CLI::App* backup = app.add_subcommand(
+      "backup", "copy all of a data folder whose server does not run into a new folder, compressed and with hashes. Of a "
+                "running server: terrazzo backup NAME --server URL");
+  backup->add_option("dir", line.config.data_dir, "the data folder")->required();
+  backup->add_option("target", line.target, "the new folder")->required();
+  CLI::App* restore =
+      app.add_subcommand("restore", "make a data folder out of a backup, every byte proven, then start a server on it");
+  restore->add_option("backup", line.target, "the backup's folder")->required();
+  restore->add_option("dir", line.config.data_dir, "the new data folder")->required();
   app.require_subcommand(0, 1);
 }
 
@@ -139,7 +150,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   const std::map<std::string, Command> commands{{"healthcheck", Command::healthcheck},
                                                 {"print-config", Command::print_config},
                                                 {"inspect", Command::inspect},
-                                                {"verify", Command::verify}};
+                                                {"verify", Command::verify},
+                                                {"backup", Command::backup},
+                                                {"restore", Command::restore}};
   if (!app.get_subcommands().empty()) line.command = commands.at(app.get_subcommands().front()->get_name());
   if (line.command == Command::print_config) std::fputs(app.config_to_str(true, false).c_str(), stdout);
   return line;

@@ -20,21 +20,24 @@ struct Config {
   unsigned cores = 0;         // 0: all this process may use
   AuthMode auth = AuthMode::token;
   std::string token_secret_file;  // empty: DATA/token.secret, made at the first start
+  std::string backup_dir;         // empty: DATA/backups
   std::string log_level = "info";
   std::uint32_t message_bytes_max = 1u << 20;
   std::uint32_t outbox_bytes_max = 64u << 20;
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
+  std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   FileIo file_io = FileIo::ring;
   bool pin = true;
 };
 
-enum class Command : std::uint8_t { serve, healthcheck, print_config, inspect, verify, exit };
+enum class Command : std::uint8_t { serve, healthcheck, print_config, inspect, verify, backup, restore, exit };
 
 struct CommandLine {
   Command command = Command::serve;
   Config config;
   std::string url = "http://127.0.0.1:8080";  // of healthcheck
+  std::string target;                         // of backup: a new folder; of restore: the backup
   bool json = false;                          // of inspect and verify
   int exit_code = 0;                          // of exit: --help, or a flag that is wrong (already explained)
 };

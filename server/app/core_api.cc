@@ -29,8 +29,10 @@ net::NetworkLimits network_limits(const Config& config) {
 Status CoreServices::authorize(std::string_view authorization, Right right) {
   const Result<session::Identity> identity = node_.authenticator->authenticate(without_bearer(authorization));
   if (!identity) return identity.error();
-  if (right == Right::write && identity->role == session::Role::viewer)
+  if (right != Right::read && identity->role == session::Role::viewer)
     return Error{ErrorCode::forbidden, "a viewer cannot change anything: use a token with the role editor or owner"};
+  if (right == Right::own && identity->role != session::Role::owner)
+    return Error{ErrorCode::forbidden, "only an owner can do this: use a token with the role owner"};
   return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "proto/codec.h"
+#include "server/app/backup_job.h"
 #include "server/app/checkpoint_driver.h"
 #include "server/app/log_driver.h"
 #include "server/app/mesh_kinds.h"
@@ -35,6 +36,7 @@ class CoreServices final : private net::NetworkEvents,
                            private session::SessionOutput,
                            private session::SessionDirectory,
                            private VersionDeskOutput,
+                           private BackupJobOutput,
                            private http::ApiServices {
  public:
   CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd);
@@ -119,6 +121,13 @@ class CoreServices final : private net::NetworkEvents,
   void on_log_durable_versions();
   VersionDesk& desk(WorldId world);
 
+  // BackupJobOutput
+  void save_version_for(WorldId world, const std::string& name,
+                        std::function<void(Result<http::VersionInfo>)> done) override;
+  void remove_version(WorldId world, std::uint64_t version, std::function<void(Status)> done) override;
+  void gather_content(WorldId world, std::uint64_t version,
+                      std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override;
+
   // http::ApiServices
   Status authorize(std::string_view authorization, Right right) override;
   std::vector<std::shared_ptr<const map::World>> worlds() override;
@@ -129,6 +138,8 @@ class CoreServices final : private net::NetworkEvents,
   void metrics(std::function<void(std::string)> done) override;
   bool ready() override;
   std::string user(std::string_view authorization) override;
+  Status start_backup(std::string name) override;
+  http::BackupInfo backup() override;
   std::vector<http::VersionInfo> versions(WorldId world) override;
   void save_version(WorldId world, std::string name, std::string author, VersionDone done) override;
   void change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) override;

@@ -1,5 +1,6 @@
 // Named versions on one core: holding edits back while a world is cut, taking and dropping versions in its shards, and
 // what HTTP asks of them.
+#include <algorithm>
 #include <utility>
 
 #include "server/app/core_services.h"
@@ -168,15 +169,65 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
       at.drop_snapshot(gather->snapshot);
       continue;
     }
+    if (gather->with_content) {
+      gather->found.push_back({position, node_.data->shard_path(key.world, position.x, position.y), {}, {},
+                               at.content_of(gather->a)});
+      continue;
+    }
     const auto top = [&](std::uint64_t version) {
       return version == 0 ? at.take_snapshot(gather->snapshot) : at.version_top(version);
     };
     gather->found.push_back(
-        {position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a), top(gather->b)});
+        {position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a), top(gather->b), std::nullopt});
   }
   --gather->missing;
   const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
   post(static_cast<shard::CoreId>(next), boxed(MeshKind::pins, std::move(gather)));
+}
+
+// ---- backups ----
+
+void CoreServices::save_version_for(WorldId world, const std::string& name,
+                                    std::function<void(Result<http::VersionInfo>)> done) {
+  save_version(world, name, "backup", std::move(done));
+}
+
+void CoreServices::remove_version(WorldId world, std::uint64_t version, std::function<void(Status)> done) {
+  change_version(world, std::to_string(version), VersionChange::remove,
+                 [done](Result<http::VersionInfo> removed) { done(removed ? Status() : Status(removed.error())); });
+}
+
+void CoreServices::gather_content(WorldId world, std::uint64_t version,
+                                  std::function<void(Result<std::unique_ptr<PinsGather>>)> done) {
+  list_shards(world, [this, world, version, done](Result<std::vector<map::ShardPos>> shards) {
+    if (!shards) return done(shards.error());
+    auto gather = std::make_unique<PinsGather>();
+    gather->world = world;
+    gather->a = version;
+    gather->with_content = true;
+    gather->shards = *std::move(shards);
+    gather->asked_by = self_;
+    gather->missing = static_cast<unsigned>(node_.cores);
+    gather->done = [done](std::unique_ptr<PinsGather> found) { done(std::move(found)); };
+    post(self_, boxed(MeshKind::pins, std::move(gather)));
+  });
+}
+
+Status CoreServices::start_backup(std::string name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  if (name.empty() || name.size() > 100 || name.front() == '.' || !std::ranges::all_of(name, allowed))
+    return Error{ErrorCode::bad_message,
+                 "a backup has a name of 1 to 100 letters, digits, '-', '_' and '.', not beginning with '.'"};
+  if (!node_.backups.begin(name))
+    return Error{ErrorCode::conflict, "a backup is running already: GET /v1/backups tells how far it is"};
+  std::make_shared<BackupJob>(node_, self_, static_cast<BackupJobOutput&>(*this), std::move(name))->start();
+  return {};
+}
+
+http::BackupInfo CoreServices::backup() {
+  return node_.backups.info();
 }
 
 // ---- HTTP ----

@@ -8,6 +8,7 @@
 
 #include "base/progress.h"
 #include "server/io/data_directory.h"
+#include "server/maintenance/backup.h"
 #include "server/maintenance/directory_check.h"
 #include "server/maintenance/directory_report.h"
 
@@ -61,6 +62,46 @@ int verify(const CommandLine& line) {
       });
   bar.reset();
   print(report, (*data)->path(), line.json);
+  return report.findings.empty() ? 0 : 1;
+}
+
+namespace {
+
+maintenance::BackupProgress bar_of(std::optional<Progress>& bar, const char* what) {
+  return [&bar, what](const std::string&, std::uint64_t done, std::uint64_t total) {
+    if (!bar) bar.emplace(what, total);
+    bar->at(done);
+  };
+}
+
+}  // namespace
+
+int backup(const CommandLine& line) {
+  const auto data = io::DataDirectory::look_at(line.config.data_dir);
+  if (!data) return say(data.error());
+  if (const std::string holder = (*data)->holder(); !holder.empty()) {
+    return say({ErrorCode::conflict,
+                fmt::format("{} is in use by process {}: terrazzo backup NAME --server URL makes a backup while it runs",
+                            line.config.data_dir, holder)});
+  }
+  std::optional<Progress> bar;
+  const Status done = maintenance::backup_directory(**data, line.target, bar_of(bar, "backup"));
+  bar.reset();
+  if (!done) return say(done.error());
+  fmt::print("{} is a backup of {}; terrazzo-server restore {} DIR makes a data folder of it\n", line.target,
+             line.config.data_dir, line.target);
+  return 0;
+}
+
+int restore(const CommandLine& line) {
+  std::optional<Progress> bar;
+  const Status done = maintenance::restore_backup(line.target, line.config.data_dir, bar_of(bar, "restore"));
+  bar.reset();
+  if (!done) return say(done.error());
+  const auto data = io::DataDirectory::look_at(line.config.data_dir);
+  if (!data) return say(data.error());
+  const maintenance::CheckReport report = maintenance::check_directory(**data);
+  print(report, (*data)->path(), false);
   return report.findings.empty() ? 0 : 1;
 }
 

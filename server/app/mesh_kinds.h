@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "server/runtime/mesh.h"
 #include "server/session/session_output.h"
 #include "server/shard/messages.h"
+#include "server/shard/shard.h"
 
 namespace terrazzo::app {
 
@@ -58,7 +60,9 @@ struct PinsGather {
     map::ShardPos position;
     std::string path;
     shardfile::Entry a, b;
+    std::optional<shard::ShardContent> content;
   };
+  bool with_content = false;  // of version `a`, instead of trees to compare
   std::vector<Shard> found;
   shard::CoreId asked_by = 0;
   unsigned missing = 0;  // cores

@@ -8,6 +8,7 @@
 
 #include "base/strong_id.h"
 #include "server/app/authenticator.h"
+#include "server/app/backup_board.h"
 #include "server/app/config.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
@@ -27,6 +28,7 @@ struct Node {
   std::unique_ptr<io::DataDirectory> data;
   WorldDirectory worlds;
   VersionRegistry versions;
+  BackupBoard backups;
   SessionTable sessions;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<ResumeTokens> resume_tokens;

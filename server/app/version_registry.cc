@@ -54,13 +54,14 @@ Status VersionRegistry::load(WorldId world, std::string_view json) {
   return {};
 }
 
-std::string VersionRegistry::to_json(WorldId world) const {
+std::string VersionRegistry::to_json_without(WorldId world, std::uint64_t without) const {
   const std::lock_guard lock(mutex_);
   nlohmann::json text{{"last", 0}, {"versions", nlohmann::json::array()}};
   if (const auto found = worlds_.find(world); found != worlds_.end()) {
     text["last"] = found->second.last;
     for (const auto& [version, committed] : found->second.entries)
-      text["versions"].push_back({{"id", version.id},
+      if (version.id != without)
+        text["versions"].push_back({{"id", version.id},
                                   {"name", version.name},
                                   {"author", version.author},
                                   {"created_ms", version.created_ms},

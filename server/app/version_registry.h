@@ -27,7 +27,8 @@ class VersionRegistry {
  public:
   // At start, before anybody asks. internal: the text is damaged.
   Status load(WorldId world, std::string_view json);
-  std::string to_json(WorldId world) const;
+  std::string to_json(WorldId world) const { return to_json_without(world, 0); }
+  std::string to_json_without(WorldId world, std::uint64_t version) const;
 
   // A new version, not visible before commit(). already_exists: the name is taken; bad_message: it is empty or too
   // long.

@@ -32,11 +32,19 @@ struct ShardDiff {
   std::vector<Area> areas;
 };
 
+// The newest backup of this run; no name: there was none.
+struct BackupInfo {
+  std::string name;
+  bool running = false;
+  std::uint64_t done = 0, total = 0;  // shards
+  std::string problem;                // why it failed; empty: it did not
+};
+
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
  public:
   virtual ~ApiServices() = default;
-  enum class Right : std::uint8_t { read, write };
+  enum class Right : std::uint8_t { read, write, own };
   // Judges the value of the Authorization header.
   virtual Status authorize(std::string_view authorization, Right right) = 0;
   virtual std::vector<std::shared_ptr<const map::World>> worlds() = 0;
@@ -61,6 +69,9 @@ class ApiServices {
   using DiffDone = std::function<void(Result<std::vector<ShardDiff>>)>;
   // "now": the present state.
   virtual void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) = 0;
+  // bad_message, conflict: not begun.
+  virtual Status start_backup(std::string name) = 0;
+  virtual BackupInfo backup() = 0;
   // Of all cores, in Prometheus' text form.
   virtual void metrics(std::function<void(std::string)> done) = 0;
   virtual bool ready() = 0;
@@ -80,6 +91,7 @@ class Api {
   void shards(const net::HttpRequest& request, std::string_view name, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/versions.
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  void backups(const net::HttpRequest& request, Respond respond);
   void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
 
   ApiServices& services_;

@@ -108,6 +108,14 @@ std::string DataDirectory::holder() const {
   return name;
 }
 
+Status DataDirectory::keep_servers_out() {
+  const std::string file = path_ + "/LOCK";
+  lock_fd_ = ::open(file.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd_ < 0) return failed(file, "cannot be opened");
+  if (::flock(lock_fd_, LOCK_SH | LOCK_NB) == 0) return {};
+  return Error{ErrorCode::conflict, path_ + " is in use by a server (process " + holder() + ")"};
+}
+
 DataDirectory::~DataDirectory() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
 }

@@ -36,6 +36,8 @@ class DataDirectory {
   static Result<std::unique_ptr<DataDirectory>> look_at(const std::string& path);
   // The process that has the lock, as it called itself; empty: nobody has it.
   std::string holder() const;
+  // For one that was only looked at: no server can start on it until this object goes. conflict: one is running.
+  Status keep_servers_out();
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;

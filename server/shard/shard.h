@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,14 @@ struct RunInfo {
   Incarnation incarnation;
   std::vector<std::uint64_t> versions = {};
   std::vector<std::uint64_t> deleted_versions = {};
+};
+
+// Everything of a shard as of one of its versions, for a copy of its file. The pinned trees stay as they are.
+struct ShardContent {
+  Lsn lsn;
+  shardfile::Entry top;
+  std::vector<storage::PinInfo> pins;  // older versions, and undo points
+  std::vector<std::byte> aux;          // of a store that nobody's session remembers
 };
 
 // One shard: orders, checks, applies, logs and publishes its edits. Pure; lives on its owner core, one thread.
@@ -70,6 +79,8 @@ class Shard {
   void drop_version(std::uint64_t version);
   // The tree of a version, for readers on other threads; empty where the shard was made after it.
   shardfile::Entry version_top(std::uint64_t version) const;
+  // Nothing: the shard was made after the version.
+  std::optional<ShardContent> content_of(std::uint64_t version) const;
   // The present state's tree, which stays as it is until drop_snapshot().
   shardfile::Entry take_snapshot(std::uint64_t number);
   void drop_snapshot(std::uint64_t number);

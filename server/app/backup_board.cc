@@ -1,0 +1,36 @@
+#include "server/app/backup_board.h"
+
+#include <spdlog/spdlog.h>
+
+namespace terrazzo::app {
+
+bool BackupBoard::begin(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (info_.running) return false;
+  info_ = {name, true, 0, 0, ""};
+  return true;
+}
+
+void BackupBoard::progress(std::uint64_t done, std::uint64_t total) {
+  const std::lock_guard lock(mutex_);
+  info_.done = done;
+  info_.total = total;
+}
+
+void BackupBoard::end(const Status& outcome) {
+  const std::lock_guard lock(mutex_);
+  info_.running = false;
+  info_.problem = outcome ? "" : outcome.error().message;
+  if (outcome) {
+    spdlog::info("backup \"{}\" is complete", info_.name);
+  } else {
+    spdlog::error("backup \"{}\": {}", info_.name, info_.problem);
+  }
+}
+
+http::BackupInfo BackupBoard::info() const {
+  const std::lock_guard lock(mutex_);
+  return info_;
+}
+
+}  // namespace terrazzo::app

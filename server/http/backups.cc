@@ -1,0 +1,31 @@
+// The endpoint of backups.
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "server/http/answers.h"
+#include "server/http/api.h"
+
+namespace terrazzo::http {
+
+void Api::backups(const net::HttpRequest& request, Respond respond) {
+  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
+    return respond(problem(allowed.error()));
+  if (request.method != "GET" && request.method != "POST") return respond(wrong_method("GET, POST"));
+  if (request.method == "POST") {
+    const nlohmann::json body = nlohmann::json::parse(request.body, nullptr, false);
+    if (!body.is_object() || !body.contains("name") || !body["name"].is_string())
+      return respond(problem({ErrorCode::bad_message, "a backup is made from {\"name\": \"…\"}"}));
+    if (const Status begun = services_.start_backup(body["name"].get<std::string>()); !begun)
+      return respond(problem(begun.error()));
+  }
+  const BackupInfo info = services_.backup();
+  const nlohmann::json answer{{"name", info.name},
+                              {"running", info.running},
+                              {"done", info.done},
+                              {"total", info.total},
+                              {"problem", info.problem}};
+  respond(json_response(request.method == "POST" ? 202 : 200,
+                        answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+}
+
+}  // namespace terrazzo::http
