@@ -64,6 +64,33 @@ void add_render(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rec
   add_server(render, line);
 }
 
+void add_versions(CLI::App& app, CommandLine& line) {
+  const auto command = [&](const char* name, const char* help) {
+    CLI::App* made = app.add_subcommand(name, help);
+    made->add_option("world", line.world, "name or id")->required();
+    add_server(made, line);
+    return made;
+  };
+  command("versions", "list the saved versions of a world");
+  command("save", "save the present state of a world as a version, all of it at one moment, while others paint")
+      ->add_option("version", line.version, "its name")
+      ->required();
+  command("go-back", "make a world again what it was in a version; those who watch see it happen")
+      ->add_option("version", line.version, "name or number")
+      ->required();
+  command("delete-version", "delete a version; its disk space comes back by and by")
+      ->add_option("version", line.version, "name or number")
+      ->required();
+  CLI::App* diff = command("diff", "where two versions differ");
+  diff->add_option("version", line.version, "name or number")->required();
+  diff->add_option("other", line.other_version, "another one, or now")->capture_default_str();
+  CLI::App* backup = app.add_subcommand(
+      "backup",
+      "have the server write a backup of all its worlds into its backup folder, while edits go on (owners only)");
+  backup->add_option("name", line.version, "of the new backup")->required();
+  add_server(backup, line);
+}
+
 void add_token_and_doctor(CLI::App& app, CommandLine& line) {
   CLI::App* token = app.add_subcommand("token", "make a token for a server with --auth token, from its secret");
   token->add_option("--data", line.data, "the server's data folder")->envname("TERRAZZO_DATA")->capture_default_str();
@@ -99,6 +126,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_import_and_export(app, line);
   add_watch_and_paint(app, line, rect);
   add_render(app, line, rect);
+  add_versions(app, line);
   add_token_and_doctor(app, line);
   try {
     app.parse(argc, argv);

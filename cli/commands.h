@@ -12,6 +12,12 @@ Status export_world(const CommandLine& line);
 Status watch(const CommandLine& line);
 Status paint(const CommandLine& line);
 Status render(const CommandLine& line);
+Status list_versions(const CommandLine& line);
+Status save_version(const CommandLine& line);
+Status restore_version(const CommandLine& line);
+Status delete_version(const CommandLine& line);
+Status diff_versions(const CommandLine& line);
+Status backup(const CommandLine& line);
 Status make_token(const CommandLine& line);
 Status doctor(const CommandLine& line);
 

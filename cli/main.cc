@@ -10,8 +10,20 @@ int main(int argc, char** argv) {
   constexpr struct {
     std::string_view name;
     terrazzo::Status (*run)(const CommandLine&);
-  } kCommands[] = {{"worlds", list_worlds}, {"import", import_world}, {"export", export_world}, {"watch", watch},
-                   {"paint", paint},        {"render", render},       {"token", make_token},    {"doctor", doctor}};
+  } kCommands[] = {{"worlds", list_worlds},
+                   {"import", import_world},
+                   {"export", export_world},
+                   {"watch", watch},
+                   {"paint", paint},
+                   {"render", render},
+                   {"versions", list_versions},
+                   {"save", save_version},
+                   {"go-back", restore_version},
+                   {"delete-version", delete_version},
+                   {"diff", diff_versions},
+                   {"backup", backup},
+                   {"token", make_token},
+                   {"doctor", doctor}};
   for (const auto& command : kCommands) {
     if (line.command != command.name) continue;
     const terrazzo::Status done = command.run(line);

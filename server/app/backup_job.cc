@@ -30,7 +30,8 @@ void BackupJob::start() {
           if (files) total_ += files->size();
         }
         // The run that made it: the next one on the restored folder counts on.
-        return writer_->add_text("node.json", nlohmann::json{{"format", 1}, {"incarnation", node_.incarnation.value}}.dump());
+        return writer_->add_text("node.json",
+                                 nlohmann::json{{"format", 1}, {"incarnation", node_.incarnation.value}}.dump());
       },
       [this] { next_world(); });
 }

@@ -27,8 +27,8 @@ class BackupJobOutput {
                               std::function<void(Result<std::unique_ptr<PinsGather>>)> done) = 0;
 };
 
-// One backup of everything while edits go on: world by world a version is taken (a consistent cut), its pinned trees are
-// copied by a worker, and it is deleted again. Lives on the core that was asked.
+// One backup of everything while edits go on: world by world a version is taken (a consistent cut), its pinned trees
+// are copied by a worker, and it is deleted again. Lives on the core that was asked.
 class BackupJob : public std::enable_shared_from_this<BackupJob> {
  public:
   BackupJob(Node& node, shard::CoreId self, BackupJobOutput& out, std::string name)

@@ -95,8 +95,9 @@ void add_commands(CLI::App& app, CommandLine& line) {
                         "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
                         "at");
   CLI::App* backup = app.add_subcommand(
-      "backup", "copy all of a data folder whose server does not run into a new folder, compressed and with hashes. Of a "
-                "running server: terrazzo backup NAME --server URL");
+      "backup",
+      "copy all of a data folder whose server does not run into a new folder, compressed and with hashes. Of a "
+      "running server: terrazzo backup NAME --server URL");
   backup->add_option("dir", line.config.data_dir, "the data folder")->required();
   backup->add_option("target", line.target, "the new folder")->required();
   CLI::App* restore =
@@ -147,12 +148,10 @@ CommandLine parse_command_line(int argc, char** argv) {
     line.exit_code = app.exit(error);
     return line;
   }
-  const std::map<std::string, Command> commands{{"healthcheck", Command::healthcheck},
-                                                {"print-config", Command::print_config},
-                                                {"inspect", Command::inspect},
-                                                {"verify", Command::verify},
-                                                {"backup", Command::backup},
-                                                {"restore", Command::restore}};
+  const std::map<std::string, Command> commands{
+      {"healthcheck", Command::healthcheck}, {"print-config", Command::print_config},
+      {"inspect", Command::inspect},         {"verify", Command::verify},
+      {"backup", Command::backup},           {"restore", Command::restore}};
   if (!app.get_subcommands().empty()) line.command = commands.at(app.get_subcommands().front()->get_name());
   if (line.command == Command::print_config) std::fputs(app.config_to_str(true, false).c_str(), stdout);
   return line;

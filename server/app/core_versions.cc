@@ -170,15 +170,15 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
       continue;
     }
     if (gather->with_content) {
-      gather->found.push_back({position, node_.data->shard_path(key.world, position.x, position.y), {}, {},
-                               at.content_of(gather->a)});
+      gather->found.push_back(
+          {position, node_.data->shard_path(key.world, position.x, position.y), {}, {}, at.content_of(gather->a)});
       continue;
     }
     const auto top = [&](std::uint64_t version) {
       return version == 0 ? at.take_snapshot(gather->snapshot) : at.version_top(version);
     };
-    gather->found.push_back(
-        {position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a), top(gather->b), std::nullopt});
+    gather->found.push_back({position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a),
+                             top(gather->b), std::nullopt});
   }
   --gather->missing;
   const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
@@ -215,7 +215,8 @@ void CoreServices::gather_content(WorldId world, std::uint64_t version,
 
 Status CoreServices::start_backup(std::string name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   };
   if (name.empty() || name.size() > 100 || name.front() == '.' || !std::ranges::all_of(name, allowed))
     return Error{ErrorCode::bad_message,

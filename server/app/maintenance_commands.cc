@@ -80,9 +80,10 @@ int backup(const CommandLine& line) {
   const auto data = io::DataDirectory::look_at(line.config.data_dir);
   if (!data) return say(data.error());
   if (const std::string holder = (*data)->holder(); !holder.empty()) {
-    return say({ErrorCode::conflict,
-                fmt::format("{} is in use by process {}: terrazzo backup NAME --server URL makes a backup while it runs",
-                            line.config.data_dir, holder)});
+    return say(
+        {ErrorCode::conflict,
+         fmt::format("{} is in use by process {}: terrazzo backup NAME --server URL makes a backup while it runs",
+                     line.config.data_dir, holder)});
   }
   std::optional<Progress> bar;
   const Status done = maintenance::backup_directory(**data, line.target, bar_of(bar, "backup"));

@@ -62,10 +62,10 @@ std::string VersionRegistry::to_json_without(WorldId world, std::uint64_t withou
     for (const auto& [version, committed] : found->second.entries)
       if (version.id != without)
         text["versions"].push_back({{"id", version.id},
-                                  {"name", version.name},
-                                  {"author", version.author},
-                                  {"created_ms", version.created_ms},
-                                  {"deleted", version.deleted}});
+                                    {"name", version.name},
+                                    {"author", version.author},
+                                    {"created_ms", version.created_ms},
+                                    {"deleted", version.deleted}});
   }
   return text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

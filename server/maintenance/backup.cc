@@ -41,8 +41,8 @@ Result<std::vector<Listed>> read_manifest(const std::string& folder) {
       !manifest["files"].is_array())
     return damaged();
   if (manifest["format"] != kFormat)
-    return Error{ErrorCode::unsupported, fmt::format("{} has format {}, this program knows {}", file,
-                                                     manifest["format"].dump(), kFormat)};
+    return Error{ErrorCode::unsupported,
+                 fmt::format("{} has format {}, this program knows {}", file, manifest["format"].dump(), kFormat)};
   std::vector<Listed> all;
   for (const nlohmann::json& item : manifest["files"]) {
     if (!item.is_object() || !item.contains("path") || !item["path"].is_string() || !item.contains("bytes") ||

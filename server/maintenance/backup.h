@@ -15,8 +15,8 @@ namespace terrazzo::maintenance {
 // What of a backup is being worked on, and bytes done of all.
 using BackupProgress = std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>;
 
-// A backup while it is made: a folder of compressed files, and at the very end manifest.json with the size and SHA-256 of
-// each. Without its manifest a folder is no backup. One thread at a time.
+// A backup while it is made: a folder of compressed files, and at the very end manifest.json with the size and SHA-256
+// of each. Without its manifest a folder is no backup. One thread at a time.
 class BackupWriter {
  public:
   // already_exists: there is something at `folder`.
@@ -45,8 +45,8 @@ class BackupWriter {
 // All of a data folder whose server does not run, its log included. conflict: one is running.
 Status backup_directory(io::DataDirectory& data, const std::string& folder, const BackupProgress& progress);
 
-// Makes a data folder out of a backup, every byte proven on the way. `to` must not exist or be empty; after an error it is
-// as it was. not_found: no backup; already_exists; internal: the backup is damaged.
+// Makes a data folder out of a backup, every byte proven on the way. `to` must not exist or be empty; after an error it
+// is as it was. not_found: no backup; already_exists; internal: the backup is damaged.
 Status restore_backup(const std::string& folder, const std::string& to, const BackupProgress& progress);
 
 }  // namespace terrazzo::maintenance

@@ -40,8 +40,8 @@ class ImageWriter {
     for (const storage::PinInfo& pin : image_.pins) {
       Result<Entry> top = copy(pin.top, 0);
       if (!top) return top.error();
-      const auto kind = pin.kind == storage::PinKind::version ? shardfile::TableKind::version
-                                                              : shardfile::TableKind::undo_point;
+      const auto kind =
+          pin.kind == storage::PinKind::version ? shardfile::TableKind::version : shardfile::TableKind::undo_point;
       records.push_back({kind, pin.head, pin.id, pin.lsn.value, 0, 0, *top});
     }
     root.magic = shardfile::kRootMagic;

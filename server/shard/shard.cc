@@ -383,8 +383,9 @@ std::optional<ShardContent> Shard::content_of(std::uint64_t version) const {
   if (of == nullptr) return std::nullopt;
   ShardContent content{of->lsn, of->top, {}, {}};
   for (const storage::PinInfo& pin : s.store->pins()) {
-    const bool older = pin.kind == storage::PinKind::version ? pin.id < version
-                                                            : pin.kind == storage::PinKind::undo_point && pin.lsn <= of->lsn;
+    const bool older = pin.kind == storage::PinKind::version
+                           ? pin.id < version
+                           : pin.kind == storage::PinKind::undo_point && pin.lsn <= of->lsn;
     if (older && !pin.dropping) content.pins.push_back(pin);
   }
   const std::uint64_t numbers[] = {s.last_coordinated, version, s.born};

@@ -126,5 +126,113 @@ TEST(Maintenance, VerifyProvesWhatIsWholeAndNamesEveryDamage) {
   EXPECT_NE(nlohmann::json::parse(cut.output)["findings"].dump().find("cut off"), std::string::npos) << cut.output;
 }
 
+// A map that is painted all the time: pairs of cells in two shards that every edit writes alike.
+TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBefore) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string(), second = (folder.path() / "second").string();
+  std::uint32_t durable_before = 0;
+  {
+    ServerProcess server(data, {"--segment-mib", "1"});
+    make_world(server.port(), "w", 1u << 20);
+    make_world(server.port(), "empty");
+    client::ConnectOptions options;
+    options.url = server.websocket_url();
+    client::Client client(options);
+    ASSERT_TRUE(client.connect().ok());
+    ASSERT_TRUE(client.open("w").ok());
+    ASSERT_TRUE(client.wait_live(10s).ok());
+    const auto paint = [&](std::uint32_t value) {
+      return *client.edit(client::EditDraft().fill(1, map::Rect::of_size(8190, 40, 4, 2), map::Cell{value}));
+    };
+    std::uint32_t value = 1;
+    for (; value <= 20; ++value) paint(value);
+    ASSERT_TRUE(client.wait_durable(10s));
+    durable_before = 20;
+    ASSERT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions", R"({"name":"kept"})").status, 201u);
+    ASSERT_TRUE(client.edit(client::EditDraft().fill(1, map::Rect::of_size(0, 0, 600, 600), map::Cell{7})).ok());
+    ASSERT_TRUE(client.wait_durable(10s));
+    const HttpAnswer begun = http(server.port(), "POST", "/v1/backups", R"({"name":"night"})");
+    ASSERT_EQ(begun.status, 202u) << begun.body;
+    EXPECT_EQ(http(server.port(), "POST", "/v1/backups", R"({"name":"../up"})").status, 400u);
+    for (;;) {
+      paint(value++);
+      client.run_once(1ms);
+      const auto state = nlohmann::json::parse(http(server.port(), "GET", "/v1/backups").body);
+      ASSERT_EQ(state["problem"], "");
+      if (!state["running"].get<bool>()) break;
+    }
+    ASSERT_TRUE(client.wait_durable(10s));
+    EXPECT_EQ(nlohmann::json::parse(http(server.port(), "GET", "/v1/worlds/w/versions").body)["versions"].size(), 1u);
+    const Ran again = run_program(TERRAZZO_BIN_DIR "/terrazzo", {"backup", "night", "--server", server.http_url()});
+    EXPECT_EQ(again.exit_code, 1);
+    EXPECT_NE(again.output.find("there already"), std::string::npos) << again.output;
+    server.kill();
+  }
+  const std::string backup = data + "/backups/night";
+  const Ran restored = run_program(kServer, {"restore", backup, second});
+  ASSERT_EQ(restored.exit_code, 0) << restored.output;
+  EXPECT_NE(restored.output.find("all proven"), std::string::npos) << restored.output;
+  EXPECT_EQ(run_program(kServer, {"restore", backup, second}).exit_code, 2);  // not over something
+  {
+    ServerProcess server(second);
+    client::ConnectOptions options;
+    options.url = server.websocket_url();
+    client::Client client(options);
+    ASSERT_TRUE(client.connect().ok());
+    ASSERT_TRUE(client.open("w").ok());
+    ASSERT_TRUE(client.wait_live(10s).ok());
+    const auto view = client.subscribe(map::Rect::of_size(8180, 30, 20, 20));
+    ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
+    std::vector<map::Cell> cells(8);
+    ASSERT_TRUE(client.read_rect(1, map::Rect::of_size(8190, 40, 4, 2), cells, client::View::confirmed));
+    for (const map::Cell cell : cells) EXPECT_EQ(cell, cells[0]) << "half an edit";
+    EXPECT_GE(cells[0].bits, durable_before);
+    EXPECT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions/kept/restore").status, 200u);
+    EXPECT_TRUE(client.wait_until([&] { return client.read(1, {8193, 41}) == map::Cell{20}; }, 10s));
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  EXPECT_EQ(run_program(kServer, {"verify", second}).exit_code, 0);
+
+  // A damaged or unfinished backup is refused, and nothing is left of the try.
+  const std::string third = (folder.path() / "third").string();
+  flip(backup + "/node.json.zst", 12);
+  EXPECT_EQ(run_program(kServer, {"restore", backup, third}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(third));
+  fs::remove(backup + "/manifest.json");
+  const Ran unfinished = run_program(kServer, {"restore", backup, third});
+  EXPECT_EQ(unfinished.exit_code, 2);
+  EXPECT_NE(unfinished.output.find("never finished"), std::string::npos) << unfinished.output;
+}
+
+TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string(), second = (folder.path() / "second").string(),
+                    backup = (folder.path() / "backup").string();
+  {
+    ServerProcess server(data, {"--segment-mib", "1"});
+    make_world(server.port(), "w", 100);
+    ASSERT_EQ(run_program(TERRAZZO_BIN_DIR "/terrazzo",
+                          {"paint", "w", "--rect", "5,5,2,2", "--tile", "9", "--server", server.http_url()})
+                  .exit_code,
+              0);
+    EXPECT_EQ(run_program(kServer, {"backup", data, backup}).exit_code, 2);  // it runs
+    server.kill();                                                           // the edit is in the log only
+  }
+  const Ran made = run_program(kServer, {"backup", data, backup});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  EXPECT_EQ(run_program(kServer, {"backup", data, backup}).exit_code, 2);
+  ASSERT_EQ(run_program(kServer, {"restore", backup, second}).exit_code, 0);
+  ServerProcess server(second);
+  client::ConnectOptions options;
+  options.url = server.websocket_url();
+  client::Client client(options);
+  ASSERT_TRUE(client.connect().ok());
+  ASSERT_TRUE(client.open("w").ok());
+  ASSERT_TRUE(client.wait_live(10s).ok());
+  const auto view = client.subscribe(map::Rect::of_size(0, 0, 20, 20));
+  ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
+  EXPECT_EQ(client.read(1, {6, 6}), map::Cell{9});
+}
+
 }  // namespace
 }  // namespace terrazzo::integration
