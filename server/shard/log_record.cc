@@ -11,7 +11,9 @@ namespace {
 // On disk, in this order, without gaps. A rectangle inside a shard fits 32 bits.
 struct EditHeader {
   std::uint64_t author, edit, coordinated, version;
-  std::uint32_t op_count, is_restore;
+  std::uint32_t op_count, pre_image_bytes;  // the pre-image follows the ops
+  std::uint8_t is_restore, pre_image_kind;
+  std::uint8_t reserved[6];
 };
 // Of an area of a restore, `reserved` is the pin's kind, `cell` and `from` are its id.
 struct OpHeader {
@@ -28,7 +30,7 @@ struct PartHeader {
   std::int32_t x, y;
   std::uint64_t bytes;
 };
-static_assert(sizeof(EditHeader) == 40 && sizeof(OpHeader) == 32 && sizeof(CoordinatedHeader) == 40 &&
+static_assert(sizeof(EditHeader) == 48 && sizeof(OpHeader) == 32 && sizeof(CoordinatedHeader) == 40 &&
               sizeof(PartHeader) == 16);
 constexpr std::uint8_t kRestore = 3;  // beside the kinds of ops
 
@@ -116,10 +118,18 @@ void put_restore(const Restore& restore, std::vector<std::byte>& out) {
 
 }  // namespace
 
-void encode_edit(const EditRequest& request, std::uint64_t version, std::vector<std::byte>& out) {
+void encode_edit(const EditRequest& request, std::uint64_t version, const PreImage& before,
+                 std::vector<std::byte>& out) {
   const std::size_t count = request.restore ? request.restore->areas.size() : request.edit.ops.size();
-  const EditHeader header{request.origin.session.value,      request.edit.id.value,    request.coordinated, version,
-                          static_cast<std::uint32_t>(count), request.restore ? 1u : 0u};
+  EditHeader header{};
+  header.author = request.origin.session.value;
+  header.edit = request.edit.id.value;
+  header.coordinated = request.coordinated;
+  header.version = version;
+  header.op_count = static_cast<std::uint32_t>(count);
+  header.pre_image_bytes = static_cast<std::uint32_t>(before.bytes.size());
+  header.is_restore = request.restore ? 1 : 0;
+  header.pre_image_kind = static_cast<std::uint8_t>(before.kind);
   put(&header, sizeof header, out);
   if (request.restore) return put_restore(*request.restore, out);
   for (const map::Op& op : request.edit.ops) {
@@ -136,6 +146,7 @@ void encode_edit(const EditRequest& request, std::uint64_t version, std::vector<
     put(&head, sizeof head, out);
     put(op.cells.data(), op.cells.size_bytes(), out);
   }
+  put(before.bytes.data(), before.bytes.size(), out);
 }
 
 Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena) {
@@ -147,6 +158,8 @@ Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena)
   logged.coordinated = header.coordinated;
   logged.version = header.version;
   logged.edit.id = EditId{header.edit};
+  if (header.pre_image_kind > static_cast<std::uint8_t>(PreImageKind::pinned)) return damaged();
+  logged.pre_image_kind = static_cast<PreImageKind>(header.pre_image_kind);
   if (header.is_restore != 0) {
     logged.restore.emplace();
     if (!take_restore(reader, header.op_count, *logged.restore) || reader.left() != 0) return damaged();
@@ -155,7 +168,7 @@ Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena)
   const std::span<map::Op> ops = arena.allocate_array<map::Op>(header.op_count);
   for (map::Op& op : ops)
     if (!take_op(reader, arena, op)) return damaged();
-  if (reader.left() != 0) return damaged();
+  if (!reader.take(header.pre_image_bytes, logged.pre_image) || reader.left() != 0) return damaged();
   logged.edit.ops = ops;
   return logged;
 }
@@ -171,7 +184,7 @@ void encode_coordinated(const CoordinatedRequest& request, std::vector<std::byte
   for (const auto& part : request.parts) {
     const std::size_t at = out.size();
     out.resize(at + sizeof(PartHeader));
-    encode_edit(*part, request.version, out);
+    encode_edit(*part, request.version, {}, out);
     const PartHeader head{part->shard.position.x, part->shard.position.y, out.size() - at - sizeof(PartHeader)};
     std::memcpy(out.data() + at, &head, sizeof head);
   }

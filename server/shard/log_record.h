@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "map/edit.h"
 #include "server/shard/messages.h"
+#include "server/shard/pre_image.h"
 
 // The payloads of log records: edits as applied, without conditions (they held) and clipped to their shard.
 // Little-endian; docs/storage.md has the layout.
@@ -21,9 +22,18 @@ struct LoggedEdit {
   std::uint64_t version = 0;  // the world's newest one that the shard knew: a later one does not show the edit
   map::Edit edit;             // ops live in the arena given
   std::optional<Restore> restore;
+  PreImageKind pre_image_kind = PreImageKind::none;
+  std::span<const std::byte> pre_image;  // of kind cells: for decode_pre_image()
 };
 
-void encode_edit(const EditRequest& request, std::uint64_t version, std::vector<std::byte>& out);
+// What the edit overwrites, as it is kept with it.
+struct PreImage {
+  PreImageKind kind = PreImageKind::none;
+  std::span<const std::byte> bytes;
+};
+
+void encode_edit(const EditRequest& request, std::uint64_t version, const PreImage& before,
+                 std::vector<std::byte>& out);
 Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena);
 
 // The parts of an edit over several shards; its number is the record's LSN.

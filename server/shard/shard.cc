@@ -65,8 +65,9 @@ struct Shard::State {
   std::deque<Waiting> waiting;
   std::uint64_t last_sequence = 0;
 
-  std::uint64_t log_bytes = 0;     // since the last checkpoint began
-  std::vector<std::byte> payload;  // scratch
+  std::uint64_t log_bytes = 0;                // since the last checkpoint began
+  std::vector<std::byte> payload, pre_image;  // scratch
+  PreImageScratch pre_image_scratch;
   ShardCounters counters;
 
   EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
@@ -166,11 +167,10 @@ Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& 
   const Lsn lsn = next(store->lsn());
   if (restore) {
     if (const Result<storage::PinInfo> source = source_of(*restore); !source) return source.error();
-    return store->begin_edit(lsn, pages_worst(*restore));
   }
-  const bool pinned = needs_undo_point(edit.ops);
+  const bool pinned = restore || needs_undo_point(edit.ops);
   if (pinned) add_undo_point(*store, lsn, kUndoPoints);
-  const Status begun = store->begin_edit(lsn, pages_worst(*store, edit.ops));
+  const Status begun = store->begin_edit(lsn, restore ? pages_worst(*restore) : pages_worst(*store, edit.ops));
   if (!begun && pinned) {
     const Status dropped = store->unpin(storage::PinKind::undo_point, lsn.value);
     TZ_ASSERT(dropped.ok());
@@ -191,7 +191,8 @@ void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map:
 
 void Shard::State::log(const EditRequest& request, ShardOutput& out) {
   payload.clear();
-  encode_edit(request, version, payload);
+  const bool pinned = request.restore || needs_undo_point(request.edit.ops);
+  encode_edit(request, version, {pinned ? PreImageKind::pinned : PreImageKind::cells, pre_image}, payload);
   log_bytes += payload.size();
   last_sequence =
       out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
@@ -257,6 +258,9 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
     if (request.coordinated != 0) s.become_read_only(begun.error());
     return s.reject(request, begun.error(), out);
   }
+  s.pre_image.clear();
+  if (!request.restore && !needs_undo_point(request.edit.ops))
+    encode_pre_image(s.store.get(), request.edit.ops, s.pre_image_scratch, s.pre_image);
   s.apply(request.origin.session, request.coordinated, request.edit, request.restore);
   ++s.counters.edits;
   s.log(request, out);

@@ -44,7 +44,8 @@ struct ShardContent {
 //  4. After read_only(why) no edit is applied any more.
 //  5. A version shows exactly the edits applied before take_version(); each log record names the newest version of its
 //     time, so that recovery takes them at the same places.
-//  6. Before an edit too large for a pre-image the state is pinned: the newest kUndoPoints of those can be restored.
+//  6. Log records hold what the edit overwrote; before going back, and before an edit too large for that, the state is
+//     pinned: the newest kUndoPoints of those can be restored.
 class Shard {
  public:
   static constexpr std::size_t kUndoPoints = 64;

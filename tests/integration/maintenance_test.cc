@@ -126,6 +126,26 @@ TEST(Maintenance, VerifyProvesWhatIsWholeAndNamesEveryDamage) {
   EXPECT_NE(nlohmann::json::parse(cut.output)["findings"].dump().find("cut off"), std::string::npos) << cut.output;
 }
 
+// What a server on a restored folder must show.
+void expect_restored(const std::string& data, std::uint32_t durable_before) {
+  ServerProcess server(data);
+  client::ConnectOptions options;
+  options.url = server.websocket_url();
+  client::Client client(options);
+  ASSERT_TRUE(client.connect().ok());
+  ASSERT_TRUE(client.open("w").ok());
+  ASSERT_TRUE(client.wait_live(10s).ok());
+  const auto view = client.subscribe(map::Rect::of_size(8180, 30, 20, 20));
+  ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
+  std::vector<map::Cell> cells(8);
+  ASSERT_TRUE(client.read_rect(1, map::Rect::of_size(8190, 40, 4, 2), cells, client::View::confirmed));
+  for (const map::Cell cell : cells) EXPECT_EQ(cell, cells[0]) << "half an edit";
+  EXPECT_GE(cells[0].bits, durable_before);
+  EXPECT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions/kept/restore").status, 200u);
+  EXPECT_TRUE(client.wait_until([&] { return client.read(1, {8193, 41}) == map::Cell{20}; }, 10s));
+  EXPECT_EQ(server.terminate(), 0);
+}
+
 // A map that is painted all the time: pairs of cells in two shards that every edit writes alike.
 TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBefore) {
   TemporaryFolder folder;
@@ -173,24 +193,7 @@ TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBef
   ASSERT_EQ(restored.exit_code, 0) << restored.output;
   EXPECT_NE(restored.output.find("all proven"), std::string::npos) << restored.output;
   EXPECT_EQ(run_program(kServer, {"restore", backup, second}).exit_code, 2);  // not over something
-  {
-    ServerProcess server(second);
-    client::ConnectOptions options;
-    options.url = server.websocket_url();
-    client::Client client(options);
-    ASSERT_TRUE(client.connect().ok());
-    ASSERT_TRUE(client.open("w").ok());
-    ASSERT_TRUE(client.wait_live(10s).ok());
-    const auto view = client.subscribe(map::Rect::of_size(8180, 30, 20, 20));
-    ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
-    std::vector<map::Cell> cells(8);
-    ASSERT_TRUE(client.read_rect(1, map::Rect::of_size(8190, 40, 4, 2), cells, client::View::confirmed));
-    for (const map::Cell cell : cells) EXPECT_EQ(cell, cells[0]) << "half an edit";
-    EXPECT_GE(cells[0].bits, durable_before);
-    EXPECT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions/kept/restore").status, 200u);
-    EXPECT_TRUE(client.wait_until([&] { return client.read(1, {8193, 41}) == map::Cell{20}; }, 10s));
-    EXPECT_EQ(server.terminate(), 0);
-  }
+  expect_restored(second, durable_before);
   EXPECT_EQ(run_program(kServer, {"verify", second}).exit_code, 0);
 
   // A damaged or unfinished backup is refused, and nothing is left of the try.

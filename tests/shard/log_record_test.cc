@@ -39,7 +39,8 @@ TEST(LogRecord, AnEditComesBack) {
   for (const auto& part : parts) {
     part->coordinated = 3;
     std::vector<std::byte> bytes;
-    encode_edit(*part, 12, bytes);
+    const std::array<std::byte, 3> before{std::byte{1}, std::byte{2}, std::byte{3}};
+    encode_edit(*part, 12, {PreImageKind::cells, before}, bytes);
     Arena arena;
     const auto logged = decode_edit(bytes, arena);
     ASSERT_TRUE(logged.ok()) << logged.error().message;
@@ -47,6 +48,8 @@ TEST(LogRecord, AnEditComesBack) {
     EXPECT_EQ(logged->edit.id, EditId{77});
     EXPECT_EQ(logged->coordinated, 3u);
     EXPECT_EQ(logged->version, 12u);
+    EXPECT_EQ(logged->pre_image_kind, PreImageKind::cells);
+    EXPECT_TRUE(std::ranges::equal(logged->pre_image, before));
     expect_same_ops(logged->edit.ops, part->edit.ops);
     for (std::size_t size = 0; size < bytes.size(); ++size)
       EXPECT_FALSE(decode_edit(std::span(bytes).first(size), arena).ok()) << size;
@@ -61,7 +64,7 @@ TEST(LogRecord, ARestoreComesBack) {
                             0x1234567890ull,
                             {{3, map::Rect::of_size(-5, 7, 1000, 1)}, {255, map::Rect::of_size(0, 0, 8192, 8192)}}};
   std::vector<std::byte> bytes;
-  encode_edit(request, 2, bytes);
+  encode_edit(request, 2, {PreImageKind::pinned, {}}, bytes);
   Arena arena;
   const auto logged = decode_edit(bytes, arena);
   ASSERT_TRUE(logged.ok()) << logged.error().message;
