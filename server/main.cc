@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
       return terrazzo::app::backup(line);
     case terrazzo::app::Command::restore:
       return terrazzo::app::restore(line);
+    case terrazzo::app::Command::dump_wal:
+      return terrazzo::app::dump_wal(line);
     case terrazzo::app::Command::serve:
       break;
   }

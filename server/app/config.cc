@@ -80,6 +80,13 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();
+  app.add_option("--history-mib", config.history_mib,
+                 "disk space for sealed log segments, the oldest go first; 0: keep none")
+      ->envname("TERRAZZO_HISTORY_MIB")
+      ->capture_default_str();
+  app.add_option("--history-days", config.history_days, "how long sealed log segments are kept")
+      ->envname("TERRAZZO_HISTORY_DAYS")
+      ->capture_default_str();
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 
@@ -94,6 +101,13 @@ void add_commands(CLI::App& app, CommandLine& line) {
                         "prove a data folder whose server does not run: every page by its checksum, every page in one "
                         "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
                         "at");
+  CLI::App* dump = add_directory_command(
+      app, line, "dump-wal",
+      "print the write-ahead log and its sealed history, a record a line; of a running server, too");
+  dump->add_option("--world", line.world_filter, "only this world, by number");
+  dump->add_option("--shard", line.shard, "only this shard: X,Y");
+  dump->add_option("--from", line.from, "first LSN");
+  dump->add_option("--to", line.to, "last LSN");
   CLI::App* backup = app.add_subcommand(
       "backup",
       "copy all of a data folder whose server does not run into a new folder, compressed and with hashes. Of a "
@@ -151,7 +165,8 @@ CommandLine parse_command_line(int argc, char** argv) {
   const std::map<std::string, Command> commands{
       {"healthcheck", Command::healthcheck}, {"print-config", Command::print_config},
       {"inspect", Command::inspect},         {"verify", Command::verify},
-      {"backup", Command::backup},           {"restore", Command::restore}};
+      {"backup", Command::backup},           {"restore", Command::restore},
+      {"dump-wal", Command::dump_wal}};
   if (!app.get_subcommands().empty()) line.command = commands.at(app.get_subcommands().front()->get_name());
   if (line.command == Command::print_config) std::fputs(app.config_to_str(true, false).c_str(), stdout);
   return line;

@@ -26,20 +26,34 @@ struct Config {
   std::uint32_t outbox_bytes_max = 64u << 20;
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
+  std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept
+  std::uint32_t history_days = 365;
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   FileIo file_io = FileIo::ring;
   bool pin = true;
 };
 
-enum class Command : std::uint8_t { serve, healthcheck, print_config, inspect, verify, backup, restore, exit };
+enum class Command : std::uint8_t {
+  serve,
+  healthcheck,
+  print_config,
+  inspect,
+  verify,
+  backup,
+  restore,
+  dump_wal,
+  exit
+};
 
 struct CommandLine {
   Command command = Command::serve;
   Config config;
-  std::string url = "http://127.0.0.1:8080";  // of healthcheck
-  std::string target;                         // of backup: a new folder; of restore: the backup
-  bool json = false;                          // of inspect and verify
-  int exit_code = 0;                          // of exit: --help, or a flag that is wrong (already explained)
+  std::string url = "http://127.0.0.1:8080";       // of healthcheck
+  std::string target;                              // of backup: a new folder; of restore: the backup
+  std::string shard, world_filter;                 // of dump-wal: "x,y"; a world's number
+  std::uint64_t from = 0, to = ~std::uint64_t{0};  // of dump-wal: LSNs
+  bool json = false;                               // of inspect and verify
+  int exit_code = 0;                               // of exit: --help, or a flag that is wrong (already explained)
 };
 
 // Flags over environment (TERRAZZO_…) over the TOML file of --config over defaults.

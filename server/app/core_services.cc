@@ -146,7 +146,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::metrics: {
       // The asker gets the same object back when every core has written its part.
       auto gather = unboxed<MetricsGather>(message);
-      if (gather->missing == 0) return gather->done(metrics_page(gather->cores, node_.incarnation.value));
+      if (gather->missing == 0) return gather->done(metrics_page(gather->cores, node_snapshot()));
       gather->cores.push_back(snapshot());
       --gather->missing;
       const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
@@ -163,6 +163,11 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return deliver_version(message);
   }
   TZ_ASSERT(false);  // a kind without a case
+}
+
+NodeSnapshot CoreServices::node_snapshot() const {
+  const HistoryCounters& history = node_.history;
+  return {node_.incarnation.value, history.bytes, history.files, history.sealed, history.dropped, history.failures};
 }
 
 void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {

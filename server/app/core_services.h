@@ -148,6 +148,7 @@ class CoreServices final : private net::NetworkEvents,
   void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
 
   CoreSnapshot snapshot() const;
+  NodeSnapshot node_snapshot() const;
 
   Node& node_;
   const shard::CoreId self_;

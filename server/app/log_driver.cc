@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/app/history_keeper.h"
 #include "server/runtime/clock.h"
 
 namespace terrazzo::app {
@@ -127,13 +128,13 @@ void LogDriver::forget_before(std::uint64_t sequence) {
     const Segment old = segments_.front();
     segments_.pop_front();
     ::close(old.fd);
-    const auto remove = [&node = node_, core = core_, number = old.number]() -> WorkerPool::Done {
-      // A segment too many costs disk space and a little time at the next start, nothing else.
-      if (const Status removed = node.data->remove_segment(core, node.incarnation, number); !removed)
-        spdlog::warn("{}", removed.error().message);
+    const auto seal = [&node = node_,
+                       name = io::SegmentName{core_, node_.incarnation, old.number}]() -> WorkerPool::Done {
+      seal_into_history(node, name);
       return {};
     };
-    if (!node_.workers->submit(core_, remove)) remove();
+    // A segment that stays costs disk space and a little time at the next start, where it is sealed then.
+    if (!node_.workers->submit(core_, seal)) spdlog::warn("core {}: log segment {} is sealed later", core_, old.number);
   }
 }
 

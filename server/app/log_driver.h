@@ -39,7 +39,7 @@ class LogDriver final : private runtime::Completion {
   }
   // Why no more edits should be taken at the moment: too much waits for the disk.
   std::optional<Error> overloaded() const;
-  // Removes segments all of whose records are before `sequence`.
+  // Seals segments all of whose records are before `sequence` into history.
   void forget_before(std::uint64_t sequence);
   const LogCounters& counters() const { return counters_; }
 

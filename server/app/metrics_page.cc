@@ -30,11 +30,10 @@ class Page {
     }
     families_.push_back(std::move(family));
   }
-  void add_incarnation(std::uint64_t incarnation) {
-    MetricFamily family{
-        "terrazzo_incarnation", "How often a server has run on this data directory.", MetricType::Gauge, {}};
+  void add_node(const char* name, const char* help, MetricType type, std::uint64_t value) {
+    MetricFamily family{name, help, type, {}};
     prometheus::ClientMetric metric;
-    metric.gauge.value = static_cast<double>(incarnation);
+    (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = static_cast<double>(value);
     family.metric.push_back(metric);
     families_.push_back(std::move(family));
   }
@@ -122,9 +121,19 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
 
 }  // namespace
 
-std::string metrics_page(const std::vector<CoreSnapshot>& cores, std::uint64_t incarnation) {
+std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node) {
   Page page;
-  page.add_incarnation(incarnation);
+  page.add_node("terrazzo_incarnation", "How often a server has run on this data directory.", MetricType::Gauge,
+                node.incarnation);
+  page.add_node("terrazzo_history_bytes", "Disk space of sealed log segments, as of the last sealing.",
+                MetricType::Gauge, node.history_bytes);
+  page.add_node("terrazzo_history_files", "Sealed log segments, as of the last sealing.", MetricType::Gauge,
+                node.history_files);
+  page.add_node("terrazzo_history_sealed_total", "Log segments sealed.", MetricType::Counter, node.history_sealed);
+  page.add_node("terrazzo_history_dropped_total", "Sealed log segments dropped for age or space.", MetricType::Counter,
+                node.history_dropped);
+  page.add_node("terrazzo_history_failures_total", "Log segments that could not be sealed.", MetricType::Counter,
+                node.history_failures);
   add_network(page, cores);
   add_sessions(page, cores);
   add_shards(page, cores);

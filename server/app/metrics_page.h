@@ -36,6 +36,11 @@ struct MetricsGather {
 };
 
 // The text exposition of Prometheus (one line per core and series).
-std::string metrics_page(const std::vector<CoreSnapshot>& cores, std::uint64_t incarnation);
+// What is not any one core's.
+struct NodeSnapshot {
+  std::uint64_t incarnation = 0;
+  std::uint64_t history_bytes = 0, history_files = 0, history_sealed = 0, history_dropped = 0, history_failures = 0;
+};
+std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node);
 
 }  // namespace terrazzo::app

@@ -10,6 +10,7 @@
 #include "server/app/authenticator.h"
 #include "server/app/backup_board.h"
 #include "server/app/config.h"
+#include "server/app/history_counters.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
 #include "server/app/version_registry.h"
@@ -35,6 +36,7 @@ struct Node {
   std::unique_ptr<runtime::Mesh> mesh;
   std::unique_ptr<WorkerPool> workers;
 
+  HistoryCounters history;
   std::atomic<bool> draining{false};  // SIGTERM came
   std::atomic<int> cores_drained{0};  // cores without connections; a core goes when all are
 };

@@ -11,6 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "server/app/history_keeper.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_router.h"
 
@@ -32,9 +33,7 @@ class Recovery {
     for (const auto step : steps)
       if (Status done = (this->*step)(); !done) return done.error();
     report_.shards = touched_.size();
-    for (const io::SegmentName& segment : segments_)
-      if (Status removed = node_.data->remove_segment(segment.core, segment.incarnation, segment.number); !removed)
-        return removed.error();
+    for (const io::SegmentName& segment : segments_) seal(segment);
     return report_;
   }
 
@@ -43,6 +42,8 @@ class Recovery {
   Status replay();
   Status roll_forward();
   Status checkpoint();
+  // In the background; until it is done, another start would read the segment once more.
+  void seal(const io::SegmentName& segment);
   Result<ShardSlot*> slot_of(const shard::ShardKey& key);
   static Status checkpoint_now(ShardSlot& slot);
 
@@ -54,6 +55,14 @@ class Recovery {
   std::unordered_set<ShardSlot*> touched_;
   RecoveryReport report_;
 };
+
+void Recovery::seal(const io::SegmentName& segment) {
+  const auto job = [&node = node_, segment]() -> WorkerPool::Done {
+    seal_into_history(node, segment);
+    return {};
+  };
+  if (!node_.workers->submit(0, job)) job();
+}
 
 Result<ShardSlot*> Recovery::slot_of(const shard::ShardKey& key) {
   const shard::CoreId owner = shard::owner_core(key, node_.cores);

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "server/io/durable_file.h"
 
@@ -61,11 +63,11 @@ bool parse_shard(std::string_view name, ShardFile& shard) {
 }
 
 // <incarnation>-<number>.wal
-bool parse_segment(std::string_view name, SegmentName& segment) {
+bool parse_segment(std::string_view name, std::string_view ending, SegmentName& segment) {
   const std::size_t dash = name.find('-');
-  return name.ends_with(".wal") && dash != std::string_view::npos &&
+  return name.ends_with(ending) && dash != std::string_view::npos &&
          parse(name.substr(0, dash), segment.incarnation.value) &&
-         parse(name.substr(dash + 1, name.size() - dash - 5), segment.number);
+         parse(name.substr(dash + 1, name.size() - dash - 1 - ending.size()), segment.number);
 }
 
 }  // namespace
@@ -341,9 +343,48 @@ Result<std::vector<SegmentName>> DataDirectory::list_segments() const {
     const Result<std::vector<std::string>> names = list(path_ + "/wal/" + folder);
     if (!names) return names.error();
     for (const std::string& name : *names)
-      if (parse_segment(name, segment)) segments.push_back(segment);
+      if (parse_segment(name, ".wal", segment)) segments.push_back(segment);
   }
   return segments;
+}
+
+Status DataDirectory::write_history(const SegmentName& segment, std::span<const std::byte> bytes) {
+  const std::string folder = fmt::format("{}/history/core-{:02}", path_, segment.core);
+  if (Status made = make_folder(folder); !made) return made;
+  return replace_file(fmt::format("{}/{}-{}.hist", folder, segment.incarnation.value, segment.number),
+                      {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Result<std::vector<DataDirectory::HistoryFile>> DataDirectory::list_history() const {
+  const Result<std::vector<std::string>> folders = list(path_ + "/history");
+  if (!folders) return folders.error();
+  std::vector<HistoryFile> files;
+  const auto now = fs::file_time_type::clock::now();
+  for (const std::string& folder : *folders) {
+    HistoryFile file;
+    if (!folder.starts_with("core-") || !parse(std::string_view(folder).substr(5), file.name.core)) continue;
+    const Result<std::vector<std::string>> names = list(path_ + "/history/" + folder);
+    if (!names) return names.error();
+    for (const std::string& name : *names) {
+      if (!parse_segment(name, ".hist", file.name)) continue;
+      file.path = path_ + "/history/" + folder + "/" + name;
+      std::error_code error;
+      file.bytes = fs::file_size(file.path, error);
+      const auto written = fs::last_write_time(file.path, error);
+      if (error) continue;  // gone meanwhile
+      file.age_s = std::chrono::duration_cast<std::chrono::seconds>(now - written).count();
+      files.push_back(file);
+    }
+  }
+  std::ranges::sort(files, {}, [](const HistoryFile& f) {
+    return std::tuple(-f.age_s, f.name.incarnation.value, f.name.number, f.name.core);
+  });
+  return files;
+}
+
+Status DataDirectory::remove_history(const HistoryFile& file) {
+  return ::unlink(file.path.c_str()) == 0 || errno == ENOENT ? Status()
+                                                             : Status(failed(file.path, "cannot be removed"));
 }
 
 std::uint64_t DataDirectory::segment_size(const SegmentName& segment) const {

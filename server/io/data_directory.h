@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,7 @@ struct SegmentName {
 };
 
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
-//   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal
+//   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal  history/core-NN/<incarnation>-<number>.hist
 //   worlds/<id>/world.json  worlds/<id>/versions.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
 // World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until
 // destruction.
@@ -73,6 +74,16 @@ class DataDirectory {
   Result<int> create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes);
   Status remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number);
   Result<std::vector<SegmentName>> list_segments() const;
+  // Sealed segments: history/core-NN/<incarnation>-<number>.hist.
+  Status write_history(const SegmentName& segment, std::span<const std::byte> bytes);
+  struct HistoryFile {
+    SegmentName name;
+    std::string path;
+    std::uint64_t bytes = 0;
+    std::int64_t age_s = 0;  // since it was sealed
+  };
+  Result<std::vector<HistoryFile>> list_history() const;  // the oldest first
+  Status remove_history(const HistoryFile& file);
   std::uint64_t segment_size(const SegmentName& segment) const;
   Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
 

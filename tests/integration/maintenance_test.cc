@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -205,6 +206,39 @@ TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBef
   const Ran unfinished = run_program(kServer, {"restore", backup, third});
   EXPECT_EQ(unfinished.exit_code, 2);
   EXPECT_NE(unfinished.output.find("never finished"), std::string::npos) << unfinished.output;
+}
+
+TEST(Maintenance, TheLogBecomesHistoryThatCanBeRead) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  fill(path);
+  const Ran before = run_program(kServer, {"dump-wal", path});
+  ASSERT_EQ(before.exit_code, 0) << before.output;
+  EXPECT_NE(before.output.find("coordinated edit 1 of session"), std::string::npos) << before.output;
+  EXPECT_NE(before.output.find("fill layer 1 [100,100,300,300] = 4, past in an undo point"), std::string::npos);
+  EXPECT_NE(before.output.find("set layer 1 [8191,7,1,1] = 5, past in cells"), std::string::npos);
+  EXPECT_EQ(before.output.find("sealed"), std::string::npos);
+  {
+    ServerProcess server(path, {"--segment-mib", "1"});  // recovery is past the old segments
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  const Ran after = run_program(kServer, {"dump-wal", path, "--json", "--shard", "0,0", "--from", "2"});
+  ASSERT_EQ(after.exit_code, 0) << after.output;
+  std::size_t lines = 0;
+  std::istringstream output(after.output);
+  for (std::string line; std::getline(output, line); ++lines) {
+    const auto record = nlohmann::json::parse(line);
+    EXPECT_EQ(record["incarnation"], 1);
+    EXPECT_EQ(record["shard"], nlohmann::json({0, 0}));
+  }
+  EXPECT_EQ(lines, 2u) << after.output;
+  EXPECT_NE(run_program(kServer, {"dump-wal", path}).output.find("sealed 1-1 of core"), std::string::npos);
+  EXPECT_EQ(run_program(kServer, {"dump-wal", path, "--shard", "0;0"}).exit_code, 2);
+  {
+    ServerProcess server(path, {"--segment-mib", "1", "--history-mib", "0"});
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  EXPECT_EQ(run_program(kServer, {"dump-wal", path}).output.find("sealed"), std::string::npos);
 }
 
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {

@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "server/app/maintenance_commands.h"
+#include "server/io/data_directory.h"
+#include "server/io/durable_file.h"
+#include "server/shard/coordinator.h"
+#include "server/shard/log_record.h"
+#include "server/storage/history.h"
+#include "server/storage/wal.h"
+
+namespace terrazzo::app {
+namespace {
+
+std::string text_of(const map::Rect& rect) {
+  return fmt::format("[{},{},{},{}]", rect.x0, rect.y0, rect.width(), rect.height());
+}
+
+std::string text_of(const shard::LoggedEdit& edit) {
+  constexpr std::string_view kKinds[] = {"set", "fill", "replace"};
+  constexpr std::string_view kPast[] = {"", ", past in cells", ", past in an undo point"};
+  std::string text = fmt::format("edit {} of session {:x}", edit.edit.id.value, edit.author.value);
+  if (edit.coordinated != 0) text += fmt::format(", part of {:x}", edit.coordinated);
+  if (edit.version != 0) text += fmt::format(", after version {}", edit.version);
+  for (const map::Op& op : edit.edit.ops) {
+    text += fmt::format("; {} layer {} {}", kKinds[static_cast<std::size_t>(op.kind)], op.layer, text_of(op.rect));
+    if (op.kind != map::OpKind::set) text += fmt::format(" = {}", op.cell.bits);
+    if (op.kind == map::OpKind::set && op.cells.size() == 1) text += fmt::format(" = {}", op.cells[0].bits);
+  }
+  if (edit.restore) {
+    text += fmt::format("; back to {} {}", edit.restore->from == storage::PinKind::version ? "version" : "before edit",
+                        edit.restore->id);
+    for (const auto& area : edit.restore->areas) text += fmt::format(" layer {} {}", area.layer, text_of(area.rect));
+  }
+  return text + std::string(kPast[static_cast<std::size_t>(edit.pre_image_kind)]);
+}
+
+std::string text_of(const storage::Record& record) {
+  if (record.kind == storage::RecordKind::coordinated) {
+    const auto request = shard::decode_coordinated(record.payload);
+    if (!request) return request.error().message;
+    std::string text =
+        fmt::format("coordinated edit {} of session {:x} over", (*request)->id.value, (*request)->origin.session.value);
+    for (const auto& part : (*request)->parts)
+      text += fmt::format(" {},{}", part->shard.position.x, part->shard.position.y);
+    return text;
+  }
+  Arena arena;
+  const auto edit = shard::decode_edit(record.payload, arena);
+  return edit ? text_of(*edit) : edit.error().message;
+}
+
+class Dump {
+ public:
+  explicit Dump(const CommandLine& line) : line_(line) {}
+
+  Status filters() {
+    query_.first = Lsn{line_.from};
+    query_.last = Lsn{line_.to};
+    if (!line_.world_filter.empty()) {
+      std::uint64_t id = 0;
+      const char* end = line_.world_filter.data() + line_.world_filter.size();
+      if (const auto parsed = std::from_chars(line_.world_filter.data(), end, id); parsed.ptr != end)
+        return Error{ErrorCode::bad_message, "--world takes a world's number; terrazzo-server inspect lists them"};
+      world_ = id;
+    }
+    if (!line_.shard.empty()) {
+      std::int32_t x = 0, y = 0;
+      const char* end = line_.shard.data() + line_.shard.size();
+      const auto first = std::from_chars(line_.shard.data(), end, x);
+      const bool comma = first.ec == std::errc() && first.ptr != end && *first.ptr == ',';
+      if (!comma || std::from_chars(first.ptr + 1, end, y).ptr != end)
+        return Error{ErrorCode::bad_message, "--shard takes X,Y, for example --shard 0,-1"};
+      shard_ = std::pair(x, y);
+    }
+    return {};
+  }
+
+  Status history(const io::DataDirectory::HistoryFile& file) {
+    const Result<std::string> text = io::read_file(file.path);
+    if (!text) return text.error();
+    const auto reader = storage::HistoryReader::open(std::as_bytes(std::span(*text)));
+    if (!reader) return Error{reader.error().code, file.path + ": " + reader.error().message};
+    begin(file.name, "sealed");
+    const auto read = reader->visit(query_, [&](const storage::Record& record) { show(record); });
+    return read ? Status() : Status(Error{read.error().code, file.path + ": " + read.error().message});
+  }
+
+  Status segment(const io::DataDirectory& data, const io::SegmentName& name) {
+    const auto bytes = data.read_segment(name.core, name.incarnation, name.number);
+    if (!bytes) return bytes.error();
+    begin(name, "segment");
+    const auto scan = storage::scan_segment(*bytes, [&](const storage::Record& record) { show(record); });
+    if (!scan) return scan.error();
+    if (!line_.json)
+      fmt::print("  {} records; the log ends at byte {} of {}\n", scan->records, scan->bytes_valid, bytes->size());
+    return {};
+  }
+
+ private:
+  void begin(const io::SegmentName& name, const char* what) {
+    name_ = name;
+    if (!line_.json) fmt::print("{} {}-{} of core {}\n", what, name.incarnation.value, name.number, name.core);
+  }
+
+  void show(const storage::Record& record) {
+    if (world_ && record.shard.world.value != *world_) return;
+    if (record.lsn < query_.first || record.lsn > query_.last) return;
+    const bool edit = record.kind == storage::RecordKind::edit;
+    if (shard_ && (!edit || std::pair(record.shard.x, record.shard.y) != *shard_)) return;
+    const std::string text = text_of(record);
+    if (line_.json) {
+      const nlohmann::json all{{"core", name_.core},
+                               {"incarnation", name_.incarnation.value},
+                               {"segment", name_.number},
+                               {"kind", edit ? "edit" : "coordinated"},
+                               {"world", std::to_string(record.shard.world.value)},
+                               {"shard", {record.shard.x, record.shard.y}},
+                               {"lsn", record.lsn.value},
+                               {"bytes", record.payload.size()},
+                               {"text", text}};
+      fmt::print("{}\n", all.dump());
+      return;
+    }
+    if (edit) {
+      fmt::print("  world {} shard {},{} lsn {}: {}\n", record.shard.world.value, record.shard.x, record.shard.y,
+                 record.lsn.value, text);
+    } else {
+      fmt::print("  world {} number {:x}: {}\n", record.shard.world.value, record.lsn.value, text);
+    }
+  }
+
+  const CommandLine& line_;
+  storage::HistoryQuery query_;
+  std::optional<std::uint64_t> world_;
+  std::optional<std::pair<std::int32_t, std::int32_t>> shard_;
+  io::SegmentName name_;
+};
+
+}  // namespace
+
+int dump_wal(const CommandLine& line) {
+  const auto fail = [](const Error& error) {
+    fmt::print(stderr, "terrazzo-server: {}\n", error.message);
+    return 2;
+  };
+  const auto data = io::DataDirectory::look_at(line.config.data_dir);
+  if (!data) return fail(data.error());
+  Dump dump(line);
+  if (const Status understood = dump.filters(); !understood) return fail(understood.error());
+  const auto files = (*data)->list_history();
+  if (!files) return fail(files.error());
+  int code = 0;
+  for (const auto& file : *files)
+    if (const Status done = dump.history(file); !done) code = fail(done.error());
+  const auto segments = (*data)->list_segments();
+  if (!segments) return fail(segments.error());
+  for (const io::SegmentName& name : *segments) {
+    const Status done = dump.segment(**data, name);
+    // A running server may have sealed it meanwhile.
+    if (!done && done.error().code != ErrorCode::not_found) code = fail(done.error());
+  }
+  return code;
+}
+
+}  // namespace terrazzo::app

@@ -1,0 +1,80 @@
+#include "server/app/history_keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <mutex>
+
+#include "map/coords.h"
+#include "server/shard/log_record.h"
+
+namespace terrazzo::app {
+namespace {
+
+Status seal(Node& node, const io::SegmentName& segment) {
+  const Result<std::vector<std::byte>> bytes =
+      node.data->read_segment(segment.core, segment.incarnation, segment.number);
+  if (!bytes) return bytes.error();
+  const Result<std::vector<std::byte>> sealed = storage::seal_segment(*bytes, chunks_of_record);
+  if (!sealed) return sealed.error();
+  return sealed->empty() ? Status() : node.data->write_history(segment, *sealed);
+}
+
+void drop_oldest(Node& node) {
+  // Two workers that count at once would drop twice as much.
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  const auto files = node.data->list_history();
+  if (!files) return;
+  std::uint64_t bytes = 0, kept = 0;
+  for (const auto& file : *files) bytes += file.bytes;
+  const std::uint64_t most = std::uint64_t{node.config.history_mib} << 20;
+  const std::int64_t oldest = std::int64_t{node.config.history_days} * 24 * 3600;
+  for (const auto& file : *files) {
+    if (bytes <= most && file.age_s <= oldest) {
+      ++kept;
+      continue;
+    }
+    if (const Status removed = node.data->remove_history(file); !removed) {
+      spdlog::warn("{}", removed.error().message);
+      continue;
+    }
+    bytes -= file.bytes;
+    ++node.history.dropped;
+  }
+  node.history.bytes = bytes;
+  node.history.files = kept;
+}
+
+}  // namespace
+
+storage::ChunkArea chunks_of_record(const storage::Record& record) {
+  storage::ChunkArea area;
+  Arena arena;
+  const Result<shard::LoggedEdit> logged = shard::decode_edit(record.payload, arena);
+  if (!logged) return area;
+  const auto cover = [&](const map::Rect& cells) {
+    const map::Rect chunks = map::chunks_of(cells);
+    area.cover({chunks.x0, chunks.y0, chunks.x1, chunks.y1});
+  };
+  for (const map::Op& op : logged->edit.ops) cover(op.rect);
+  if (logged->restore)
+    for (const shard::Restore::Area& each : logged->restore->areas) cover(each.rect);
+  return area;
+}
+
+void seal_into_history(Node& node, const io::SegmentName& segment) {
+  if (node.config.history_mib != 0) {
+    if (const Status sealed = seal(node, segment); !sealed) {
+      ++node.history.failures;
+      spdlog::warn("log segment {}-{} of core {} stays as it is: {}", segment.incarnation.value, segment.number,
+                   segment.core, sealed.error().message);
+      return;
+    }
+    ++node.history.sealed;
+  }
+  if (const Status removed = node.data->remove_segment(segment.core, segment.incarnation, segment.number); !removed)
+    spdlog::warn("{}", removed.error().message);
+  drop_oldest(node);
+}
+
+}  // namespace terrazzo::app
