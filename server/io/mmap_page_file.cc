@@ -63,10 +63,11 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path
     return Error{
         ErrorCode::too_large,
         fmt::format("{}: {} pages are more than a shard can have; restore the file from a backup", path, pages)};
-  // A copy (of a backup, say) may have come with holes. File systems without fallocate have no cheap way to tell.
-  const auto bytes = static_cast<off_t>(pages * storage::kPageBytes);
-  if (bytes > 0 && ::fallocate(fd, 0, 0, bytes) != 0 && errno != EOPNOTSUPP)
-    return failed(path, "its holes cannot be filled");
+  // A copy (of a backup, say) may have come with holes. They are given space when they are needed; the roots at once.
+  file->has_holes_ = static_cast<std::size_t>(about.st_blocks) * 512 < pages * storage::kPageBytes;
+  const auto roots = static_cast<storage::PageNo>(std::min<std::size_t>(pages, shardfile::kRootSlots));
+  if (file->has_holes_ && roots != 0)
+    if (Status backed = file->back(0, roots); !backed) return backed.error();
   if (Status mapped = file->map(static_cast<storage::PageNo>(pages)); !mapped) return mapped.error();
   return file;
 }
@@ -128,6 +129,14 @@ Status MmapPageFile::grow(storage::PageNo pages) {
   }
   pages_ = pages;
   return {};
+}
+
+Status MmapPageFile::back(storage::PageNo first, storage::PageNo count) {
+  // File systems without fallocate have no cheap way to tell.
+  if (::fallocate(fd_, 0, static_cast<off_t>(bytes_of(first)), static_cast<off_t>(bytes_of(count))) == 0 ||
+      errno == EOPNOTSUPP)
+    return {};
+  return file_error(path_, "there is no disk space for its pages; the edit can be sent again when there is", errno);
 }
 
 // Some file systems leave behind what they allocated before the space ran out; nobody has seen it yet. If it stays, the

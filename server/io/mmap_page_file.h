@@ -22,6 +22,8 @@ class MmapPageFile final : public storage::PageFile {
   std::byte* base() override { return base_; }
   storage::PageNo page_count() const override { return pages_; }
   Status grow(storage::PageNo pages) override;
+  bool has_holes() const override { return has_holes_; }
+  Status back(storage::PageNo first, storage::PageNo count) override;
   int fd() const { return fd_; }
 
  private:
@@ -35,6 +37,7 @@ class MmapPageFile final : public storage::PageFile {
   std::byte* base_ = nullptr;
   std::size_t reserved_bytes_ = 0;
   storage::PageNo pages_ = 0;
+  bool has_holes_ = false;
 };
 
 }  // namespace terrazzo::io

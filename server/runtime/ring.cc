@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -125,22 +126,11 @@ RingFeatures probe_ring() {
 
 namespace {
 
-// One write_and_datasync under way. A short write breaks the link, so that the sync comes back cancelled; the rest is
-// then written and synced in a new pair. Done when both halves of a pair have come back.
-struct WriteOperation {
-  struct Half final : Completion {
-    explicit Half(WriteOperation& o) : operation(o) {}
-    void complete(std::int32_t value, std::uint32_t) override {
-      result = value;
-      back = true;
-      operation.half_back();
-    }
-    WriteOperation& operation;
-    std::int32_t result = 0;
-    bool back = false;
-  };
-
-  void half_back();
+// One write_and_datasync under way: a write that completes when its data is durable (RWF_DSYNC), which takes one trip
+// through the kernel's workers where a write linked to a data sync takes two (docs/decisions/0007). A short write is
+// followed by one of the rest.
+struct WriteOperation final : Completion {
+  void complete(std::int32_t result, std::uint32_t) override;
 
   Ring* ring = nullptr;
   std::vector<WriteOperation*>* idle = nullptr;
@@ -148,7 +138,6 @@ struct WriteOperation {
   std::span<const std::byte> rest;
   std::uint64_t offset = 0;
   Completion* done = nullptr;
-  Half write{*this}, sync{*this};
 
   void start();
   void finish(std::int32_t result) {
@@ -159,33 +148,22 @@ struct WriteOperation {
 };
 
 void WriteOperation::start() {
-  ring->make_room(2);
   const std::size_t count = std::min(rest.size(), kWriteBytesMax);
-  write.back = rest.empty();
-  write.result = 0;
-  if (!rest.empty()) {
-    ::io_uring_sqe* entry = ring->next_entry(&write);
-    ::io_uring_prep_write(entry, fd, rest.data(), static_cast<unsigned>(count), offset);
-    entry->flags |= IOSQE_IO_LINK;
-  }
-  sync.back = false;
-  ::io_uring_prep_fsync(ring->next_entry(&sync), fd, IORING_FSYNC_DATASYNC);
+  ::io_uring_sqe* entry = ring->next_entry(this);
+  ::io_uring_prep_write(entry, fd, rest.data(), static_cast<unsigned>(count), offset);
+  entry->rw_flags = RWF_DSYNC;
 }
 
-void WriteOperation::half_back() {
-  if (!write.back || !sync.back) return;
-  const bool retry = write.result == -EINTR || write.result == -EAGAIN;
-  if (write.result < 0 && !retry) return finish(write.result);
-  if (!retry) {
-    const auto written = static_cast<std::size_t>(write.result);
-    if (written == 0 && !rest.empty()) return finish(-EIO);
-    TZ_ASSERT(written <= rest.size());
-    rest = rest.subspan(written);
-    offset += written;
-  }
+void WriteOperation::complete(std::int32_t result, std::uint32_t) {
+  if (result == -EINTR || result == -EAGAIN) return start();
+  if (result < 0) return finish(result);
+  const auto written = static_cast<std::size_t>(result);
+  if (written == 0 && !rest.empty()) return finish(-EIO);
+  TZ_ASSERT(written <= rest.size());
+  rest = rest.subspan(written);
+  offset += written;
   if (!rest.empty()) return start();
-  if (sync.result == -ECANCELED || sync.result == -EINTR) return start();  // all is written: sync alone
-  finish(sync.result < 0 ? sync.result : 0);
+  finish(0);
 }
 
 }  // namespace

@@ -23,6 +23,10 @@ class PageFile {
   // At least `pages` pages exist afterwards, all backed by disk space (never sparse: a hole on a full disk is a
   // SIGBUS). overloaded: the disk is full; nothing changed.
   virtual Status grow(PageNo pages) = 0;
+  // Whether pages of the file may lack disk space, because it was copied sparsely. They read as zeros; before such a
+  // page is written, back() must have given it space. overloaded: the disk is full.
+  virtual bool has_holes() const { return false; }
+  virtual Status back([[maybe_unused]] PageNo first, [[maybe_unused]] PageNo count) { return {}; }
 };
 
 }  // namespace terrazzo::storage

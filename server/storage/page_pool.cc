@@ -23,7 +23,29 @@ PageNo PagePool::take() {
   return page;
 }
 
+// Runs of pages at a time, the lowest first.
+Status PagePool::back(std::size_t wanted) {
+  while (!unbacked_.empty() && free_.size() < wanted) {
+    const PageNo first = unbacked_.back();
+    PageNo count = 0;
+    while (!unbacked_.empty() && unbacked_.back() == first + count && count < kExtentMax) {
+      unbacked_.pop_back();
+      ++count;
+    }
+    if (Status backed = file_.back(first, count); !backed) {
+      for (PageNo page = first + count; page > first; --page) unbacked_.push_back(page - 1);
+      return backed;
+    }
+    for (PageNo page = first + count; page > first; --page) free_.push_back(page - 1);
+  }
+  return {};
+}
+
 Status PagePool::grow(std::size_t wanted) {
+  if (!unbacked_.empty()) {
+    if (Status backed = back(wanted); !backed) return backed;
+    if (free_.size() >= wanted) return {};
+  }
   const PageNo before = file_.page_count();
   const auto missing = static_cast<PageNo>(wanted - free_.size());
   const PageNo extent = std::clamp(before / 8, kExtentMin, kExtentMax);
@@ -49,7 +71,7 @@ void PagePool::root_durable() {
 std::vector<std::byte> PagePool::free_bits() const {
   std::vector<std::byte> bits((file_.page_count() + 7) / 8);
   const auto mark = [&](PageNo page) { bits[page / 8] |= std::byte{1} << page % 8; };
-  for (const PageNo page : free_) mark(page);
+  for_each_free(mark);
   for (const PageNo page : leaving_) mark(page);
   return bits;
 }
@@ -57,9 +79,11 @@ std::vector<std::byte> PagePool::free_bits() const {
 bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
   if (bits.size() < (pages + 7) / 8 || pages > file_.page_count()) return false;
   free_.clear();
-  for (PageNo page = file_.page_count(); page > pages; --page) free_.push_back(page - 1);
+  unbacked_.clear();
+  std::vector<PageNo>& found = file_.has_holes() ? unbacked_ : free_;
+  for (PageNo page = file_.page_count(); page > pages; --page) found.push_back(page - 1);
   for (PageNo page = pages; page > kRootSlots; --page)
-    if ((bits[(page - 1) / 8] >> (page - 1) % 8 & std::byte{1}) != std::byte{0}) free_.push_back(page - 1);
+    if ((bits[(page - 1) / 8] >> (page - 1) % 8 & std::byte{1}) != std::byte{0}) found.push_back(page - 1);
   return true;
 }
 

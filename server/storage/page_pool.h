@@ -34,9 +34,13 @@ class PagePool {
   // A new file: every page but the roots.
   void adopt_new();
 
-  std::size_t free_count() const { return free_.size(); }
+  std::size_t free_count() const { return free_.size() + unbacked_.size(); }
   std::size_t pending_count() const { return retired_.size() + leaving_.size(); }
-  const std::vector<PageNo>& free_pages() const { return free_; }
+  template <class Visit>
+  void for_each_free(Visit&& visit) const {
+    for (const PageNo page : free_) visit(page);
+    for (const PageNo page : unbacked_) visit(page);
+  }
   template <class Visit>
   void for_each_pending(Visit&& visit) const {
     for (const PageNo page : retired_) visit(page);
@@ -45,9 +49,11 @@ class PagePool {
 
  private:
   Status grow(std::size_t wanted);
+  Status back(std::size_t wanted);
 
   PageFile& file_;
   std::vector<PageNo> free_, retired_, leaving_;
+  std::vector<PageNo> unbacked_;  // free, but perhaps without disk space yet
 };
 
 }  // namespace terrazzo::storage

@@ -501,7 +501,7 @@ Status ShardStore::verify(const std::function<void(PageNo done, PageNo total)>& 
   for (PageNo slot = 0; slot < kRootSlots; ++slot) mark(slot, "a root");
   for (const PageChain* chain : {&s.aux, &s.table, &s.free_bits})
     for (const PageNo page : chain->pages()) mark(page, "of a root's chain");
-  for (const PageNo page : s.pool.free_pages()) mark(page, "free");
+  s.pool.for_each_free([&](PageNo page) { mark(page, "free"); });
   s.pool.for_each_pending([&](PageNo page) { mark(page, "waiting for the next root"); });
   return outcome ? check.complete() : outcome;
 }

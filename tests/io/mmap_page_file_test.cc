@@ -1,5 +1,7 @@
 #include "server/io/mmap_page_file.h"
 
+#include "server/storage/shard_store.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -167,7 +169,7 @@ TEST(MmapPageFile, AFullDiskIsAnErrorAndNoSignal) {
   EXPECT_EQ(WEXITSTATUS(state), 0);
 }
 
-TEST(MmapPageFile, HolesOfACopyAreFilledAtOpening) {
+TEST(MmapPageFile, PagesOfASparseCopyGetDiskSpaceBeforeTheyAreWritten) {
   ScratchFolder folder;
   const std::string path = folder / "copy.shard";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -178,7 +180,26 @@ TEST(MmapPageFile, HolesOfACopyAreFilledAtOpening) {
   if (!sparse) GTEST_SKIP() << "this file system has no holes";
   Result<std::unique_ptr<MmapPageFile>> opened = MmapPageFile::open(path);
   ASSERT_TRUE(opened.ok()) << opened.error().message;
-  EXPECT_GE(bytes_on_disk((*opened)->fd()), 256 * kPageBytes);
+  EXPECT_TRUE((*opened)->has_holes());
+  const auto store = storage::ShardStore::open(**opened, {WorldId{1}, 0, 0});
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  ASSERT_TRUE((*store)->begin_edit(Lsn{1}, 4).ok());
+  (*store)->write(0, 7)[3] = 1;
+  // A run of pages at a time, not the whole file.
+  EXPECT_GE(bytes_on_disk((*opened)->fd()), 6 * kPageBytes);
+}
+
+TEST(MmapPageFile, AFileWithAllItsSpaceHasNoHoles) {
+  ScratchFolder folder;
+  const std::string path = folder / "whole.shard";
+  {
+    Result<std::unique_ptr<MmapPageFile>> made = MmapPageFile::create(path);
+    ASSERT_TRUE(made.ok());
+    ASSERT_TRUE((*made)->grow(64).ok());
+  }
+  Result<std::unique_ptr<MmapPageFile>> opened = MmapPageFile::open(path);
+  ASSERT_TRUE(opened.ok());
+  EXPECT_FALSE((*opened)->has_holes());
 }
 
 TEST(MmapPageFile, PartOfAPageAtTheEndIsNobodys) {
