@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string folder = "/tmp", json, only;
-  bool quick = false;
+  bool quick = false, large = false;
 };
 
 struct Suite {
@@ -83,8 +83,7 @@ struct Suite {
     const double group = time_of([&] {
       for (int i = 0; i < rounds; ++i) one_group(log, *files, **ring, 256, payload);
     });
-    results.add("256 writers, each with one edit on its way: edits per sync", 256, "");
-    results.add("256 writers: durable edits", 256e9 * rounds / group, "edits/s");
+    results.add("groups of 256 records: durable", 256e9 * rounds / group, "records/s");
   }
 
   static void one_group(LogFile& log, runtime::FileQueue& files, runtime::Ring& ring, int records,
@@ -157,13 +156,12 @@ struct Suite {
       results.add(peer->name() + ": snapshot, taken and let go", found.snapshot, "ns");
       if (peer->name() == "Terrazzo") own = found;
       if (!peer->name().starts_with("LMDB")) continue;
-      // Each work against the way of LMDB that does it best.
+      // Reads and synced groups against the way of LMDB that does them best; unsynced edits against both.
       const auto best = [](double& least, double value) { least = least == 0 ? value : std::min(least, value); };
-      best(lmdb.edit, found.edit);
+      results.ratio(peer->name() + " / Terrazzo, edit unsynced", found.edit / own.edit, "≥ 20");
       best(lmdb.group, found.group);
       best(lmdb.read, found.read);
     }
-    results.ratio("LMDB / Terrazzo, edit unsynced", lmdb.edit / own.edit, "≥ 20");
     results.ratio("LMDB / Terrazzo, edit in synced groups", lmdb.group / own.group, "≥ 4");
     results.ratio("LMDB / Terrazzo, read", lmdb.read / own.read, "≥ 10");
   }
@@ -393,7 +391,7 @@ struct Suite {
     if (wants("p4")) durable();
     if (wants("p5")) {
       edits_and_reads(65536);
-      if (!options.quick) edits_and_reads(1u << 20);
+      if (options.large) edits_and_reads(1u << 20);
     }
     if (wants("p5b")) tail();
     if (wants("p6")) first_edit();
@@ -413,6 +411,7 @@ int main(int argc, char** argv) {
   app.add_option("--folder", suite.options.folder, "where files are made and removed again")->capture_default_str();
   app.add_option("--json", suite.options.json, "file for the figures");
   app.add_option("--only", suite.options.only, "one part: p4, p5, p5b, p6, p7 or p8");
+  app.add_flag("--large", suite.options.large, "P5 with a million chunks, too: 4 GB for each store, a quarter of an hour");
   app.add_flag("--quick", suite.options.quick, "short rounds, small data");
   CLI11_PARSE(app, argc, argv);
   suite.run();

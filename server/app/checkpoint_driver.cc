@@ -20,7 +20,7 @@ constexpr std::size_t kPagesPerTick = 64;
 constexpr std::size_t kEntriesPerTick = 16384;
 
 bool is_dirty(const ShardSlot& slot) {
-  return slot.shard->store() != nullptr && slot.shard->store()->dirty();
+  return !slot.no_checkpoints && slot.shard->store() != nullptr && slot.shard->store()->dirty();
 }
 
 }  // namespace
@@ -76,6 +76,10 @@ bool CheckpointDriver::begin(std::uint64_t now_ns) {
   slot_->dirty_since_ns = 0;
   covers_ = slot_->logged;
   const std::uint64_t before = done_;
+  if (const Status whole = slot_->file->look_whether_whole(); !whole) {
+    step(whole.error());
+    return false;
+  }
   const Result<storage::CheckpointStep> begun = slot_->shard->begin_checkpoint();
   if (!begun && begun.error().code == ErrorCode::overloaded) {
     // Nothing has happened; the log holds the edits until there is space again.
@@ -93,6 +97,7 @@ void CheckpointDriver::step(Result<storage::CheckpointStep> next) {
   if (!next) {
     spdlog::error("checkpoint failed, the shard is read-only now: {}", next.error().message);
     slot_->shard->read_only(next.error());
+    slot_->no_checkpoints = true;
     slot_ = nullptr;
     working_ = false;
     return;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "map/formats/world_json.h"
+#include "server/io/bus_guard.h"
 #include "server/runtime/clock.h"
 #include "server/shard/shard_router.h"
 
@@ -63,6 +64,7 @@ void CoreServices::tick() {
   node_.workers->collect(self_);
   deliver_local();
   files_->collect();
+  if (io::bus_faults() != bus_faults_) find_faulted_shards();
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
   deliver_local();
@@ -168,6 +170,19 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
 NodeSnapshot CoreServices::node_snapshot() const {
   const HistoryCounters& history = node_.history;
   return {node_.incarnation.value, history.bytes, history.files, history.sealed, history.dropped, history.failures};
+}
+
+void CoreServices::find_faulted_shards() {
+  bus_faults_ = io::bus_faults();
+  shards_.for_each([&](ShardSlot& slot) {
+    if (!slot.file || !slot.file->faulted() || std::exchange(slot.faulted, true)) return;
+    const Status whole = slot.file->look_whether_whole();
+    const Error why = whole ? Error{ErrorCode::read_only, "a page of the shard's file could not be read: the disk fails; "
+                                                          "stop the server and restore the file from a backup"}
+                            : whole.error();
+    spdlog::critical("shard {},{}: {}", slot.shard->key().position.x, slot.shard->key().position.y, why.message);
+    slot.shard->read_only(why);
+  });
 }
 
 void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {

@@ -52,6 +52,8 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t wait_ns(std::uint64_t now_ns) const;
   void deliver(const runtime::MeshMessage& message);
   void deliver_local();
+  // Shards whose files were found cut off since the last look take no more edits.
+  void find_faulted_shards();
   void deliver_outcome(const shard::EditOutcome& outcome);
   void post(shard::CoreId to, const runtime::MeshMessage& message);
   void on_log_durable();
@@ -185,6 +187,7 @@ class CoreServices final : private net::NetworkEvents,
   proto::ByteBuffer payload_;        // scratch of send()
   std::uint64_t next_session_ = 1;
   std::uint64_t ticks_ = 0;
+  std::uint64_t bus_faults_ = 0;
   std::uint64_t drain_began_ns_ = 0;
   bool counted_drained_ = false;
 };

@@ -16,6 +16,7 @@
 #include "server/app/core_services.h"
 #include "server/app/node.h"
 #include "server/app/recovery.h"
+#include "server/io/bus_guard.h"
 #include "server/net/network.h"
 #include "server/runtime/affinity.h"
 #include "server/runtime/ring.h"
@@ -183,6 +184,7 @@ Status serve(const Config& config) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   use_all_open_files();
+  io::install_bus_guard();
 
   Running running;
   running.node.config = config;

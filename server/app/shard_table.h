@@ -29,6 +29,8 @@ struct ShardSlot {
   std::uint64_t covered = 0;  // all its records up to here are in the durable checkpoint
   std::uint64_t dirty_since_ns = 0;
   bool waiting = false;  // for the log to become durable
+  bool faulted = false;          // pages of its file were missing
+  bool no_checkpoints = false;   // one failed: what is on disk stays as it is
 };
 
 // The shards one core owns, opened when first asked for. Used by recovery before the core runs, by the core afterwards.

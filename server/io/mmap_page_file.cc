@@ -89,6 +89,8 @@ Status MmapPageFile::map(storage::PageNo pages) {
   }
   if (base_ != nullptr) ::munmap(base_, reserved_bytes_);
   base_ = moved;
+  // Page faults behind the file's end are ours, too: all of the range is guarded.
+  if (!guard_.faulted()) guard_.set(base_, reserved_bytes);
   reserved_bytes_ = reserved_bytes;
   pages_ = pages;
   return {};
@@ -128,6 +130,22 @@ Status MmapPageFile::grow(storage::PageNo pages) {
     return Error{ErrorCode::overloaded, mapped.error().message};
   }
   pages_ = pages;
+  return {};
+}
+
+Status MmapPageFile::look_whether_whole() const {
+  struct stat open_file {}, named_file {};
+  if (::fstat(fd_, &open_file) != 0) return failed(path_, "cannot be looked at");
+  if (static_cast<std::size_t>(open_file.st_size) < bytes_of(pages_)) {
+    return Error{ErrorCode::read_only,
+                 fmt::format("{}: somebody cut it off to {} of {} bytes while it was in use; stop the server and restore it "
+                             "from a backup",
+                             path_, open_file.st_size, bytes_of(pages_))};
+  }
+  if (::stat(path_.c_str(), &named_file) != 0 || named_file.st_ino != open_file.st_ino) {
+    return Error{ErrorCode::read_only,
+                 path_ + ": somebody removed or replaced it while it was in use; stop the server and restore it from a backup"};
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "server/io/bus_guard.h"
 #include "server/storage/page_file.h"
 
 namespace terrazzo::io {
@@ -25,6 +26,11 @@ class MmapPageFile final : public storage::PageFile {
   bool has_holes() const override { return has_holes_; }
   Status back(storage::PageNo first, storage::PageNo count) override;
   int fd() const { return fd_; }
+  // Whether pages were missing when they were touched: the file was cut off, or its disk fails. What was read since is
+  // not to be believed.
+  bool faulted() const { return guard_.faulted(); }
+  // internal: the file is not as long as it was made any more, or not there under its name.
+  Status look_whether_whole() const;
 
  private:
   MmapPageFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -38,6 +44,7 @@ class MmapPageFile final : public storage::PageFile {
   std::size_t reserved_bytes_ = 0;
   storage::PageNo pages_ = 0;
   bool has_holes_ = false;
+  GuardedRange guard_;
 };
 
 }  // namespace terrazzo::io

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "server/io/bus_guard.h"
 
 namespace terrazzo::io {
 
@@ -20,10 +21,15 @@ class ReadOnlyMapping {
   ReadOnlyMapping& operator=(const ReadOnlyMapping&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Whether pages were missing when they were touched (install_bus_guard()): the file was cut off meanwhile.
+  bool faulted() const { return guard_.faulted(); }
 
  private:
-  explicit ReadOnlyMapping(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit ReadOnlyMapping(std::span<const std::byte> bytes) : bytes_(bytes) {
+    if (!bytes.empty()) guard_.set(bytes.data(), bytes.size());
+  }
   std::span<const std::byte> bytes_;
+  GuardedRange guard_;
 };
 
 }  // namespace terrazzo::io
