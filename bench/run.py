@@ -50,13 +50,23 @@ def store(quick):
     return json.loads(ran.stdout)
 
 
+def stores(quick):
+    program = os.path.join(BIN, "terrazzo-store-suite")
+    if not os.path.exists(program):
+        print("stores side by side: left out, install liblmdb-dev, libsqlite3-dev and librocksdb-dev")
+        return None
+    file = os.path.join(OUT, "stores.json")
+    subprocess.run([program, "--folder", OUT, "--json", file] + (["--quick"] if quick else []), check=True)
+    return json.load(open(file))
+
+
 def bars(title, rows, unit):
     most = max(value for _, value in rows) or 1
     out = ["<h2>%s</h2><svg width='760' height='%d' font-family='sans-serif' font-size='13'>" % (html.escape(title), 28 * len(rows) + 8)]
     for i, (name, value) in enumerate(rows):
         y = 28 * i + 4
-        out.append("<text x='0' y='%d'>%s</text><rect x='220' y='%d' width='%.1f' height='18' fill='#2f7f8f'/><text x='%.1f' y='%d'>%s %s</text>"
-                   % (y + 14, html.escape(name), y, 400 * value / most, 228 + 400 * value / most, y + 14, format(value, ",.0f"), unit))
+        out.append("<text x='0' y='%d'>%s</text><rect x='320' y='%d' width='%.1f' height='18' fill='#2f7f8f'/><text x='%.1f' y='%d'>%s %s</text>"
+                   % (y + 14, html.escape(name), y, 300 * value / most, 328 + 300 * value / most, y + 14, format(value, ",.0f"), unit))
     return "".join(out) + "</svg>"
 
 
@@ -76,6 +86,13 @@ def main():
         for name, value in rows:
             print("  %-28s %10.1f ns" % (name, value))
         page.append(bars("Time per operation", rows, "ns"))
+    results["stores"] = stores(quick)
+    sections = {}
+    for row in results["stores"] or []:
+        if row.get("unit") == "ns":
+            sections.setdefault(row["section"], []).append((row["name"], row["value"]))
+    for title, rows in sections.items():
+        page.append(bars(title, rows, "ns"))
     with open(os.path.join(OUT, "latest.json"), "w") as out:
         json.dump(results, out, indent=1)
     with open(os.path.join(OUT, "latest.html"), "w") as out:
