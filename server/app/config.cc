@@ -87,6 +87,11 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--history-days", config.history_days, "how long sealed log segments are kept")
       ->envname("TERRAZZO_HISTORY_DAYS")
       ->capture_default_str();
+  app.add_option("--publish-ms", config.publish_ms,
+                 "how often programs on this host that read shard files see news; 0: never")
+      ->check(CLI::Range(0u, 60000u))
+      ->envname("TERRAZZO_PUBLISH_MS")
+      ->capture_default_str();
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 

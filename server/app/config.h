@@ -30,6 +30,7 @@ struct Config {
   std::uint32_t history_days = 365;
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   FileIo file_io = FileIo::ring;
+  std::uint32_t publish_ms = 10;  // between publications for readers on the same host; 0: none
   bool pin = true;
 };
 

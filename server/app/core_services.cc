@@ -65,6 +65,7 @@ void CoreServices::tick() {
   deliver_local();
   files_->collect();
   if (io::bus_faults() != bus_faults_) find_faulted_shards();
+  if (now >= next_publication_ns_) publish_roots(now);
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
   deliver_local();
@@ -78,6 +79,7 @@ std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
   if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
+  if (somebody_reads_) until = std::min(until, next_publication_ns_);
   // 0 would mean: do not wait.
   return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);
 }
@@ -177,12 +179,32 @@ void CoreServices::find_faulted_shards() {
   shards_.for_each([&](ShardSlot& slot) {
     if (!slot.file || !slot.file->faulted() || std::exchange(slot.faulted, true)) return;
     const Status whole = slot.file->look_whether_whole();
-    const Error why = whole ? Error{ErrorCode::read_only, "a page of the shard's file could not be read: the disk fails; "
-                                                          "stop the server and restore the file from a backup"}
+    const Error why = whole ? Error{ErrorCode::read_only,
+                                    "a page of the shard's file could not be read: the disk fails; "
+                                    "stop the server and restore the file from a backup"}
                             : whole.error();
     spdlog::critical("shard {},{}: {}", slot.shard->key().position.x, slot.shard->key().position.y, why.message);
     slot.shard->read_only(why);
   });
+}
+
+void CoreServices::publish_roots(std::uint64_t now_ns) {
+  constexpr std::uint64_t kNsPerMs = 1'000'000, kLookForDeadNs = 1'000'000'000;
+  if (node_.config.publish_ms == 0) {
+    next_publication_ns_ = std::numeric_limits<std::uint64_t>::max();
+    return;
+  }
+  const bool look = now_ns >= next_dead_readers_ns_;
+  if (look) next_dead_readers_ns_ = now_ns + kLookForDeadNs;
+  somebody_reads_ = false;
+  shards_.for_each([&](ShardSlot& slot) {
+    if (!slot.publisher) return;
+    if (look && somebody_read_) slot.publisher->clear_dead_readers();
+    if (slot.shard->publish_root(*slot.publisher, slot.file->page_count())) somebody_reads_ = true;
+  });
+  somebody_read_ = somebody_read_ || somebody_reads_;
+  // While nobody reads, it is enough to look when the core is awake anyway.
+  next_publication_ns_ = now_ns + node_.config.publish_ms * kNsPerMs;
 }
 
 void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {

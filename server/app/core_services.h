@@ -54,6 +54,8 @@ class CoreServices final : private net::NetworkEvents,
   void deliver_local();
   // Shards whose files were found cut off since the last look take no more edits.
   void find_faulted_shards();
+  // For readers on the same host.
+  void publish_roots(std::uint64_t now_ns);
   void deliver_outcome(const shard::EditOutcome& outcome);
   void post(shard::CoreId to, const runtime::MeshMessage& message);
   void on_log_durable();
@@ -188,6 +190,8 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t next_session_ = 1;
   std::uint64_t ticks_ = 0;
   std::uint64_t bus_faults_ = 0;
+  std::uint64_t next_publication_ns_ = 0, next_dead_readers_ns_ = 0;
+  bool somebody_reads_ = false, somebody_read_ = false;
   std::uint64_t drain_began_ns_ = 0;
   bool counted_drained_ = false;
 };

@@ -1,5 +1,7 @@
 #include "server/app/shard_table.h"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 namespace terrazzo::app {
@@ -37,19 +39,31 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
     slot->file = *std::move(file);
     store = *std::move(opened);
   }
+  if (store) make_publisher(*slot, path);
   // Runs inside the shard's first edit, on this core; the slot outlives its shard.
   const auto make_store = [this, key, identity, path,
-                           &file = slot->file]() -> Result<std::unique_ptr<storage::ShardStore>> {
+                           owner = slot.get()]() -> Result<std::unique_ptr<storage::ShardStore>> {
     if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
     Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
     if (!created) return created.error();
-    file = *std::move(created);
-    return storage::ShardStore::create(*file, identity);
+    owner->file = *std::move(created);
+    make_publisher(*owner, path);
+    return storage::ShardStore::create(*owner->file, identity);
   };
   shard::RunInfo run{node_.incarnation};
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
   slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, std::move(store), make_store);
   return slot;
+}
+
+void ShardTable::make_publisher(ShardSlot& slot, const std::string& path) {
+  if (node_.config.publish_ms == 0) return;
+  const std::string page = path.substr(0, path.size() - std::string_view(".shard").size()) + ".readers";
+  Result<std::unique_ptr<io::SharedPage>> shared = io::SharedPage::open(page);
+  if (!shared) return spdlog::warn("readers on this host cannot see a shard: {}", shared.error().message);
+  slot.readers = *std::move(shared);
+  slot.publisher =
+      std::make_unique<storage::RootPublisher>(*static_cast<shardfile::PublishedRoot*>(slot.readers->memory()));
 }
 
 }  // namespace terrazzo::app

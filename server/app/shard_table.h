@@ -11,6 +11,7 @@
 #include "proto/codec.h"
 #include "server/app/node.h"
 #include "server/io/mmap_page_file.h"
+#include "server/io/shared_page.h"
 #include "server/shard/shard.h"
 
 namespace terrazzo::app {
@@ -25,12 +26,15 @@ struct ShardKeyHash {
 struct ShardSlot {
   std::unique_ptr<io::MmapPageFile> file;  // null until the first edit of a new shard
   std::unique_ptr<shard::Shard> shard;
+  // For readers on the same host; null: --publish-ms 0, or the page cannot be made.
+  std::unique_ptr<io::SharedPage> readers;
+  std::unique_ptr<storage::RootPublisher> publisher;
   std::uint64_t logged = 0;   // sequence of its newest log record of this run
   std::uint64_t covered = 0;  // all its records up to here are in the durable checkpoint
   std::uint64_t dirty_since_ns = 0;
-  bool waiting = false;  // for the log to become durable
-  bool faulted = false;          // pages of its file were missing
-  bool no_checkpoints = false;   // one failed: what is on disk stays as it is
+  bool waiting = false;         // for the log to become durable
+  bool faulted = false;         // pages of its file were missing
+  bool no_checkpoints = false;  // one failed: what is on disk stays as it is
 };
 
 // The shards one core owns, opened when first asked for. Used by recovery before the core runs, by the core afterwards.
@@ -55,6 +59,7 @@ class ShardTable {
 
  private:
   Result<std::unique_ptr<ShardSlot>> open(const shard::ShardKey& key);
+  void make_publisher(ShardSlot& slot, const std::string& path);
 
   Node& node_;
   proto::Encoder& encoder_;

@@ -45,7 +45,8 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
     if (address < slot.begin.load() || address >= slot.end.load()) continue;
     constexpr std::uintptr_t kPage = 4096;
     void* const page = reinterpret_cast<void*>(address & ~(kPage - 1));
-    if (::mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+    if (::mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+      break;
     slot.faulted.store(true);
     faults.fetch_add(1);
     errno = before;

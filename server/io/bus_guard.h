@@ -6,9 +6,9 @@
 
 namespace terrazzo::io {
 
-// A file that somebody cuts off, or whose disk fails, under a mapping of it is a SIGBUS for whoever touches the page. With
-// the guard, a page of zeros takes its place, the mapping is marked, and the thread goes on: the owner of the mapping looks
-// at the mark before it believes what it read. Faults elsewhere end the process as before.
+// A file that somebody cuts off, or whose disk fails, under a mapping of it is a SIGBUS for whoever touches the page.
+// With the guard, a page of zeros takes its place, the mapping is marked, and the thread goes on: the owner of the
+// mapping looks at the mark before it believes what it read. Faults elsewhere end the process as before.
 class GuardedRange {
  public:
   GuardedRange() = default;

@@ -134,17 +134,20 @@ Status MmapPageFile::grow(storage::PageNo pages) {
 }
 
 Status MmapPageFile::look_whether_whole() const {
-  struct stat open_file {}, named_file {};
+  struct stat open_file {
+  }, named_file{};
   if (::fstat(fd_, &open_file) != 0) return failed(path_, "cannot be looked at");
   if (static_cast<std::size_t>(open_file.st_size) < bytes_of(pages_)) {
-    return Error{ErrorCode::read_only,
-                 fmt::format("{}: somebody cut it off to {} of {} bytes while it was in use; stop the server and restore it "
-                             "from a backup",
-                             path_, open_file.st_size, bytes_of(pages_))};
+    return Error{
+        ErrorCode::read_only,
+        fmt::format("{}: somebody cut it off to {} of {} bytes while it was in use; stop the server and restore it "
+                    "from a backup",
+                    path_, open_file.st_size, bytes_of(pages_))};
   }
   if (::stat(path_.c_str(), &named_file) != 0 || named_file.st_ino != open_file.st_ino) {
-    return Error{ErrorCode::read_only,
-                 path_ + ": somebody removed or replaced it while it was in use; stop the server and restore it from a backup"};
+    return Error{
+        ErrorCode::read_only,
+        path_ + ": somebody removed or replaced it while it was in use; stop the server and restore it from a backup"};
   }
   return {};
 }

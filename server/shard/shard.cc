@@ -411,6 +411,10 @@ void Shard::drop_snapshot(std::uint64_t number) {
   }
 }
 
+bool Shard::publish_root(storage::RootPublisher& publisher, storage::PageNo pages) {
+  return state_->store && publisher.publish(*state_->store, pages);
+}
+
 bool Shard::reclaim(std::size_t entries) {
   return state_->store && state_->store->reclaim(entries);
 }

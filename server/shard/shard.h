@@ -12,6 +12,7 @@
 #include "proto/codec.h"
 #include "server/shard/messages.h"
 #include "server/shard/shard_output.h"
+#include "server/storage/root_publisher.h"
 #include "server/storage/shard_store.h"
 
 namespace terrazzo::shard {
@@ -85,6 +86,8 @@ class Shard {
   // The present state's tree, which stays as it is until drop_snapshot().
   shardfile::Entry take_snapshot(std::uint64_t number);
   void drop_snapshot(std::uint64_t number);
+  // For readers on the same host; true: somebody reads.
+  bool publish_root(storage::RootPublisher& publisher, storage::PageNo pages);
   // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more.
   bool reclaim(std::size_t entries);
   void set_world(std::shared_ptr<const map::World> world);

@@ -1,5 +1,5 @@
-// A shard's file is cut off or replaced under a running server: that shard refuses edits and says why, everything else goes
-// on, nothing dies.
+// A shard's file is cut off or replaced under a running server: that shard refuses edits and says why, everything else
+// goes on, nothing dies.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -46,8 +46,8 @@ class DamagedFile : public testing::Test {
   std::optional<Error> paint_all(int x, std::uint32_t tile) {
     std::optional<Error> refusal;
     for (int chunk = 0; chunk < 900 && !refusal; ++chunk) {
-      const auto edit = client_->edit(
-          client::EditDraft().set(1, {x + chunk % 30 * 32 + 1, chunk / 30 * 32}, map::Cell{tile}));
+      const auto edit =
+          client_->edit(client::EditDraft().set(1, {x + chunk % 30 * 32 + 1, chunk / 30 * 32}, map::Cell{tile}));
       EXPECT_TRUE(edit.ok());
       client_->wait_until([&] { return client_->is_durable(*edit) || client_->rejection(*edit).has_value(); }, 10s);
       refusal = client_->rejection(*edit);

@@ -1,0 +1,82 @@
+#include "shardfile/published_root.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace terrazzo::shardfile {
+
+// Sequence lock: Boehm, "Can seqlocks get along with programming language memory models?", 2012; every field is atomic.
+void PublishedRoot::publish(const Publication& publication) {
+  const std::uint64_t before = sequence.load(std::memory_order_relaxed);
+  sequence.store(before | 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  snapshot.store(publication.snapshot, std::memory_order_relaxed);
+  lsn.store(publication.lsn, std::memory_order_relaxed);
+  tag_and_revision.store(publication.top.tag_and_revision, std::memory_order_relaxed);
+  value.store(publication.top.value, std::memory_order_relaxed);
+  pages.store(publication.pages, std::memory_order_relaxed);
+  sequence.store((before | 1) + 1, std::memory_order_seq_cst);
+}
+
+bool PublishedRoot::claimed(std::uint64_t number) const {
+  return std::ranges::any_of(
+      slots, [&](const ReaderSlot& slot) { return slot.claimed.load(std::memory_order_seq_cst) == number; });
+}
+
+std::optional<Publication> PublishedRoot::read() const {
+  for (int tries = 0; tries < 1'000'000; ++tries) {
+    const std::uint64_t before = sequence.load(std::memory_order_acquire);
+    if ((before & 1) != 0) continue;
+    Publication found;
+    found.snapshot = snapshot.load(std::memory_order_relaxed);
+    found.lsn = lsn.load(std::memory_order_relaxed);
+    found.top.tag_and_revision = tag_and_revision.load(std::memory_order_relaxed);
+    found.top.value = value.load(std::memory_order_relaxed);
+    found.pages = pages.load(std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (sequence.load(std::memory_order_relaxed) == before) return found;
+  }
+  return std::nullopt;
+}
+
+// Either the server sees the claim when it looks for them after its next publication, or the second look here sees that
+// publication and the claim is made again.
+std::optional<Publication> PublishedRoot::claim(ReaderSlot& slot) {
+  for (int tries = 0; tries < 1'000'000; ++tries) {
+    const std::optional<Publication> found = read();
+    if (!found || found->snapshot == 0) return found;
+    slot.claimed.store(found->snapshot, std::memory_order_seq_cst);
+    if (snapshot.load(std::memory_order_seq_cst) == found->snapshot &&
+        (sequence.load(std::memory_order_seq_cst) & 1) == 0)
+      return found;
+  }
+  return std::nullopt;
+}
+
+ReaderSlot* PublishedRoot::take_slot(std::uint32_t pid) {
+  for (ReaderSlot& slot : slots) {
+    std::uint32_t free = 0;
+    if (!slot.pid.compare_exchange_strong(free, pid)) continue;
+    slot.claimed.store(0);
+    readers.fetch_add(1);
+    return &slot;
+  }
+  return nullptr;
+}
+
+void PublishedRoot::leave(ReaderSlot& slot) {
+  slot.claimed.store(0);
+  slot.pid.store(0);
+  readers.fetch_sub(1);
+}
+
+void PublishedRoot::clear_dead_readers() {
+  for (ReaderSlot& slot : slots) {
+    const std::uint32_t pid = slot.pid.load();
+    if (pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) leave(slot);
+  }
+}
+
+}  // namespace terrazzo::shardfile

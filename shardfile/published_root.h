@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "shardfile/page_layout.h"
+
+// The page beside a shard's file (<x>_<y>.readers) through which programs on the same host read it without sockets: the
+// server tells the newest pinned tree under a sequence lock, readers say which one they look at. Mapped shared by both.
+namespace terrazzo::shardfile {
+
+inline constexpr std::uint64_t kPublishedMagic = 0x31445250'5A525254ull;  // "TRRZPRD1"
+inline constexpr std::size_t kReaderSlots = 60;
+
+struct Publication {
+  std::uint64_t snapshot = 0;  // number of the pinned state; 0: none yet
+  std::uint64_t lsn = 0;
+  Entry top;
+  std::uint32_t pages = 0;  // of the file, at least, that the tree lies in
+};
+
+// One reader process and what it looks at; a cache line.
+struct alignas(64) ReaderSlot {
+  std::atomic<std::uint32_t> pid{0};  // 0: free
+  std::atomic<std::uint64_t> claimed{0};
+};
+
+struct alignas(4096) PublishedRoot {
+  std::atomic<std::uint64_t> magic;
+  std::atomic<std::uint64_t> run;      // changes when a server starts: what an earlier one published may be gone
+  std::atomic<std::uint32_t> readers;  // slots taken: nobody reads, nothing is published
+  alignas(64) std::atomic<std::uint64_t> sequence;  // odd while the rest is written
+  std::atomic<std::uint64_t> snapshot, lsn, tag_and_revision;
+  std::atomic<std::uint32_t> value, pages;
+  std::array<ReaderSlot, kReaderSlots> slots;
+
+  // The server. Claims on earlier snapshots are to be looked at afterwards, not before.
+  void publish(const Publication& publication);
+  bool claimed(std::uint64_t number) const;
+  // Takes the slots of processes that are gone.
+  void clear_dead_readers();
+
+  // A reader. Wait-free unless the server dies in the middle of a publication (nothing: ask again).
+  std::optional<Publication> read() const;
+  // Claims the newest publication in one's own slot, so that its pages stay as they are until the claim goes.
+  std::optional<Publication> claim(ReaderSlot& slot);
+  ReaderSlot* take_slot(std::uint32_t pid);  // null: all are taken
+  void leave(ReaderSlot& slot);
+};
+static_assert(sizeof(PublishedRoot) == 4096);
+
+}  // namespace terrazzo::shardfile

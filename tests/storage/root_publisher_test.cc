@@ -1,0 +1,130 @@
+// Publishing for readers on the same host: a claimed state stays as it is whatever the store does; what nobody claims
+// any more is given back; the sequence lock gives whole publications.
+#include "server/storage/root_publisher.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "crashing_file.h"
+#include "shardfile/tree_reader.h"
+
+namespace terrazzo::storage {
+namespace {
+
+constexpr std::array<std::uint16_t, 4> kChunks{0, 1, 17, 300};
+
+class Publisher : public testing::Test {
+ protected:
+  Publisher() : store_(*ShardStore::create(file_, {WorldId{1}, 0, 0})) {}
+
+  void fill(std::uint32_t value) {
+    ASSERT_TRUE(store_->begin_edit(next(store_->lsn()), 20).ok());
+    for (const std::uint16_t chunk : kChunks) std::fill_n(store_->write(0, chunk), 1024, value);
+  }
+  void checkpoint() {
+    auto step = store_->begin_checkpoint({});
+    while (step.ok() && *step != CheckpointStep::done)
+      step = *step == CheckpointStep::work ? store_->checkpoint_work(100) : store_->checkpoint_synced({});
+    ASSERT_TRUE(step.ok());
+  }
+  bool publish() {
+    const bool read = publisher_.publish(*store_, file_.page_count());
+    while (store_->reclaim(10'000)) {
+    }
+    return read;
+  }
+  void expect_all(const shardfile::Publication& state, std::uint32_t value) {
+    const shardfile::TreeReader reader({file_.base(), std::size_t{file_.page_count()} * kPageBytes}, state.top);
+    for (const std::uint16_t chunk : kChunks) {
+      const shardfile::ChunkView view = reader.read(0, chunk);
+      ASSERT_NE(view.cells, nullptr);
+      for (std::size_t i = 0; i < 1024; ++i) ASSERT_EQ(view.cells[i], value) << chunk << " cell " << i;
+    }
+  }
+
+  CrashingFile file_;
+  std::unique_ptr<ShardStore> store_;
+  std::unique_ptr<shardfile::PublishedRoot> root_ = std::make_unique<shardfile::PublishedRoot>();
+  RootPublisher publisher_{*root_};
+};
+
+TEST_F(Publisher, NobodyReadsNothingIsPinned) {
+  fill(1);
+  EXPECT_FALSE(publish());
+  EXPECT_TRUE(store_->pins().empty());
+  EXPECT_EQ(root_->read()->snapshot, 0u);
+}
+
+TEST_F(Publisher, AClaimedStateStaysWhileTheStoreReusesEverythingElse) {
+  fill(1);
+  shardfile::ReaderSlot* slot = root_->take_slot(1);
+  ASSERT_NE(slot, nullptr);
+  EXPECT_TRUE(publish());
+  const auto claimed = root_->claim(*slot);
+  ASSERT_TRUE(claimed && claimed->snapshot != 0);
+  for (std::uint32_t value = 2; value < 60; ++value) {
+    fill(value);
+    publish();
+    if (value % 5 == 0) checkpoint();
+    expect_all(*claimed, 1);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_LE(store_->pins().size(), 2u);  // the claimed one and the newest
+  const auto moved = root_->claim(*slot);
+  expect_all(*moved, 59);
+  publish();
+  EXPECT_LE(store_->pins().size(), 1u);
+  root_->leave(*slot);
+  publish();
+  EXPECT_TRUE(store_->pins().empty());
+  checkpoint();
+  checkpoint();
+  EXPECT_TRUE(store_->verify().ok());
+}
+
+TEST_F(Publisher, AReaderThatDiedIsNoticed) {
+  fill(1);
+  // No process has this number: Linux gives numbers up to 2^22.
+  shardfile::ReaderSlot* slot = root_->take_slot((1u << 22) + 5);
+  publish();
+  ASSERT_TRUE(root_->claim(*slot));
+  fill(2);
+  publish();
+  publisher_.clear_dead_readers();
+  publish();
+  EXPECT_TRUE(store_->pins().empty());
+  EXPECT_EQ(root_->readers.load(), 0u);
+}
+
+TEST(PublishedRoot, SixtyReadersAndNoMore) {
+  const auto root = std::make_unique<shardfile::PublishedRoot>();
+  for (std::size_t i = 0; i < shardfile::kReaderSlots; ++i) ASSERT_NE(root->take_slot(7), nullptr);
+  EXPECT_EQ(root->take_slot(7), nullptr);
+}
+
+TEST(PublishedRoot, APublicationIsReadWhole) {
+  const auto root = std::make_unique<shardfile::PublishedRoot>();
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; !stop; ++i)
+      root->publish({i, i * 3, {i * 5, static_cast<std::uint32_t>(i * 7), 0}, static_cast<std::uint32_t>(i * 11)});
+  });
+  for (int i = 0; i < 200'000; ++i) {
+    const auto found = root->read();
+    ASSERT_TRUE(found);
+    const std::uint64_t n = found->snapshot;
+    ASSERT_EQ(found->lsn, n * 3);
+    ASSERT_EQ(found->top.tag_and_revision, n * 5);
+    ASSERT_EQ(found->top.value, static_cast<std::uint32_t>(n * 7));
+    ASSERT_EQ(found->pages, static_cast<std::uint32_t>(n * 11));
+  }
+  stop = true;
+  writer.join();
+}
+
+}  // namespace
+}  // namespace terrazzo::storage
