@@ -4,8 +4,30 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace terrazzo::shardfile {
+namespace {
+
+// A publication takes nanoseconds, unless the server's thread loses its CPU in the middle of it: then the reader gives
+// its own away. A server that died there never comes back.
+class Patience {
+ public:
+  bool again() {
+    if (++tries_ % 1024 != 0) return true;
+    const auto now = std::chrono::steady_clock::now();
+    if (tries_ == 1024) until_ = now + std::chrono::seconds(1);
+    std::this_thread::yield();
+    return now < until_;
+  }
+
+ private:
+  std::uint64_t tries_ = 0;
+  std::chrono::steady_clock::time_point until_;
+};
+
+}  // namespace
 
 // Sequence lock: Boehm, "Can seqlocks get along with programming language memory models?", 2012; every field is atomic.
 void PublishedRoot::publish(const Publication& publication) {
@@ -26,7 +48,7 @@ bool PublishedRoot::claimed(std::uint64_t number) const {
 }
 
 std::optional<Publication> PublishedRoot::read() const {
-  for (int tries = 0; tries < 1'000'000; ++tries) {
+  for (Patience patience; patience.again();) {
     const std::uint64_t before = sequence.load(std::memory_order_acquire);
     if ((before & 1) != 0) continue;
     Publication found;
@@ -44,7 +66,7 @@ std::optional<Publication> PublishedRoot::read() const {
 // Either the server sees the claim when it looks for them after its next publication, or the second look here sees that
 // publication and the claim is made again.
 std::optional<Publication> PublishedRoot::claim(ReaderSlot& slot) {
-  for (int tries = 0; tries < 1'000'000; ++tries) {
+  for (Patience patience; patience.again();) {
     const std::optional<Publication> found = read();
     if (!found || found->snapshot == 0) return found;
     slot.claimed.store(found->snapshot, std::memory_order_seq_cst);

@@ -42,7 +42,7 @@ struct alignas(4096) PublishedRoot {
   // Takes the slots of processes that are gone.
   void clear_dead_readers();
 
-  // A reader. Wait-free unless the server dies in the middle of a publication (nothing: ask again).
+  // A reader. Nothing: the server died in the middle of a publication, a second ago.
   std::optional<Publication> read() const;
   // Claims the newest publication in one's own slot, so that its pages stay as they are until the claim goes.
   std::optional<Publication> claim(ReaderSlot& slot);

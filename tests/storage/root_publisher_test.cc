@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -108,9 +107,8 @@ TEST(PublishedRoot, SixtyReadersAndNoMore) {
 
 TEST(PublishedRoot, APublicationIsReadWhole) {
   const auto root = std::make_unique<shardfile::PublishedRoot>();
-  std::atomic<bool> stop{false};
-  std::thread writer([&] {
-    for (std::uint64_t i = 1; !stop; ++i)
+  const std::jthread writer([&](const std::stop_token& stop) {
+    for (std::uint64_t i = 1; !stop.stop_requested(); ++i)
       root->publish({i, i * 3, {i * 5, static_cast<std::uint32_t>(i * 7), 0}, static_cast<std::uint32_t>(i * 11)});
   });
   for (int i = 0; i < 200'000; ++i) {
@@ -122,8 +120,6 @@ TEST(PublishedRoot, APublicationIsReadWhole) {
     ASSERT_EQ(found->top.value, static_cast<std::uint32_t>(n * 7));
     ASSERT_EQ(found->pages, static_cast<std::uint32_t>(n * 11));
   }
-  stop = true;
-  writer.join();
 }
 
 }  // namespace
