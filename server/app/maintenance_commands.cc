@@ -22,15 +22,16 @@ int say(const Error& error) {
 
 void print(const maintenance::CheckReport& report, const std::string& path, bool json) {
   if (json) {
-    const nlohmann::json all{{"worlds", report.worlds},     {"shards", report.shards},   {"pages", report.pages},
-                             {"segments", report.segments}, {"records", report.records}, {"assets", report.assets},
-                             {"findings", report.findings}};
+    const nlohmann::json all{{"worlds", report.worlds},     {"shards", report.shards},    {"pages", report.pages},
+                             {"segments", report.segments}, {"records", report.records},  {"history", report.history},
+                             {"assets", report.assets},     {"findings", report.findings}};
     fmt::print("{}\n", all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   for (const std::string& finding : report.findings) fmt::print("DAMAGED {}\n", finding);
-  fmt::print("{}: {} worlds, {} shards with {} pages, {} log segments with {} records, {} assets: {}\n", path,
-             report.worlds, report.shards, report.pages, report.segments, report.records, report.assets,
+  fmt::print("{}: {} worlds, {} shards with {} pages, {} log segments with {} records, {} of history, {} assets: {}\n",
+             path, report.worlds, report.shards, report.pages, report.segments, report.records, report.history,
+             report.assets,
              report.findings.empty() ? "all proven" : fmt::format("{} findings", report.findings.size()));
 }
 
@@ -51,7 +52,7 @@ int verify(const CommandLine& line) {
     return say(
         {ErrorCode::conflict,
          fmt::format("{} is in use by process {}: what changes cannot be proven. Stop the server, or make a backup "
-                     "(terrazzo-server backup) and verify that",
+                     "(terrazzo backup NAME --server URL): restoring that into a new folder proves it",
                      line.config.data_dir, holder)});
   }
   std::optional<Progress> bar;

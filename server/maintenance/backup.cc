@@ -56,19 +56,39 @@ Result<std::vector<Listed>> read_manifest(const std::string& folder) {
   return all;
 }
 
-// Files of a data folder that a backup holds: not the lock, and no secrets.
-std::vector<std::string> files_of(const std::string& root) {
-  std::vector<std::string> files;
+// Adds the files below `root`/`top`. Links are followed: `worlds` may be on another disk. What cannot be copied is an
+// error, since a backup with a hole in it would only be noticed when it is needed.
+Status add_below(const std::string& root, const std::string& top, std::vector<std::string>& files) {
+  const std::string folder = root + "/" + top;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    if (!it->is_regular_file(error)) continue;
-    const std::string path = fs::relative(it->path(), root, error).string();
-    const bool wanted = path == "node.json" || path.starts_with("worlds/") || path.starts_with("assets/") ||
-                        path.starts_with("wal/") || path.starts_with("history/");
-    if (wanted) files.push_back(path);
+  if (fs::symlink_status(folder, error).type() == fs::file_type::not_found) return {};
+  fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, error);
+  for (const fs::recursive_directory_iterator end; !error && it != end; it.increment(error)) {
+    if (it->is_directory(error)) continue;
+    if (error || !it->is_regular_file(error))
+      return Error{ErrorCode::internal, it->path().string() +
+                                            " is neither a file nor a folder that can be read, so a backup would lack "
+                                            "it; remove it, or mend the link"};
+    files.push_back(it->path().lexically_relative(root).string());
   }
+  if (error) return io::file_error(folder, "cannot be listed", error.value());
+  return {};
+}
+
+// Files of a data folder that a backup holds: not the lock, and no secrets.
+Result<std::vector<std::string>> files_of(const std::string& root) {
+  std::vector<std::string> files{"node.json"};
+  for (const char* top : {"worlds", "assets", "wal", "history"})
+    if (Status added = add_below(root, top, files); !added) return added.error();
   std::ranges::sort(files);
   return files;
+}
+
+// Absolute and without a slash at the end, so that a name beside it can be made.
+std::string folder_name(const std::string& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).string();
 }
 
 }  // namespace
@@ -122,13 +142,14 @@ Status BackupWriter::finish() {
 
 Status backup_directory(io::DataDirectory& data, const std::string& folder, const BackupProgress& progress) {
   if (Status alone = data.keep_servers_out(); !alone) return alone;
+  const Result<std::vector<std::string>> files = files_of(data.path());
+  if (!files) return files.error();
   Result<BackupWriter> writer = BackupWriter::create(folder);
   if (!writer) return writer.error();
-  const std::vector<std::string> files = files_of(data.path());
   std::uint64_t total = 0;
   std::error_code error;
-  for (const std::string& path : files) total += fs::file_size(data.path() + "/" + path, error);
-  for (const std::string& path : files) {
+  for (const std::string& path : *files) total += fs::file_size(data.path() + "/" + path, error);
+  for (const std::string& path : *files) {
     if (progress) progress(path, writer->bytes(), total);
     if (Status added = writer->add_file(path, data.path() + "/" + path); !added) return added;
   }
@@ -138,10 +159,13 @@ Status backup_directory(io::DataDirectory& data, const std::string& folder, cons
 
 // ---- restoring ----
 
-Status restore_backup(const std::string& folder, const std::string& to, const BackupProgress& progress) {
+Status restore_backup(const std::string& folder, const std::string& target, const BackupProgress& progress) {
   const Result<std::vector<Listed>> files = read_manifest(folder);
   if (!files) return files.error();
+  const std::string to = folder_name(target);
   std::error_code error;
+  if (fs::exists(to, error) && !fs::is_directory(to, error))
+    return Error{ErrorCode::already_exists, to + " is a file: a backup is restored into a new folder"};
   if (fs::exists(to, error) && !fs::is_empty(to, error))
     return Error{ErrorCode::already_exists, to + " is not empty: a backup is restored into a new folder"};
   const std::string partial = to + ".restoring";
@@ -163,8 +187,12 @@ Status restore_backup(const std::string& folder, const std::string& to, const Ba
   }
   fs::remove(to, error);
   fs::rename(partial, to, error);
-  if (error) return io::file_error(to, "cannot be put in place", error.value());
-  return io::sync_folder(fs::path(to).has_parent_path() ? fs::path(to).parent_path().string() : ".");
+  if (error) {
+    const Error failed = io::file_error(to, "cannot be put in place", error.value());
+    fs::remove_all(partial, error);
+    return failed;
+  }
+  return io::sync_folder(fs::path(to).parent_path().string());
 }
 
 }  // namespace terrazzo::maintenance

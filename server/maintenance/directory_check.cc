@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
 
 #include "map/formats/world_json.h"
+#include "server/io/durable_file.h"
 #include "server/io/read_only_page_file.h"
 #include "server/maintenance/sha256.h"
+#include "server/storage/history.h"
 #include "server/storage/shard_store.h"
 #include "server/storage/wal.h"
 
@@ -29,6 +33,7 @@ class Check {
     for (const WorldId world : worlds_) metadata(world);
     for (const Shard& shard : shards_) check_shard(shard);
     for (const io::SegmentName& segment : segments_) check_segment(segment);
+    for (const auto& file : history_) check_history(file);
     for (const std::string& asset : assets_) check_asset(asset);
     tell("done", 0);
     return std::move(report_);
@@ -56,6 +61,8 @@ class Check {
       }
     }
     segments_ = list(data_.list_segments());
+    history_ = list(data_.list_history());
+    for (const auto& file : history_) total_ += file.bytes;
     assets_ = list(data_.list_assets());
   }
   void tell(const std::string& what, std::uint64_t within) {
@@ -71,6 +78,11 @@ class Check {
     const Result<std::string> text = data_.read_world(world);
     if (!text) return finding(where, text.error());
     if (const auto parsed = formats::world_from_json(*text); !parsed) finding(where, parsed.error());
+    const Result<std::string> versions = data_.read_versions(world);
+    const std::string list = fmt::format("worlds/{}/versions.json", world.value);
+    if (!versions && versions.error().code != ErrorCode::not_found) finding(list, versions.error());
+    if (versions && !nlohmann::json::accept(*versions))
+      report_.findings.push_back(list + ": is no JSON; restore it from a backup");
   }
 
   void check_shard(const Shard& shard) {
@@ -102,6 +114,18 @@ class Check {
     report_.records += scan->records;
   }
 
+  void check_history(const io::DataDirectory::HistoryFile& file) {
+    ++report_.history;
+    tell(file.path, 0);
+    done_ += file.bytes;
+    const Result<std::string> bytes = io::read_file(file.path);
+    if (!bytes) return finding(file.path, bytes.error());
+    const auto reader = storage::HistoryReader::open(std::as_bytes(std::span(*bytes)));
+    if (!reader) return finding(file.path, reader.error());
+    const auto blocks = reader->visit({}, [](const storage::Record&) {});
+    if (!blocks) finding(file.path, blocks.error());
+  }
+
   void check_asset(const std::string& hash) {
     ++report_.assets;
     const std::string where = "asset " + hash;
@@ -118,6 +142,7 @@ class Check {
   std::vector<WorldId> worlds_;
   std::vector<Shard> shards_;
   std::vector<io::SegmentName> segments_;
+  std::vector<io::DataDirectory::HistoryFile> history_;
   std::vector<std::string> assets_;
   std::uint64_t done_ = 0, total_ = 0;
 };

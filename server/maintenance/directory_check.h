@@ -11,15 +11,15 @@
 namespace terrazzo::maintenance {
 
 struct CheckReport {
-  std::uint64_t worlds = 0, shards = 0, pages = 0, segments = 0, records = 0, assets = 0;
+  std::uint64_t worlds = 0, shards = 0, pages = 0, segments = 0, records = 0, history = 0, assets = 0;
   // Each names the file, where in it, and what is wrong.
   std::vector<std::string> findings;
 };
 
 // Proves the data folder of a server that does not run, and changes nothing: metadata and versions make sense; in every
 // shard file the root, its chains and each page's checksum, parent over child, and that each page is reached at one
-// place, free, or in a chain; log segments up to where they end; assets against the hash that names them. `progress`:
-// what is looked at, and bytes done of all.
+// place, free, or in a chain; log segments up to where they end; sealed ones block by block; assets against the hash
+// that names them. `progress`: what is looked at, and bytes done of all.
 CheckReport check_directory(
     const io::DataDirectory& data,
     const std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>& progress = {});

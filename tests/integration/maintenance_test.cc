@@ -241,6 +241,67 @@ TEST(Maintenance, TheLogBecomesHistoryThatCanBeRead) {
   EXPECT_EQ(run_program(kServer, {"dump-wal", path}).output.find("sealed"), std::string::npos);
 }
 
+// Operators move worlds/ to another disk and leave a link; completion in a shell ends a folder's name with a slash.
+TEST(Maintenance, ABackupFollowsLinksAndIsRestoredIntoAFolderWhoseNameEndsWithASlash) {
+  TemporaryFolder folder;
+  const fs::path data = folder.path() / "data";
+  fill(data);
+  fs::rename(data / "worlds", folder.path() / "other disk");
+  fs::create_directory_symlink(folder.path() / "other disk", data / "worlds");
+  const std::string backup = (folder.path() / "backup").string(), second = (folder.path() / "second").string();
+  const Ran made = run_program(kServer, {"backup", data.string(), backup});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  const Ran restored = run_program(kServer, {"restore", backup, second + "/"});
+  ASSERT_EQ(restored.exit_code, 0) << restored.output;
+  EXPECT_NE(restored.output.find("1 worlds, 2 shards"), std::string::npos) << restored.output;
+  EXPECT_FALSE(fs::exists(second + "/.restoring"));
+
+  // What cannot be copied is an error, not a hole in the backup.
+  fs::create_symlink(folder.path() / "nowhere", data / "history");
+  const std::string holed = (folder.path() / "holed").string();
+  const Ran refused = run_program(kServer, {"backup", data.string(), holed});
+  EXPECT_EQ(refused.exit_code, 2) << refused.output;
+  EXPECT_FALSE(fs::exists(holed));
+}
+
+TEST(Maintenance, ARestoreNeverReplacesAFile) {
+  TemporaryFolder folder;
+  fill(folder.path() / "data");
+  const std::string backup = (folder.path() / "backup").string(), file = (folder.path() / "file").string();
+  ASSERT_EQ(run_program(kServer, {"backup", (folder.path() / "data").string(), backup}).exit_code, 0);
+  std::ofstream(file).close();
+  EXPECT_EQ(run_program(kServer, {"restore", backup, file}).exit_code, 2);
+  EXPECT_TRUE(fs::is_regular_file(file));
+}
+
+TEST(Maintenance, VerifyReadsTheHistoryAndTheListOfVersions) {
+  TemporaryFolder folder;
+  const fs::path data = folder.path() / "data";
+  fill(data);
+  {
+    ServerProcess server(data, {"--segment-mib", "1"});  // seals the old segments
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  ASSERT_EQ(run_program(kServer, {"verify", data.string()}).exit_code, 0);
+  std::size_t histories = 0, lists = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(data)) {
+    const bool history = entry.path().extension() == ".hist", list = entry.path().filename() == "versions.json";
+    if (!history && !list) continue;
+    (history ? histories : lists) += 1;
+    const std::string file = entry.path().string();
+    for (const std::uint64_t at : {std::uint64_t{0}, history ? entry.file_size() / 2 : 0, entry.file_size() - 2}) {
+      if (list && at != 0) continue;  // a flip inside a name leaves another name
+      flip(file, at);
+      const Ran ran = run_program(kServer, {"verify", data.string()});
+      flip(file, at);
+      EXPECT_EQ(ran.exit_code, 1) << file << " at " << at << ": " << ran.output;
+      EXPECT_NE(ran.output.find(entry.path().filename().string()), std::string::npos) << ran.output;
+    }
+  }
+  EXPECT_GT(histories, 0u);
+  EXPECT_GT(lists, 0u);
+}
+
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
   TemporaryFolder folder;
   const std::string data = (folder.path() / "data").string(), second = (folder.path() / "second").string(),
