@@ -97,6 +97,11 @@ class Check {
           [&](storage::PageNo done, storage::PageNo) { tell(shard.path, std::uint64_t{done} * storage::kPageBytes); },
           true);
       if (!proof) finding(shard.path, proof.error());
+      if (const auto root = storage::damaged_root(**file))
+        report_.findings.push_back(fmt::format(
+            "{}: page {}, one of the two roots, is not whole: the shard opens as of checkpoint {}, and newer edits are "
+            "there only if the log has them; restore it from a backup if they are not",
+            shard.path, *root, (*store)->generation()));
     }
     report_.pages += (*file)->page_count();
     done_ += std::uint64_t{(*file)->page_count()} * storage::kPageBytes;

@@ -1,6 +1,7 @@
 #include "server/storage/shard_store.h"
 
 #include <fmt/format.h>
+#include <optional>
 
 #include <algorithm>
 #include <cstddef>
@@ -138,6 +139,14 @@ Result<std::unique_ptr<ShardStore>> ShardStore::create(PageFile& file, const Sha
   if (Status grown = file.grow(std::max<PageNo>(file.page_count(), kRootSlots)); !grown) return grown.error();
   state->pool.adopt_new();
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
+}
+
+std::optional<PageNo> damaged_root(PageFile& file) {
+  for (PageNo slot = 0; slot < kRootSlots && slot < file.page_count(); ++slot) {
+    const Root* root = root_slot(file, slot);
+    if (!is_zero(file, slot) && (root->magic != kRootMagic || root->crc != crc_of(*root))) return slot;
+  }
+  return std::nullopt;
 }
 
 Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const ShardIdentity& identity) {

@@ -158,4 +158,8 @@ class ShardStore {
   std::unique_ptr<State> state_;
 };
 
+// The page of a root that was written once and is not whole. Opening takes the other one, which is older when the
+// newest is the damaged one; only who proves a file asks.
+std::optional<PageNo> damaged_root(PageFile& file);
+
 }  // namespace terrazzo::storage

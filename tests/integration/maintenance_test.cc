@@ -98,7 +98,7 @@ TEST(Maintenance, VerifyProvesWhatIsWholeAndNamesEveryDamage) {
     pages = (*store)->pages().total;
     free = (*store)->pages().free;
   }
-  // One byte of each page: all are found but those of free pages, and of the older root, which nobody needs.
+  // One byte of each page: all are found but those of free pages.
   storage::PageNo found = 0;
   for (storage::PageNo page = 0; page < pages; ++page) {
     const std::uint64_t at = std::uint64_t{page} * storage::kPageBytes + (page < 2 ? 40 : 3 + page * 37 % 4000);
@@ -300,6 +300,34 @@ TEST(Maintenance, VerifyReadsTheHistoryAndTheListOfVersions) {
   }
   EXPECT_GT(histories, 0u);
   EXPECT_GT(lists, 0u);
+}
+
+// Opening takes the older root when the newest is damaged: the shard is whole then, and older than it was.
+TEST(Maintenance, VerifyNamesADamagedRootThoughTheOtherOneIsWhole) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  fill(path);
+  {
+    ServerProcess server(path, {"--segment-mib", "1"});
+    for (const char* tile : {"6", "7"}) {
+      ASSERT_EQ(run_program(TERRAZZO_BIN_DIR "/terrazzo",
+                            {"paint", "w", "--rect", "5,5,2,2", "--tile", tile, "--server", server.http_url()})
+                    .exit_code,
+                0);
+    }
+    EXPECT_EQ(server.terminate(), 0);  // a second checkpoint: both roots are in use
+  }
+  ASSERT_EQ(run_program(kServer, {"verify", path}).exit_code, 0);
+  const auto data = io::DataDirectory::look_at(path);
+  const std::string shard = (*data)->shard_path((*data)->list_worlds()->front(), 0, 0);
+  for (const std::uint64_t page : {0u, 1u}) {
+    flip(shard, page * storage::kPageBytes + 40);
+    const Ran ran = run_program(kServer, {"verify", path});
+    flip(shard, page * storage::kPageBytes + 40);
+    EXPECT_EQ(ran.exit_code, 1) << ran.output;
+    EXPECT_NE(ran.output.find("page " + std::to_string(page) + ", one of the two roots"), std::string::npos)
+        << ran.output;
+  }
 }
 
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
