@@ -55,7 +55,9 @@ ImageSize webp_size(const Header& h) {
 ImageSize header_size(const Header& h) {
   if (h.has(0, "\x89PNG\r\n\x1A\n") && h.has(12, "IHDR")) return {h.big32(16), h.big32(20)};
   if (h.has(0, "GIF87a") || h.has(0, "GIF89a")) return {h.little16(6), h.little16(8)};
-  if (h.has(0, "BM")) {
+  // Two letters alone would take any text that starts with them; the second header's size tells.
+  if (h.has(0, "BM") && (h.little32(14) == 40 || h.little32(14) == 52 || h.little32(14) == 56 ||
+                         h.little32(14) == 108 || h.little32(14) == 124)) {
     const std::uint32_t height = h.little32(22);  // negative: rows from the top
     return {h.little32(18), (height & 0x80000000u) != 0 ? ~height + 1 : height};
   }

@@ -7,6 +7,7 @@
 
 #include "map/formats/base64.h"
 #include "map/formats/compression.h"
+#include "map/formats/extra_check.h"
 #include "map/formats/relative_path.h"
 #include "map/formats/tiled.h"
 #include "map/formats/tmx_json.h"
@@ -31,6 +32,7 @@ class Exporter {
   }
 
   Result<Json> run() {
+    if (Status good = check_tiled_extra(world_, xml_ ? TiledForm::xml : TiledForm::json); !good) return good.error();
     Json out = extra_object(world_.extra);
     out["type"] = "map";
     out["version"] = xml_ ? Json("1.8") : Json("1.8");
@@ -128,6 +130,8 @@ class Exporter {
     switch (from.kind) {
       case map::LayerKind::tile:
         out["type"] = "tilelayer";
+        // The cells and their form are the world's and the options', whatever `extra` holds under these names.
+        for (const char* own : {"data", "chunks", "encoding", "compression"}) out.erase(own);
         tiles(from.id, out);
         break;
       case map::LayerKind::object:

@@ -189,11 +189,19 @@ map::Asset Importer::take_image(const std::string& path, const Json& o) {
     fail(Error{bytes.error().code, fmt::format("{}: the image {}: {}", file_, path, bytes.error().message)});
     return asset;
   }
-  asset.hash = sha256_hex(*bytes);
-  if (const auto size = image_size(*bytes)) {
-    asset.width = size->width;
-    asset.height = size->height;
+  // Whoever imports a map publishes its images. A map from somewhere else may name any file, so only what is an image
+  // goes.
+  const auto size = image_size(*bytes);
+  if (!size) {
+    fail(Error{
+        ErrorCode::unsupported,
+        fmt::format("{}: {} is named as an image, and its content is none; it must be a PNG, JPEG, GIF, BMP or WebP",
+                    file_, path)});
+    return asset;
   }
+  asset.hash = sha256_hex(*bytes);
+  asset.width = size->width;
+  asset.height = size->height;
   if (image_hashes_.insert(asset.hash).second) out_.images.push_back({asset.hash, path, *bytes});
   images_by_path_[path] = asset;
   return asset;

@@ -100,5 +100,22 @@ TEST(TiledImport, PropertiesAndObjectsAreKept) {
     EXPECT_NE(exported->find(kept), std::string::npos) << kept << "\n" << *exported;
 }
 
+// A map from somewhere else could name a private file as its image, and an upload would publish it.
+TEST(TiledImport, WhatIsNoImageIsNotTaken) {
+  const std::string text = map_with("0,0,0,0", "encoding=\"csv\"",
+                                    "<tileset firstgid=\"1\" name=\"t\" tilewidth=\"16\" tileheight=\"16\" "
+                                    "tilecount=\"1\" columns=\"1\"><image source=\"../../etc/passwd\"/></tileset>");
+  const std::string not_images[] = {"root:x:0:0:root:/root:/bin/bash\n", "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+                                    "BM is how this note of more than twenty-six bytes begins; it is no bitmap", "GIF",
+                                    ""};
+  for (const std::string& bytes : not_images) {
+    const auto map = import_tiled(text, "m.tmx", [&](const std::string&) -> Result<std::string> { return bytes; });
+    ASSERT_FALSE(map.ok()) << bytes;
+    EXPECT_NE(map.error().message.find("../../etc/passwd"), std::string::npos) << map.error().message;
+    EXPECT_NE(map.error().message.find("PNG, JPEG, GIF, BMP or WebP"), std::string::npos) << map.error().message;
+    EXPECT_EQ(map.error().message.find("OPENSSH"), std::string::npos) << "the message shows the file";
+  }
+}
+
 }  // namespace
 }  // namespace terrazzo::formats
