@@ -30,6 +30,7 @@ void add_import_and_export(CLI::App& app, CommandLine& line) {
   exported->add_option("--encoding", line.encoding, "of the cells: csv, base64, zlib, gzip or zstd")
       ->check(CLI::IsMember({"csv", "base64", "zlib", "gzip", "zstd"}))
       ->capture_default_str();
+  exported->add_flag("--force", line.force, "replace images beside the file that have other content");
   add_server(exported, line);
 }
 

@@ -23,6 +23,7 @@ struct CommandLine {
   std::uint32_t tile = 0;
   double scale = 1;
   std::string encoding = "csv";
+  bool force = false;  // of export: replace images that differ
   double seconds = 0;  // of watch; 0: until it is interrupted
   bool once = false;
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/image_files.h"
 #include "cli/server.h"
 #include "map/formats/tiled.h"
 
@@ -63,9 +65,17 @@ class Reader {
     if (!body) return body.error();
     const nlohmann::json answer = nlohmann::json::parse(*body, nullptr, false);
     std::vector<map::Rect> chunks;
-    if (!answer.is_object() || !answer.contains("shards")) return chunks;
+    const Error strange{ErrorCode::bad_message,
+                        "the list of shards that the server answers is wrong; it must be {\"shards\": [[x, y, …], …]}"};
+    if (!answer.is_object() || !answer.contains("shards") || !answer["shards"].is_array()) return strange;
     for (const nlohmann::json& shard : answer["shards"]) {
-      const map::Rect cells = map::cells_of(map::ShardPos{shard[0].get<std::int32_t>(), shard[1].get<std::int32_t>()});
+      if (!shard.is_array() || shard.size() < 2 || !shard[0].is_number_integer() || !shard[1].is_number_integer())
+        return strange;
+      const auto column = shard[0].get<std::int64_t>(), row = shard[1].get<std::int64_t>();
+      if (column < INT32_MIN || column > INT32_MAX || row < INT32_MIN || row > INT32_MAX) return strange;
+      const map::Rect cells =
+          map::cells_of(map::ShardPos{static_cast<std::int32_t>(column), static_cast<std::int32_t>(row)});
+      if (!map::kPlane.contains(cells)) return strange;
       for (std::int64_t y = cells.y0; y < cells.y1; y += kPiece)
         for (std::int64_t x = cells.x0; x < cells.x1; x += kPiece)
           if (Status found = used_in(layer, map::Rect::of_size(x, y, kPiece, kPiece), chunks); !found)
@@ -93,16 +103,18 @@ class Reader {
   const std::string& world_;
 };
 
-Status write_images(HttpClient& http, const std::string& name, const map::World& world, const fs::path& folder) {
+Status write_images(HttpClient& http, const std::string& name, const map::World& world, const fs::path& folder,
+                    Existing existing) {
   const std::vector<formats::ExportedImage> images = formats::export_images(world);
+  // All names first: a world with a bad one leaves nothing behind.
+  for (const formats::ExportedImage& image : images)
+    if (Status good = check_image_path(image.path); !good) return good;
   Progress progress("images", images.size());
   std::uint64_t done = 0;
   for (const formats::ExportedImage& image : images) {
     const Result<std::string> bytes = get_asset(http, name, image.asset.hash);
     if (!bytes) return Error{bytes.error().code, image.path + ": " + bytes.error().message};
-    std::error_code ignored;
-    fs::create_directories((folder / image.path).parent_path(), ignored);
-    if (Status written = write_file(folder / image.path, *bytes); !written) return written;
+    if (Status written = write_image(folder, image.path, *bytes, existing); !written) return written;
     progress.at(++done);
   }
   return {};
@@ -137,7 +149,10 @@ Status export_world(const CommandLine& line) {
     if (line.encoding == kEncodings[i]) options.encoding = static_cast<formats::CellEncoding>(i);
   const Result<std::string> text = (json ? formats::export_tmj : formats::export_tmx)(world, source, options);
   if (!text) return text.error();
-  if (Status written = write_images(http, line.world, world, path.parent_path()); !written) return written;
+  if (Status written =
+          write_images(http, line.world, world, path.parent_path(), line.force ? Existing::replace : Existing::keep);
+      !written)
+    return written;
   if (Status written = write_file(path, *text); !written) return written;
   fmt::print("exported \"{}\" to {} ({} bytes) with {} images beside it\n", world.name, path.string(), text->size(),
              formats::export_images(world).size());

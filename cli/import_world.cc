@@ -23,6 +23,9 @@ using namespace std::chrono_literals;
 constexpr std::size_t kCellsPerEdit = 32 * 1024, kOpsPerEdit = 64, kEditsInFlight = 64;
 
 Result<std::string> read_file(const fs::path& path) {
+  std::error_code error;
+  if (const auto status = fs::status(path, error); fs::exists(status) && !fs::is_regular_file(status))
+    return Error{ErrorCode::bad_message, path.string() + " is a folder, device or pipe; it must be a plain file"};
   std::ifstream file(path, std::ios::binary);
   if (!file)
     return Error{ErrorCode::not_found, path.string() + " cannot be opened: is the name right, and may you read it?"};

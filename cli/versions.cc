@@ -1,6 +1,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -42,8 +43,11 @@ Status list_versions(const CommandLine& line) {
   fmt::print("{:>6}  {:<32} {:<20} {}\n", "NUMBER", "NAME", "SAVED", "BY");
   for (const nlohmann::json& version : *versions) {
     const auto created = version.is_object() ? version.find("created_ms") : version.end();
-    const std::time_t at =
-        created != version.end() && created->is_number_integer() ? created->get<std::int64_t>() / 1000 : 0;
+    // Years of more than four digits are no time of saving, and too large ones no calendar can print.
+    constexpr std::int64_t kTimeMax = 253'402'300'799;
+    const std::time_t at = created != version.end() && created->is_number_integer()
+                               ? std::clamp<std::int64_t>(created->get<std::int64_t>() / 1000, 0, kTimeMax)
+                               : 0;
     fmt::print("{:>6}  {:<32} {:%Y-%m-%d %H:%M:%S} {}\n", text_of(version, "id"), text_of(version, "name"),
                fmt::localtime(at), text_of(version, "author"));
   }

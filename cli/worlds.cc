@@ -19,14 +19,18 @@ Status list_worlds(const CommandLine& line) {
     return {};
   }
   fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", "NAME", "LAYERS", "TILESETS", "TILE", "SIZE IN CELLS", "ID");
+  const auto text = [](const nlohmann::json& world, const char* member) {
+    const auto found = world.find(member);
+    return found == world.end() ? std::string() : found->is_string() ? found->get<std::string>() : found->dump();
+  };
   for (const nlohmann::json& world : answer["worlds"]) {
+    if (!world.is_object()) return Error{ErrorCode::bad_message, line.server + " lists a world that is not an object"};
     std::string size = "infinite";
     if (const auto b = world.find("bounds"); b != world.end() && b->is_array() && b->size() == 4)
       size = fmt::format("{} × {}", (*b)[2].dump(), (*b)[3].dump());
-    fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", world.value("name", ""), world.value("layers", 0),
-               world.value("tilesets", 0),
-               fmt::format("{}×{}", world.value("tile_width", 0), world.value("tile_height", 0)), size,
-               world.value("id", ""));
+    fmt::print("{:<24} {:>7} {:>9} {:>10}  {:<22} {}\n", text(world, "name"), text(world, "layers"),
+               text(world, "tilesets"), fmt::format("{}×{}", text(world, "tile_width"), text(world, "tile_height")),
+               size, text(world, "id"));
   }
   return {};
 }
