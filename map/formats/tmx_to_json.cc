@@ -60,10 +60,26 @@ bool among(const std::array<std::string_view, N>& names, std::string_view name) 
   return std::ranges::find(names, name) != names.end();
 }
 
+// "3:14" for a byte of the text, both from 1; columns count bytes.
+std::string line_and_column(std::string_view text, std::ptrdiff_t offset) {
+  const std::string_view before = text.substr(0, static_cast<std::size_t>(std::max<std::ptrdiff_t>(offset, 0)));
+  const std::size_t newline = before.rfind('\n');
+  return fmt::format("{}:{}", 1 + std::ranges::count(before, '\n'),
+                     before.size() - (newline == before.npos ? 0 : newline + 1) + 1);
+}
+
+// "<map>/<group>/<layer>"
+std::string element_path(pugi::xml_node node) {
+  std::string path;
+  for (; node.type() == pugi::node_element; node = node.parent())
+    path = fmt::format("<{}>{}{}", node.name(), path.empty() ? "" : "/", path);
+  return path;
+}
+
 // Collects the first thing that is wrong; everything after it is harmless.
 class Converter {
  public:
-  explicit Converter(const std::string& what) : what_(what) {}
+  Converter(const std::string& what, std::string_view xml) : what_(what), xml_(xml) {}
   const Status& status() const { return status_; }
 
   Json root(const pugi::xml_node& node) {
@@ -78,8 +94,10 @@ class Converter {
  private:
   void fail(const pugi::xml_node& node, const std::string& why) {
     if (status_.ok())
-      status_ = Error{ErrorCode::bad_message,
-                      fmt::format("{}: at byte {}: {}", what_, std::max<std::ptrdiff_t>(node.offset_debug(), 0), why)};
+      // pugixml's offset is that of the name, one behind the '<'.
+      status_ = Error{
+          ErrorCode::bad_message,
+          fmt::format("{}:{}: {}: {}", what_, line_and_column(xml_, node.offset_debug() - 1), element_path(node), why)};
   }
   Json number(const pugi::xml_node& node, const char* name, std::string_view text) {
     std::int64_t whole = 0;
@@ -96,7 +114,10 @@ class Converter {
       if (among(kTexts, name)) {
         out[a.name()] = a.value();
       } else if (among(kSwitches, name)) {
-        out[a.name()] = value == "1" || value == "true";
+        const bool on = value == "1" || value == "true";
+        if (!on && value != "0" && value != "false")
+          fail(node, fmt::format("{}=\"{}\" must be 0, 1, true or false", name, value.substr(0, 40)));
+        out[a.name()] = on;
       } else {
         out[a.name()] = number(node, a.name(), value);
       }
@@ -212,7 +233,7 @@ class Converter {
     if (encoding == "csv") {
       csv(node, values);
     } else if (encoding.empty()) {
-      for (const pugi::xml_node tile : node.children("tile")) values.push_back(tile.attribute("gid").as_uint());
+      for (const pugi::xml_node tile : node.children("tile")) values.push_back(gid(tile));
     } else {
       fail(node, fmt::format("the encoding \"{}\" of a layer is unknown; Tiled writes csv, base64 or <tile> elements",
                              encoding.substr(0, 40)));
@@ -220,6 +241,14 @@ class Converter {
     std::vector<std::uint8_t> bytes(values.size() * 4);
     if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
     return Json::binary(std::move(bytes));
+  }
+  std::uint32_t gid(const pugi::xml_node& tile) {
+    const std::string_view text = tile.attribute("gid").as_string("0");
+    std::uint32_t value = 0;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (r.ec != std::errc() || r.ptr != text.data() + text.size())
+      fail(tile, fmt::format("gid=\"{}\" must be a whole number from 0 to 4294967295", text.substr(0, 40)));
+    return value;
   }
   void csv(const pugi::xml_node& node, std::vector<std::uint32_t>& values) {
     const std::string_view text = node.text().get();
@@ -360,6 +389,7 @@ class Converter {
   }
 
   const std::string& what_;
+  const std::string_view xml_;
   Status status_;
 };
 
@@ -370,13 +400,10 @@ Result<Json> xml_to_json(std::string_view xml, const std::string& what) {
   const pugi::xml_parse_result parsed =
       document.load_buffer(xml.data(), xml.size(), pugi::parse_default, pugi::encoding_auto);
   if (!parsed) {
-    const auto at = static_cast<std::size_t>(std::max<std::ptrdiff_t>(parsed.offset, 0));
-    const auto line =
-        1 + std::count(xml.begin(), xml.begin() + static_cast<std::ptrdiff_t>(std::min(at, xml.size())), '\n');
-    return Error{ErrorCode::bad_message, fmt::format("{}:{}: not well-formed XML at byte {}: {}; is the file cut off?",
-                                                     what, line, at, parsed.description())};
+    return Error{ErrorCode::bad_message, fmt::format("{}:{}: not well-formed XML: {}; is the file cut off?", what,
+                                                     line_and_column(xml, parsed.offset), parsed.description())};
   }
-  Converter converter(what);
+  Converter converter(what, xml);
   Json json = converter.root(document.document_element());
   if (!converter.status().ok()) return converter.status().error();
   return json;

@@ -117,5 +117,23 @@ TEST(TiledImport, WhatIsNoImageIsNotTaken) {
   }
 }
 
+TEST(TiledImport, AFaultInXmlHasItsPlace) {
+  const Wrong cases[] = {
+      {"cut", "<map>\n <layer>\n", "m.tmx:2:9: not well-formed XML"},
+      {"attribute",
+       "<map orientation=\"orthogonal\" width=\"2\" height=\"2\">\n <group>\n  <layer id=\"x1\"/>\n </group>\n</map>",
+       "m.tmx:3:3: <map>/<group>/<layer>: id=\"x1\" must be a number"},
+      {"switch", "<map>\n <layer visible=\"maybe\"/></map>",
+       "m.tmx:2:2: <map>/<layer>: visible=\"maybe\" must be 0, 1, true or false"},
+      {"gid", "<map>\n<layer><data>\n<tile gid=\"7x\"/></data></layer></map>",
+       "m.tmx:3:1: <map>/<layer>/<data>/<tile>: gid=\"7x\" must be a whole number from 0 to 4294967295"},
+  };
+  for (const Wrong& c : cases) {
+    const auto map = import_tiled(c.text, "m.tmx", kNoFiles);
+    ASSERT_FALSE(map.ok()) << c.name;
+    EXPECT_NE(map.error().message.find(c.said), std::string::npos) << c.name << ": " << map.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace terrazzo::formats
