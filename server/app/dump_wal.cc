@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
+#include <tuple>
 
 #include "server/app/maintenance_commands.h"
 #include "server/io/data_directory.h"
@@ -140,6 +143,13 @@ class Dump {
   io::SegmentName name_;
 };
 
+const io::DataDirectory::HistoryFile* sealed_as(const io::SegmentName& segment,
+                                                std::span<const io::DataDirectory::HistoryFile> files) {
+  const auto name = [](const io::SegmentName& n) { return std::tuple(n.core, n.incarnation.value, n.number); };
+  const auto found = std::ranges::find_if(files, [&](const auto& file) { return name(file.name) == name(segment); });
+  return found == files.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 int dump_wal(const CommandLine& line) {
@@ -151,17 +161,26 @@ int dump_wal(const CommandLine& line) {
   if (!data) return fail(data.error());
   Dump dump(line);
   if (const Status understood = dump.filters(); !understood) return fail(understood.error());
+  // Before the history: a segment that a running server seals meanwhile is in one of the two lists, or in both.
+  const auto segments = (*data)->list_segments();
+  if (!segments) return fail(segments.error());
   const auto files = (*data)->list_history();
   if (!files) return fail(files.error());
   int code = 0;
   for (const auto& file : *files)
     if (const Status done = dump.history(file); !done) code = fail(done.error());
-  const auto segments = (*data)->list_segments();
-  if (!segments) return fail(segments.error());
   for (const io::SegmentName& name : *segments) {
+    if (sealed_as(name, *files) != nullptr) continue;
     const Status done = dump.segment(**data, name);
-    // A running server may have sealed it meanwhile.
-    if (!done && done.error().code != ErrorCode::not_found) code = fail(done.error());
+    if (done) continue;
+    const auto now = (*data)->list_history();
+    const io::DataDirectory::HistoryFile* const sealed = now ? sealed_as(name, *now) : nullptr;
+    const bool gone = done.error().code == ErrorCode::not_found;
+    if (gone && sealed != nullptr) {
+      if (const Status late = dump.history(*sealed); !late) code = fail(late.error());
+    } else if (!gone) {  // gone without history: it held no record, or none is kept
+      code = fail(done.error());
+    }
   }
   return code;
 }

@@ -330,6 +330,53 @@ TEST(Maintenance, VerifyNamesADamagedRootThoughTheOtherOneIsWhole) {
   }
 }
 
+// A run of a server in which somebody sets cells of a row, one edit each.
+void paint_row(const fs::path& data, bool fresh, std::int32_t y, std::int32_t cells) {
+  ServerProcess server(data, {"--segment-mib", "1"});
+  if (fresh) make_world(server.port(), "w", 1000);
+  client::ConnectOptions options;
+  options.url = server.websocket_url();
+  client::Client client(options);
+  ASSERT_TRUE(client.connect().ok());
+  ASSERT_TRUE(client.open("w").ok());
+  ASSERT_TRUE(client.wait_live(10s).ok());
+  for (std::int32_t x = 0; x < cells; ++x) {
+    ASSERT_TRUE(client.edit(client::EditDraft().set(1, {x, y}, map::Cell{5})).ok());
+    if (x % 100 == 99) {
+      ASSERT_TRUE(client.wait_durable(10s));
+    }
+  }
+  ASSERT_TRUE(client.wait_durable(10s));
+  EXPECT_EQ(server.terminate(), 0);
+}
+
+TEST(Maintenance, ASegmentThatIsSealedDuringADumpIsInItOnce) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  paint_row(path, true, 7, 1600);
+  paint_row(path, false, 8, 1);  // seals the first run's log, and leaves one of its own
+  const std::string last = "set layer 1 [0,8,1,1] = 5";
+  const Ran before = run_program(kServer, {"dump-wal", path});
+  ASSERT_EQ(before.exit_code, 0) << before.output;
+  ASSERT_GT(before.output.find(last), 128u << 10);  // more than pipes hold: the dump below waits for its reader
+  ASSERT_NE(before.output.find(last), std::string::npos);
+
+  const std::string command = kServer + " dump-wal " + path;
+  const std::unique_ptr<FILE, int (*)(FILE*)> dump(::popen(command.c_str(), "r"), &::pclose);
+  ASSERT_NE(dump, nullptr);
+  std::vector<char> text(4096);
+  // It has begun, so it knows what there is, and has not come to the end.
+  std::string output(text.data(), std::fread(text.data(), 1, 1, dump.get()));
+  {
+    ServerProcess server(path, {"--segment-mib", "1"});  // seals what the second run left
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  while (const std::size_t size = std::fread(text.data(), 1, text.size(), dump.get())) output.append(text.data(), size);
+  const std::size_t at = output.find(last);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(output.find(last, at + 1), std::string::npos);
+}
+
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
   TemporaryFolder folder;
   const std::string data = (folder.path() / "data").string(), second = (folder.path() / "second").string(),
