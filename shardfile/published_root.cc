@@ -1,11 +1,10 @@
 #include "shardfile/published_root.h"
 
-#include <signal.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <thread>
+
+#include "shardfile/process_identity.h"
 
 namespace terrazzo::shardfile {
 namespace {
@@ -34,7 +33,8 @@ void PublishedRoot::publish(const Publication& publication) {
   const std::uint64_t before = sequence.load(std::memory_order_relaxed);
   sequence.store(before | 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
-  snapshot.store(publication.snapshot, std::memory_order_relaxed);
+  // In one order with claims, which look at it: see claim().
+  snapshot.store(publication.snapshot, std::memory_order_seq_cst);
   lsn.store(publication.lsn, std::memory_order_relaxed);
   tag_and_revision.store(publication.top.tag_and_revision, std::memory_order_relaxed);
   value.store(publication.top.value, std::memory_order_relaxed);
@@ -43,8 +43,13 @@ void PublishedRoot::publish(const Publication& publication) {
 }
 
 bool PublishedRoot::claimed(std::uint64_t number) const {
-  return std::ranges::any_of(
-      slots, [&](const ReaderSlot& slot) { return slot.claimed.load(std::memory_order_seq_cst) == number; });
+  return std::ranges::any_of(slots, [&](const ReaderSlot& slot) {
+    return slot.claimed.load(std::memory_order_seq_cst) == number && slot.reader.load() != 0;
+  });
+}
+
+bool PublishedRoot::has_readers() const {
+  return std::ranges::any_of(slots, [](const ReaderSlot& slot) { return slot.reader.load() != 0; });
 }
 
 std::optional<Publication> PublishedRoot::read() const {
@@ -77,27 +82,27 @@ std::optional<Publication> PublishedRoot::claim(ReaderSlot& slot) {
   return std::nullopt;
 }
 
-ReaderSlot* PublishedRoot::take_slot(std::uint32_t pid) {
+ReaderSlot* PublishedRoot::take_slot(std::uint64_t identity) {
   for (ReaderSlot& slot : slots) {
-    std::uint32_t free = 0;
-    if (!slot.pid.compare_exchange_strong(free, pid)) continue;
+    std::uint64_t free = 0;
+    if (!slot.reader.compare_exchange_strong(free, identity)) continue;
     slot.claimed.store(0);
-    readers.fetch_add(1);
+    arrivals.fetch_add(1);
     return &slot;
   }
   return nullptr;
 }
 
-void PublishedRoot::leave(ReaderSlot& slot) {
+void PublishedRoot::leave(ReaderSlot& slot, std::uint64_t identity) {
+  if (slot.reader.load() != identity) return;
   slot.claimed.store(0);
-  slot.pid.store(0);
-  readers.fetch_sub(1);
+  slot.reader.compare_exchange_strong(identity, 0);
 }
 
 void PublishedRoot::clear_dead_readers() {
   for (ReaderSlot& slot : slots) {
-    const std::uint32_t pid = slot.pid.load();
-    if (pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) leave(slot);
+    const std::uint64_t identity = slot.reader.load();
+    if (identity != 0 && process_gone(identity)) leave(slot, identity);
   }
 }
 

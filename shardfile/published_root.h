@@ -11,7 +11,7 @@
 // server tells the newest pinned tree under a sequence lock, readers say which one they look at. Mapped shared by both.
 namespace terrazzo::shardfile {
 
-inline constexpr std::uint64_t kPublishedMagic = 0x31445250'5A525254ull;  // "TRRZPRD1"
+inline constexpr std::uint64_t kPublishedMagic = 0x32445250'5A525254ull;  // "TRRZPRD2"
 inline constexpr std::size_t kReaderSlots = 60;
 
 struct Publication {
@@ -23,14 +23,16 @@ struct Publication {
 
 // One reader process and what it looks at; a cache line.
 struct alignas(64) ReaderSlot {
-  std::atomic<std::uint32_t> pid{0};  // 0: free
+  std::atomic<std::uint64_t> reader{0};  // process_identity.h; 0: free
   std::atomic<std::uint64_t> claimed{0};
 };
 
 struct alignas(4096) PublishedRoot {
   std::atomic<std::uint64_t> magic;
-  std::atomic<std::uint64_t> run;      // changes when a server starts: what an earlier one published may be gone
-  std::atomic<std::uint32_t> readers;  // slots taken: nobody reads, nothing is published
+  std::atomic<std::uint64_t> run;  // changes when a server starts: what an earlier one published may be gone
+  // Raised by each reader that comes. Who is there now is what the slots say: a count of them would be wrong for ever
+  // after a reader was killed between its slot and the count.
+  std::atomic<std::uint32_t> arrivals;
   alignas(64) std::atomic<std::uint64_t> sequence;  // odd while the rest is written
   std::atomic<std::uint64_t> snapshot, lsn, tag_and_revision;
   std::atomic<std::uint32_t> value, pages;
@@ -39,6 +41,7 @@ struct alignas(4096) PublishedRoot {
   // The server. Claims on earlier snapshots are to be looked at afterwards, not before.
   void publish(const Publication& publication);
   bool claimed(std::uint64_t number) const;
+  bool has_readers() const;
   // Takes the slots of processes that are gone.
   void clear_dead_readers();
 
@@ -46,8 +49,8 @@ struct alignas(4096) PublishedRoot {
   std::optional<Publication> read() const;
   // Claims the newest publication in one's own slot, so that its pages stay as they are until the claim goes.
   std::optional<Publication> claim(ReaderSlot& slot);
-  ReaderSlot* take_slot(std::uint32_t pid);  // null: all are taken
-  void leave(ReaderSlot& slot);
+  ReaderSlot* take_slot(std::uint64_t identity);         // null: all are taken
+  void leave(ReaderSlot& slot, std::uint64_t identity);  // nothing, where the slot is no longer that process's
 };
 static_assert(sizeof(PublishedRoot) == 4096);
 

@@ -19,14 +19,18 @@ RootPublisher::RootPublisher(shardfile::PublishedRoot& root) : root_(root) {
 }
 
 bool RootPublisher::publish(ShardStore& store, PageNo pages) {
-  const bool read = root_.readers.load(std::memory_order_relaxed) != 0;
-  if (read && (held_.empty() || store.lsn() != last_lsn_)) {
+  const std::uint32_t arrivals = root_.arrivals.load(std::memory_order_acquire);
+  const bool read = (was_read_ || arrivals != arrivals_) && root_.has_readers();
+  was_read_ = read;
+  arrivals_ = arrivals;
+  const bool told = root_.snapshot.load(std::memory_order_relaxed) != 0;
+  if (read && (!told || store.lsn() != last_lsn_)) {
     const PinInfo& pin = store.pin(PinKind::snapshot, ++last_);
     last_lsn_ = pin.lsn;
     held_.push_back(last_);
     root_.publish({last_, pin.lsn.value, pin.top, pages});
   }
-  if (!read && !held_.empty()) root_.publish({});
+  if (!read && told) root_.publish({});
   if (!held_.empty()) let_go(store);
   return read;
 }

@@ -25,6 +25,8 @@ class RootPublisher {
   shardfile::PublishedRoot& root_;
   std::uint64_t last_ = 0;  // the newest snapshot's number
   Lsn last_lsn_;
+  std::uint32_t arrivals_ = 0;       // seen
+  bool was_read_ = true;             // readers of an earlier run may still be there
   std::vector<std::uint64_t> held_;  // published and not let go, by age
 };
 

@@ -3,12 +3,17 @@
 #include "server/storage/root_publisher.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <memory>
 #include <thread>
 
 #include "crashing_file.h"
+#include "shardfile/process_identity.h"
 #include "shardfile/tree_reader.h"
 
 namespace terrazzo::storage {
@@ -47,7 +52,12 @@ class Publisher : public testing::Test {
 
   CrashingFile file_;
   std::unique_ptr<ShardStore> store_;
-  std::unique_ptr<shardfile::PublishedRoot> root_ = std::make_unique<shardfile::PublishedRoot>();
+  // Shared, as it is between processes.
+  struct Unmap {
+    void operator()(shardfile::PublishedRoot* root) const { ::munmap(root, sizeof *root); }
+  };
+  std::unique_ptr<shardfile::PublishedRoot, Unmap> root_{static_cast<shardfile::PublishedRoot*>(
+      ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))};
   RootPublisher publisher_{*root_};
 };
 
@@ -77,7 +87,7 @@ TEST_F(Publisher, AClaimedStateStaysWhileTheStoreReusesEverythingElse) {
   expect_all(*moved, 59);
   publish();
   EXPECT_LE(store_->pins().size(), 1u);
-  root_->leave(*slot);
+  root_->leave(*slot, 1);
   publish();
   EXPECT_TRUE(store_->pins().empty());
   checkpoint();
@@ -87,16 +97,55 @@ TEST_F(Publisher, AClaimedStateStaysWhileTheStoreReusesEverythingElse) {
 
 TEST_F(Publisher, AReaderThatDiedIsNoticed) {
   fill(1);
-  // No process has this number: Linux gives numbers up to 2^22.
-  shardfile::ReaderSlot* slot = root_->take_slot((1u << 22) + 5);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    root_->take_slot(shardfile::own_identity());
+    ::pause();
+  }
+  while (!root_->has_readers()) std::this_thread::yield();
+  shardfile::ReaderSlot* slot = &root_->slots[0];
   publish();
   ASSERT_TRUE(root_->claim(*slot));
   fill(2);
   publish();
   publisher_.clear_dead_readers();
   publish();
+  EXPECT_FALSE(store_->pins().empty()) << "it lives";
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  // Ended, but nobody has waited for it: it holds nothing any more.
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
+  publisher_.clear_dead_readers();
+  publish();
   EXPECT_TRUE(store_->pins().empty());
-  EXPECT_EQ(root_->readers.load(), 0u);
+  EXPECT_FALSE(root_->has_readers());
+  ::waitpid(pid, nullptr, 0);
+}
+
+TEST_F(Publisher, AnotherProcessWithADeadReadersNumberIsNotThatReader) {
+  fill(1);
+  constexpr std::uint64_t kOneTick = std::uint64_t{1} << 22;
+  shardfile::ReaderSlot* slot = root_->take_slot(shardfile::own_identity() - kOneTick);
+  publish();
+  ASSERT_TRUE(root_->claim(*slot));
+  publisher_.clear_dead_readers();
+  publish();
+  EXPECT_TRUE(store_->pins().empty());
+}
+
+// Killed after it took its slot, before it said so: the next one that comes is served, and leaves nothing behind.
+TEST_F(Publisher, AReaderKilledWhileItCameDoesNotDisturbTheNext) {
+  fill(1);
+  publish();
+  root_->slots[0].reader.store((std::uint64_t{1} << 22) - 1);  // no such process: no arrival either
+  publisher_.clear_dead_readers();
+  shardfile::ReaderSlot* slot = root_->take_slot(shardfile::own_identity());
+  EXPECT_TRUE(publish());
+  const auto claimed = root_->claim(*slot);
+  ASSERT_TRUE(claimed && claimed->snapshot != 0);
+  root_->leave(*slot, shardfile::own_identity());
+  EXPECT_FALSE(publish());
+  EXPECT_TRUE(store_->pins().empty());
 }
 
 TEST(PublishedRoot, SixtyReadersAndNoMore) {

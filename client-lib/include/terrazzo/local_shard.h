@@ -44,7 +44,8 @@ class LocalShard {
   Lsn lsn() const;
   // internal: the file is damaged.
   Result<LocalChunk> chunk(map::LayerId layer, map::ChunkPos chunk) const;
-  // Whether what was read since refresh() may be believed: no, if the server was restarted meanwhile.
+  // Whether what was read since refresh() may be believed: no, if the server was restarted meanwhile, or does
+  // not see this process (another PID namespace) and so took it for dead.
   bool still_valid() const;
 
  private:

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
 
+#include "shardfile/process_identity.h"
 #include "shardfile/published_root.h"
 #include "shardfile/tree_reader.h"
 
@@ -32,11 +34,13 @@ struct LocalShard::State {
   std::size_t bytes = 0;
   shardfile::PublishedRoot* root = nullptr;
   shardfile::ReaderSlot* slot = nullptr;
+  std::uint64_t identity = 0;
+
   std::uint64_t run = 0;
   shardfile::Publication now;
 
   ~State() {
-    if (slot != nullptr) root->leave(*slot);
+    if (slot != nullptr) root->leave(*slot, identity);
     if (root != nullptr) ::munmap(root, kPageBytes);
     if (base != nullptr) ::munmap(base, bytes);
     if (fd >= 0) ::close(fd);
@@ -84,7 +88,9 @@ Result<std::unique_ptr<LocalShard>> LocalShard::open(const std::string& file, st
   state->fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (state->fd < 0) return failed(file, "cannot be opened");
   if (Status mapped = state->map_root(); !mapped) return mapped.error();
-  state->slot = state->root->take_slot(static_cast<std::uint32_t>(::getpid()));
+  state->identity = shardfile::own_identity();
+  if (state->identity == 0) return Error{ErrorCode::internal, "/proc/self/stat cannot be read; is /proc mounted?"};
+  state->slot = state->root->take_slot(state->identity);
   if (state->slot == nullptr)
     return Error{ErrorCode::overloaded,
                  fmt::format("{}: {} readers look at it already; share one", file, shardfile::kReaderSlots)};
@@ -101,6 +107,9 @@ Result<std::unique_ptr<LocalShard>> LocalShard::open(const std::string& file, st
 
 Status LocalShard::refresh() {
   State& s = *state_;
+  if (s.slot->reader.load() != s.identity)
+    return Error{ErrorCode::internal,
+                 s.path + ": the server does not see this process; run it in the server's PID namespace"};
   const std::uint64_t run = s.root->run.load(std::memory_order_acquire);
   const std::optional<shardfile::Publication> found = s.root->claim(*s.slot);
   if (!found || found->snapshot == 0)
@@ -129,7 +138,10 @@ Result<LocalChunk> LocalShard::chunk(map::LayerId layer, map::ChunkPos chunk) co
 }
 
 bool LocalShard::still_valid() const {
-  return state_->root->run.load(std::memory_order_acquire) == state_->run;
+  // What was read before must not be looked at after what tells that it was good.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return state_->root->run.load(std::memory_order_acquire) == state_->run &&
+         state_->slot->reader.load(std::memory_order_acquire) == state_->identity;
 }
 
 }  // namespace terrazzo::client
