@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 
+#include "client-lib/src/render/picture.h"
 #include "map/formats/sha256.h"
 
 namespace terrazzo::render {
@@ -38,17 +40,18 @@ struct Fixture {
   TileArt art() const {
     return TileArt::load(world, [this](const map::Asset&) -> Result<std::string> { return png; });
   }
+  CellReader reader() const {
+    return [this](map::LayerId, const map::Rect& rect, std::span<map::Cell> out) {
+      std::size_t i = 0;
+      for (std::int64_t y = rect.y0; y < rect.y1; ++y)
+        for (std::int64_t x = rect.x0; x < rect.x1; ++x) {
+          const auto found = cells.find({x, y});
+          out[i++] = found == cells.end() ? map::Cell{} : found->second;
+        }
+    };
+  }
   Image drawn(const map::Rect& view, double scale = 1) const {
-    const Result<Image> image = draw(world, art(),
-                                     [this](map::LayerId, const map::Rect& rect, std::span<map::Cell> out) {
-                                       std::size_t i = 0;
-                                       for (std::int64_t y = rect.y0; y < rect.y1; ++y)
-                                         for (std::int64_t x = rect.x0; x < rect.x1; ++x) {
-                                           const auto found = cells.find({x, y});
-                                           out[i++] = found == cells.end() ? map::Cell{} : found->second;
-                                         }
-                                     },
-                                     {view, scale});
+    const Result<Image> image = draw(world, art(), reader(), {view, scale});
     EXPECT_TRUE(image.ok()) << image.error().message;
     return *image;
   }
@@ -266,6 +269,50 @@ TEST(Draw, ATooLargePictureIsRefused) {
   EXPECT_EQ(draw(f.world, f.art(), nothing, {map::Rect::of_size(0, 0, 1 << 20, 1 << 20), 1}).error().code,
             ErrorCode::too_large);
   EXPECT_EQ(draw(f.world, f.art(), nothing, {map::Rect{}, 1}).error().code, ErrorCode::bad_message);
+}
+
+TEST(Draw, BandsDoNotShow) {
+  using map::Orientation;
+  std::mt19937 random(7);
+  for (const Orientation orientation :
+       {Orientation::orthogonal, Orientation::isometric, Orientation::staggered, Orientation::hexagonal})
+    for (const char* axis : {"x", "y"})
+      for (const double scale : {0.13, 0.5, 1.0, 2.0}) {
+        Overlap f(orientation, std::string(R"({"staggeraxis":")") + axis + R"(","hexsidelength":1})");
+        f.world.tile_height = 3;
+        f.world.bounds.reset();
+        f.world.layers[0].offset_y = 9.5f;
+        f.world.layers[0].opacity = 0.75f;
+        for (int i = 0; i < 400; ++i)
+          f.cells[{static_cast<int>(random() % 40) - 20, static_cast<int>(random() % 40) - 20}] =
+              map::Cell{1 + static_cast<std::uint32_t>(random() % 2)};
+        const map::Rect view = map::Rect::of_size(-7, -9, 20, 24);
+        const Image whole = f.drawn(view, scale);
+        const Result<Image> banded = draw_in_bands(f.world, f.art(), f.reader(), {view, scale}, 150);
+        ASSERT_TRUE(banded.ok());
+        EXPECT_TRUE(std::ranges::any_of(whole.rgba, [](std::uint8_t byte) { return byte != 0; }));
+        EXPECT_EQ(whole.rgba, banded->rgba) << static_cast<int>(orientation) << " " << axis << " " << scale;
+      }
+}
+
+TEST(Draw, AWorldOfMorePixelsThanAPictureMayHaveComesOutWholeAtASmallScale) {
+  Fixture f;
+  f.world.tile_width = f.world.tile_height = 64;
+  f.world.bounds.reset();
+  f.world.tilesets[0].extra = R"({"tilerendersize":"grid"})";
+  const auto left_half = [](map::LayerId, const map::Rect& rect, std::span<map::Cell> out) {
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<std::int64_t>(i) % rect.width() + rect.x0 < 64 ? map::Cell{2} : map::Cell{};
+  };
+  const map::Rect view = map::Rect::of_size(0, 0, 256, 136);
+  ASSERT_GT(view.area() * 64 * 64, kPixelsMax);
+  EXPECT_EQ(draw(f.world, f.art(), left_half, {view, 1}).error().code, ErrorCode::too_large);
+  const Result<Image> image = draw(f.world, f.art(), left_half, {view, 1.0 / 512});
+  ASSERT_TRUE(image.ok()) << image.error().message;
+  ASSERT_EQ(image->width, 32u);
+  ASSERT_EQ(image->height, 17u);
+  for (std::uint32_t y = 0; y < 17; ++y)
+    for (std::uint32_t x = 0; x < 32; ++x) EXPECT_EQ(pixel(*image, x, y), x < 8 ? 0xFF000080u : 0u) << x << "," << y;
 }
 
 TEST(TileArt, TellsWhichImagesAreMissing) {

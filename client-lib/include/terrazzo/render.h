@@ -76,7 +76,9 @@ struct View {
 
 // All visible layers in their order, with opacity, tint and offsets; tile layers, image layers (repeated where they say
 // so), and objects that are tiles. The world's background colour lies under everything. Parallax has no effect: the
-// camera is at the origin. too_large: the picture would have more than kPixelsMax pixels (before scaling down).
+// camera is at the origin. too_large: the picture
+// would have more than kPixelsMax pixels. A world that is larger than that comes out whole at a small scale: it is drawn
+// in bands.
 Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
 
 }  // namespace terrazzo::render

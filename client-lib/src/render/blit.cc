@@ -99,7 +99,7 @@ struct Span {
   std::int64_t start, begin, end, texels;
 
   Span(double center, std::uint32_t count, bool over_all, std::uint32_t canvas)
-      : start(std::llround(center - count / 2.0)),
+      : start(static_cast<std::int64_t>(std::floor(center - count / 2.0 + 0.5))),
         begin(over_all ? 0 : std::max<std::int64_t>(start, 0)),
         end(over_all ? canvas : std::min<std::int64_t>(start + count, canvas)),
         texels(count) {}

@@ -89,9 +89,12 @@ void rotate(DrawCommand& c, double degrees, Grid::Position about) {
 
 class Lister {
  public:
-  Lister(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view,
+  Lister(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view, Band band,
          const std::function<void(const DrawCommand&)>& put)
-      : world_(world), art_(art), cells_(cells), put_(put), view_(view), grid_(world), box_(grid_.box(view)) {}
+      : world_(world), art_(art), cells_(cells), put_(put), grid_(world), box_(grid_.box(view)) {
+    box_.y += band.y;
+    box_.height = band.height;
+  }
 
   void run() {
     for (const map::Layer& layer : world_.layers) {
@@ -114,32 +117,35 @@ class Lister {
   }
 
  private:
-  // Tiles may be larger than their cell, and moved: how many cells around the view can reach into it.
-  std::int64_t reach() const {
-    const std::int64_t w = std::max(1u, world_.tile_width), h = std::max(1u, world_.tile_height);
-    std::int64_t cells = 0;
+  // How far a tile's picture may reach out of its cell, in pixels.
+  std::int64_t overhang() const {
+    std::int64_t most = 0;
     for (const map::Tileset& set : world_.tilesets) {
       std::int64_t width = set.tile_width, height = set.tile_height;
       for (const map::CollectionTile& tile : set.images) {
         width = std::max<std::int64_t>(width, tile.image.width);
         height = std::max<std::int64_t>(height, tile.image.height);
       }
-      width += std::abs(std::int64_t{set.draw_offset_x});
-      height += std::abs(std::int64_t{set.draw_offset_y});
+      const std::int64_t moved =
+          std::max(std::abs(std::int64_t{set.draw_offset_x}), std::abs(std::int64_t{set.draw_offset_y}));
       // A tile may be turned, so that its width reaches up.
-      const std::int64_t most = std::max(width, height);
-      cells = std::max({cells, most / w, most / h});
+      most = std::max(most, std::max(width, height) + moved);
     }
-    // Where cells lie half over each other, twice as many of them are in the same pixels.
-    return std::min<std::int64_t>((world_.orientation == map::Orientation::orthogonal ? 1 : 2) * (cells + 1), 64);
+    return std::min<std::int64_t>(most, 1 << 16);
+  }
+  // The pixels where cells of the layer must lie for their pictures to reach into the band.
+  Grid::Box in_reach(const Look& look) const {
+    const std::int64_t around = overhang() + 1;
+    return {box_.x - static_cast<std::int64_t>(std::floor(look.offset_x)) - around,
+            box_.y - static_cast<std::int64_t>(std::floor(look.offset_y)) - around, box_.width + 2 * around,
+            box_.height + 2 * around};
   }
 
   void tiles(const map::Layer& layer, const Look& look) {
-    const std::int64_t around = reach();
-    const map::Rect area =
-        map::Rect{view_.x0 - around, view_.y0 - around, view_.x1 + around, view_.y1 + around}.intersect(world_.area());
+    const Grid::Box pixels = in_reach(look);
+    const map::Rect area = grid_.cells_in(pixels).intersect(world_.area());
     if (area.empty()) return;
-    if (grid_.tile_order() == TileOrder::diagonals) return diagonals(layer, area, look);
+    if (grid_.tile_order() == TileOrder::diagonals) return diagonals(layer, area, grid_.diagonals(pixels), look);
     const bool halves = grid_.tile_order() == TileOrder::rows_in_halves;
     std::vector<map::Cell> row(static_cast<std::size_t>(area.width()));
     for (std::int64_t i = 0; i < area.height(); ++i) {
@@ -152,14 +158,25 @@ class Lister {
         }
     }
   }
-  void diagonals(const map::Layer& layer, const map::Rect& area, const Look& look) {
-    const std::size_t width = static_cast<std::size_t>(area.width());
-    std::vector<map::Cell> block(width * static_cast<std::size_t>(area.height()));
-    cells_(layer.id, area, block);
-    for (std::int64_t sum = area.x0 + area.y0; sum <= area.x1 + area.y1 - 2; ++sum)
+  // The cells between two diagonals, the rows of an isometric screen, read a row of cells at a time.
+  void diagonals(const map::Layer& layer, const map::Rect& area, Grid::Range sums, const Look& look) {
+    struct Row {
+      std::int64_t x = 0;  // of the first cell
+      std::vector<map::Cell> cells;
+    };
+    std::vector<Row> rows(static_cast<std::size_t>(area.height()));
+    for (std::int64_t y = area.y0; y < area.y1; ++y) {
+      const std::int64_t x0 = std::max(area.x0, sums.first - y), x1 = std::min(area.x1, sums.last - y + 1);
+      if (x0 >= x1) continue;
+      Row& row = rows[static_cast<std::size_t>(y - area.y0)];
+      row.x = x0;
+      row.cells.resize(static_cast<std::size_t>(x1 - x0));
+      cells_(layer.id, {x0, y, x1, y + 1}, row.cells);
+    }
+    for (std::int64_t sum = sums.first; sum <= sums.last; ++sum)
       for (std::int64_t x = std::max(area.x0, sum - area.y1 + 1); x <= std::min(area.x1 - 1, sum - area.y0); ++x) {
-        const std::int64_t y = sum - x;
-        tile(block[static_cast<std::size_t>(y - area.y0) * width + static_cast<std::size_t>(x - area.x0)], x, y, look);
+        const Row& row = rows[static_cast<std::size_t>(sum - x - area.y0)];
+        tile(row.cells[static_cast<std::size_t>(x - row.x)], x, sum - x, look);
       }
   }
   void tile(map::Cell cell, std::int64_t x, std::int64_t y, const Look& look) {
@@ -252,16 +269,15 @@ class Lister {
   const TileArt& art_;
   const CellReader& cells_;
   const std::function<void(const DrawCommand&)>& put_;
-  const map::Rect view_;
   const Grid grid_;
-  const Grid::Box box_;
+  Grid::Box box_;  // the pixels of the band
 };
 
 }  // namespace
 
-void draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view,
+void draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view, Band band,
                const std::function<void(const DrawCommand&)>& put) {
-  Lister(world, art, cells, view, put).run();
+  Lister(world, art, cells, view, band, put).run();
 }
 
 }  // namespace terrazzo::render

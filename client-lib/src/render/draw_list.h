@@ -8,7 +8,8 @@
 
 namespace terrazzo::render {
 
-// One picture to put somewhere: positions in pixels of the art, before scaling, from the corner of the view.
+// One picture to put somewhere: positions in pixels of the art, before scaling, from the corner of the band that is
+// drawn.
 struct DrawCommand {
   Sprite sprite;
   std::uint32_t flips = 0;                  // map::Cell's horizontal, vertical and diagonal one; before the rotation
@@ -20,8 +21,13 @@ struct DrawCommand {
   std::uint32_t tint = 0xFFFFFFFF;  // ARGB, multiplied
 };
 
-// Calls `put` for everything the view shows, back to front.
-void draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view,
+// Rows of pixels of the view's picture before scaling.
+struct Band {
+  std::int64_t y = 0, height = 0;
+};
+
+// Calls `put` for everything that the band shows, back to front.
+void draw_list(const map::World& world, const TileArt& art, const CellReader& cells, const map::Rect& view, Band band,
                const std::function<void(const DrawCommand&)>& put);
 
 }  // namespace terrazzo::render

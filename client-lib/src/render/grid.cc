@@ -6,6 +6,14 @@
 #include "map/formats/json_reader.h"
 
 namespace terrazzo::render {
+namespace {
+
+std::int64_t floored(std::int64_t a, std::int64_t b) {
+  const std::int64_t divisor = std::max<std::int64_t>(b, 1), quotient = a / divisor;
+  return quotient - (a % divisor < 0 ? 1 : 0);
+}
+
+}  // namespace
 
 Grid::Grid(const map::World& world)
     : orientation_(world.orientation), tile_width_(world.tile_width), tile_height_(world.tile_height) {
@@ -33,15 +41,38 @@ Grid::Point Grid::corner(std::int64_t x, std::int64_t y) const {
     case map::Orientation::orthogonal:
       return {x * tile_width_, y * tile_height_};
     case map::Orientation::isometric:
-      return {(x - y) * tile_width_ / 2 - tile_width_ / 2, (x + y) * tile_height_ / 2};
+      return {((x - y) * tile_width_ >> 1) - (tile_width_ >> 1), (x + y) * tile_height_ >> 1};
     case map::Orientation::staggered:
     case map::Orientation::hexagonal:
       break;
   }
   // Halves are of whole pixels: Tiled leaves the odd one out of both.
-  const std::int64_t column = (tile_width_ - side_x_) / 2 + side_x_, row = (tile_height_ - side_y_) / 2 + side_y_;
-  if (stagger_x_) return {x * column, y * tile_height_ + (odd(x) ? row : 0)};
-  return {x * tile_width_ + (odd(y) ? column : 0), y * row};
+  if (stagger_x_) return {x * column(), y * tile_height_ + (odd(x) ? row() : 0)};
+  return {x * tile_width_ + (odd(y) ? column() : 0), y * row()};
+}
+
+Grid::Range Grid::diagonals(const Box& p) const {
+  return {floored(2 * p.y, tile_height_) - 2, floored(2 * (p.y + p.height), tile_height_) + 1};
+}
+
+map::Rect Grid::cells_in(const Box& p) const {
+  const std::int64_t right = p.x + p.width, bottom = p.y + p.height;
+  if (isometric()) {
+    const Range sums = diagonals(p);
+    const Range differences{floored(2 * p.x, tile_width_) - 2, floored(2 * right, tile_width_) + 2};
+    return {floored(sums.first + differences.first, 2), floored(sums.first - differences.last, 2),
+            floored(sums.last + differences.last, 2) + 1, floored(sums.last - differences.first, 2) + 1};
+  }
+  if (orientation_ == map::Orientation::orthogonal) {
+    return {floored(p.x, tile_width_), floored(p.y, tile_height_), floored(right - 1, tile_width_) + 1,
+            floored(bottom - 1, tile_height_) + 1};
+  }
+  if (stagger_x_) {
+    return {floored(p.x - tile_width_, column()), floored(p.y - row(), tile_height_), floored(right, column()) + 1,
+            floored(bottom, tile_height_) + 1};
+  }
+  return {floored(p.x - column(), tile_width_), floored(p.y - tile_height_, row()), floored(right, tile_width_) + 1,
+          floored(bottom, row()) + 1};
 }
 
 Grid::Position Grid::object(double x, double y) const {

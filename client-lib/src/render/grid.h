@@ -28,6 +28,14 @@ class Grid {
     std::int64_t x = 0, y = 0, width = 0, height = 0;
   };
   Box box(const map::Rect& cells) const;
+  // At least the cells whose boxes touch these pixels; few others, but on isometric maps, where the cells of a
+  // rectangle of pixels lie between four diagonals: there all of those between the two of diagonals().
+  map::Rect cells_in(const Box& pixels) const;
+  struct Range {
+    std::int64_t first = 0, last = 0;  // both included
+  };
+  // The sums x + y of an isometric map's cells whose boxes touch these pixels.
+  Range diagonals(const Box& pixels) const;
 
   struct Position {
     double x = 0, y = 0;
@@ -37,7 +45,7 @@ class Grid {
   Position object(double x, double y) const;
 
   TileOrder tile_order() const;
-  // Rows from the bottom, cells of a row from the right; only orthogonal maps can say so.
+  // Rows are drawn from the bottom, cells of a row from the right; only orthogonal maps can say so.
   bool upwards() const { return upwards_; }
   bool leftwards() const { return leftwards_; }
   // Of a column, where columns are staggered.
@@ -47,6 +55,10 @@ class Grid {
 
  private:
   bool odd(std::int64_t value) const { return ((value & 1) != 0) == stagger_odd_; }
+  // From one staggered column or row to the next, in pixels.
+  std::int64_t column() const { return (tile_width_ - side_x_) / 2 + side_x_; }
+  std::int64_t row() const { return (tile_height_ - side_y_) / 2 + side_y_; }
+
   map::Orientation orientation_;
   std::int64_t tile_width_, tile_height_, side_x_ = 0, side_y_ = 0;
   bool stagger_x_ = false, stagger_odd_ = true;
