@@ -19,6 +19,7 @@
 #include "bench/store/timing.h"
 #include "server/runtime/clock.h"
 #include "server/runtime/file_queue.h"
+#include "server/runtime/ring.h"
 
 namespace terrazzo::bench {
 

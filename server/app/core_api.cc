@@ -121,7 +121,7 @@ CoreSnapshot CoreServices::snapshot() const {
   });
   shot.checkpoints = checkpoints_.done();
   shot.ticks = ticks_;
-  shot.ring_enters = ring_->enter_calls();
+  shot.system_calls = loop_->system_calls();
   shot.log = log_.counters();
   return shot;
 }

@@ -18,24 +18,22 @@ namespace {
 constexpr std::uint64_t kMaxWaitNs = 500'000'000;
 // Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
 constexpr std::uint32_t kRetryAfterMs = 1000;
-// One may wait for a shard's sync while the other writes the log.
-constexpr unsigned kFileThreads = 2;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
 
 }  // namespace
 
-CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd)
+CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::EventLoop> loop,
+                           std::unique_ptr<runtime::FileQueue> files, int listen_fd)
     : node_(node),
       self_(self),
-      ring_(std::move(ring)),
-      files_(node.config.file_io == FileIo::ring ? runtime::make_ring_file_queue(*ring_)
-                                                 : runtime::make_thread_file_queue(*ring_, kFileThreads)),
+      loop_(std::move(loop)),
+      files_(std::move(files)),
       shards_(node, encoder_),
       log_(node, self, *files_),
       checkpoints_(shards_, log_, *files_),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
-      network_(*ring_, listen_fd, network_limits(node.config), *this) {}
+      network_(*loop_, listen_fd, network_limits(node.config), *this) {}
 
 // What threads still write comes from buffers of the log.
 CoreServices::~CoreServices() {
@@ -55,7 +53,7 @@ void CoreServices::tick() {
   std::uint64_t wait = wait_ns(runtime::monotonic_ns());
   // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
   if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
-  ring_->submit_and_wait(wait);
+  loop_->submit_and_wait(wait);
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
@@ -274,7 +272,7 @@ void CoreServices::last_checkpoints() {
   // Whatever does not fit into the time is replayed from the log at the next start.
   while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
-    if (checkpoints_.running() && !checkpoints_.wants_a_step()) ring_->submit_and_wait(kMaxWaitNs);
+    if (checkpoints_.running() && !checkpoints_.wants_a_step()) loop_->submit_and_wait(kMaxWaitNs);
     files_->collect();
   }
 }

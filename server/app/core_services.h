@@ -18,8 +18,8 @@
 #include "server/app/shard_table.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
+#include "server/runtime/event_loop.h"
 #include "server/runtime/file_queue.h"
-#include "server/runtime/ring.h"
 #include "server/session/home.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_output.h"
@@ -39,11 +39,11 @@ class CoreServices final : private net::NetworkEvents,
                            private BackupJobOutput,
                            private http::ApiServices {
  public:
-  CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::Ring> ring, int listen_fd);
+  CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::EventLoop> loop,
+               std::unique_ptr<runtime::FileQueue> files, int listen_fd);
   ~CoreServices() override;
 
   ShardTable& shards() { return shards_; }
-  runtime::Ring& ring() { return *ring_; }
   // Until the node drains and everything is on disk.
   void run();
 
@@ -156,7 +156,7 @@ class CoreServices final : private net::NetworkEvents,
 
   Node& node_;
   const shard::CoreId self_;
-  std::unique_ptr<runtime::Ring> ring_;
+  std::unique_ptr<runtime::EventLoop> loop_;
   std::unique_ptr<runtime::FileQueue> files_;
   proto::Encoder encoder_;
   ShardTable shards_;

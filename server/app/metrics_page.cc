@@ -115,8 +115,8 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add(counter, "terrazzo_log_failures_total", "Groups that could not be written; the core is read-only then.",
            cores, [](Core c) { return c.log.failures; });
   page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks; });
-  page.add(counter, "terrazzo_ring_enters_total", "System calls made for the core's ring.", cores,
-           [](Core c) { return c.ring_enters; });
+  page.add(counter, "terrazzo_loop_system_calls_total", "System calls of the core's event loop.", cores,
+           [](Core c) { return c.system_calls; });
 }
 
 }  // namespace

@@ -25,6 +25,9 @@ namespace terrazzo::app {
 namespace {
 
 constexpr std::uint32_t kRingEntries = 4096;
+constexpr std::uint16_t kReceiveBuffers = 256;  // per core: 4 MiB
+// One may wait for a shard's sync while the other writes the log.
+constexpr unsigned kFileThreads = 2;
 constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
 
 struct Running {
@@ -122,21 +125,24 @@ Result<std::vector<int>> open_listeners(const Config& config, int cores) {
 
 Status start_cores(Running& running, const std::vector<int>& listeners) {
   Node& node = running.node;
-  std::vector<std::unique_ptr<runtime::Ring>> rings;
-  std::vector<runtime::Ring*> raw;
+  std::vector<std::unique_ptr<runtime::EventLoop>> loops;
+  std::vector<std::unique_ptr<runtime::FileQueue>> files;
+  std::vector<runtime::EventLoop*> wakers;
   for (int core = 0; core < node.cores; ++core) {
-    Result<std::unique_ptr<runtime::Ring>> ring = runtime::Ring::create(kRingEntries);
+    Result<std::unique_ptr<runtime::Ring>> ring = runtime::Ring::create(kRingEntries, kReceiveBuffers);
     if (!ring) return ring.error();
-    rings.push_back(*std::move(ring));
-    raw.push_back(rings.back().get());
+    files.push_back(node.config.file_io == FileIo::ring ? runtime::make_ring_file_queue(**ring)
+                                                        : runtime::make_thread_file_queue(**ring, kFileThreads));
+    wakers.push_back(ring->get());
+    loops.push_back(*std::move(ring));
   }
-  node.mesh = std::make_unique<runtime::Mesh>(raw, kMeshCapacity);
+  node.mesh = std::make_unique<runtime::Mesh>(wakers, kMeshCapacity);
   node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores),
                                               [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); });
   for (int core = 0; core < node.cores; ++core) {
     const auto at = static_cast<std::size_t>(core);
-    running.cores.push_back(
-        std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(rings[at]), listeners[at]));
+    running.cores.push_back(std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(loops[at]),
+                                                           std::move(files[at]), listeners[at]));
   }
   const Result<RecoveryReport> recovered = recover(node, running.cores);
   if (!recovered) return recovered.error();

@@ -1,7 +1,6 @@
 #include "server/net/network.h"
 
 #include <fcntl.h>
-#include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
@@ -17,14 +16,12 @@
 #include "base/assert.h"
 #include "server/net/frame_pool.h"
 #include "server/net/peer.h"
-#include "server/net/receive_buffers.h"
 
 namespace terrazzo::net {
 namespace {
 
 namespace ws = proto::ws;
 
-constexpr std::uint16_t kReceiveBuffers = 256;
 constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kLookEveryNs = 250 * kMs;
 constexpr std::uint64_t kCloseWaitNs = 2000 * kMs;   // for the peer to answer a close frame, or to take an answer
@@ -56,14 +53,13 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 }  // namespace
 
 struct Network::State {
-  State(runtime::Ring& own_ring, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
-      : ring(own_ring), listen_fd(fd), limits(own_limits), events(&own_events), buffers(own_ring, kReceiveBuffers) {}
+  State(runtime::EventLoop& own_loop, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
+      : loop(own_loop), listen_fd(fd), limits(own_limits), events(&own_events) {}
 
-  runtime::Ring& ring;
+  runtime::EventLoop& loop;
   int listen_fd;
   NetworkLimits limits;
   NetworkEvents* events;
-  ReceiveBuffers buffers;
   FramePool frames;
   NetworkCounters counters;
   std::uint64_t now = 0, looked = 0;
@@ -97,7 +93,7 @@ struct Network::State {
         // Most likely EMFILE: trying on at once would only spin.
         state.accept_after = state.now + kAcceptPauseNs;
       }
-      if ((flags & IORING_CQE_F_MORE) == 0) state.accepting = false;
+      if ((flags & kMore) == 0) state.accepting = false;
     }
     State& state;
   } accept{*this};
@@ -197,7 +193,7 @@ class Sink final : public ws::AssemblerEvents {
 void Network::State::arm_accept() {
   if (accepting || draining || listen_fd < 0 || now < accept_after) return;
   accepting = true;
-  ::io_uring_prep_multishot_accept(ring.next_entry(&accept), listen_fd, nullptr, nullptr, SOCK_CLOEXEC);
+  loop.accept(listen_fd, &accept);
 }
 
 void Network::State::welcome(int fd) {
@@ -241,14 +237,7 @@ Peer& Network::State::make_peer(int fd) {
 void Network::State::arm_receive(Peer& peer) {
   if (peer.receiving || peer.heard_end || peer.stage == Stage::gone) return;
   peer.receiving = true;
-  ::io_uring_sqe* entry = ring.next_entry(&peer.receive);
-  if (ring.features().multishot_receive) {
-    ::io_uring_prep_recv_multishot(entry, peer.fd, nullptr, 0, 0);
-  } else {
-    ::io_uring_prep_recv(entry, peer.fd, nullptr, ReceiveBuffers::kBytes, 0);
-  }
-  entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = ReceiveBuffers::kGroup;
+  loop.receive(peer.fd, &peer.receive);
 }
 
 void Network::State::shut(Peer& peer) {
@@ -263,7 +252,7 @@ void Network::State::shut(Peer& peer) {
 void Network::State::release(Peer& peer) {
   TZ_ASSERT(peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending());
   peer.outbox.clear(frames);
-  ::close(peer.fd);
+  loop.close(peer.fd);
   ++counters.closed;
   --counters.open;
   const std::uint32_t slot = peer.name.slot;
@@ -298,17 +287,17 @@ void Network::State::begin_close(Peer& peer, std::uint16_t code, std::string_vie
 
 void Network::State::take_received(const Arrival& arrival) {
   Peer& peer = *arrival.peer;
-  const bool has_buffer = (arrival.flags & IORING_CQE_F_BUFFER) != 0;
-  const auto buffer = static_cast<std::uint16_t>(arrival.flags >> IORING_CQE_BUFFER_SHIFT);
+  const bool has_buffer = (arrival.flags & runtime::Completion::kHasBuffer) != 0;
+  const std::uint16_t buffer = runtime::Completion::buffer_of(arrival.flags);
   if (arrival.result > 0 && has_buffer) {
     const auto size = static_cast<std::size_t>(arrival.result);
     counters.bytes_in += size;
     peer.last_heard_ns = now;
-    if (peer.stage != Stage::gone) feed(peer, buffers.bytes(buffer, size));
+    if (peer.stage != Stage::gone) feed(peer, loop.buffer(buffer, size));
   }
-  if (has_buffer) buffers.give_back(buffer);
+  if (has_buffer) loop.give_back(buffer);
   // Not before: what feed() does may shut the peer, and one that still receives is not released.
-  if ((arrival.flags & IORING_CQE_F_MORE) == 0) peer.receiving = false;
+  if ((arrival.flags & runtime::Completion::kMore) == 0) peer.receiving = false;
   if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (arrival.result == 0) return take_end(peer);
   if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN)
@@ -419,7 +408,7 @@ void Network::State::overload(Peer& peer) {
 void Network::State::flush(Peer& peer) {
   if (peer.stage == Stage::gone || peer.outbox.sending() || peer.outbox.empty()) return;
   ++counters.sends;
-  ::io_uring_prep_sendmsg(ring.next_entry(&peer.send), peer.fd, peer.outbox.begin_send(), MSG_NOSIGNAL | MSG_WAITALL);
+  loop.send(peer.fd, peer.outbox.begin_send(), &peer.send);
 }
 
 void Network::State::take_sent(const Arrival& arrival) {
@@ -469,18 +458,18 @@ void Network::State::look_at_clocks() {
 
 // ---- the interface ----
 
-Network::Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits, NetworkEvents& events)
-    : state_(new State(ring, listen_fd, limits, events)) {}
+Network::Network(runtime::EventLoop& loop, int listen_fd, const NetworkLimits& limits, NetworkEvents& events)
+    : state_(new State(loop, listen_fd, limits, events)) {}
 
 Network::~Network() {
   state_->events = &nobody;
-  // Another thread's ring cannot be waited for from here; its thread has called stop() then.
-  if (state_->ring.usable_here()) {
+  // Another thread's loop cannot be waited for from here; its thread has called stop() then.
+  if (state_->loop.usable_here()) {
     stop();
   } else {
     TZ_ASSERT(!state_->busy());
   }
-  if (state_->listen_fd >= 0) ::close(state_->listen_fd);
+  if (state_->listen_fd >= 0) state_->loop.close(state_->listen_fd);
   for (const int fd : state_->accepted) ::close(fd);
 }
 
@@ -594,7 +583,7 @@ void Network::stop() {
     for (std::size_t slot = 0; slot < s.peers.size(); ++slot)
       if (Peer* peer = s.peers[slot].get()) s.shut(*peer);
     dispatch(s.now);
-    if (s.busy()) s.ring.submit_and_wait(10 * kMs);
+    if (s.busy()) s.loop.submit_and_wait(10 * kMs);
   }
 }
 

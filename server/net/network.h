@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/shared_bytes.h"
 #include "proto/messages.h"
-#include "server/runtime/ring.h"
+#include "server/runtime/event_loop.h"
 #include "server/session/connection.h"
 
 // The sockets of one core: accept, HTTP, WebSocket, outboxes. Everything here is called and calls on its core's thread.
@@ -61,8 +61,8 @@ struct NetworkCounters {
 class Network {
  public:
   // `listen_fd`: a listening TCP socket of this core (SO_REUSEPORT), owned from here on.
-  Network(runtime::Ring& ring, int listen_fd, const NetworkLimits& limits, NetworkEvents& events);
-  // Stops, without telling anybody. Elsewhere than on the ring's thread only after stop().
+  Network(runtime::EventLoop& loop, int listen_fd, const NetworkLimits& limits, NetworkEvents& events);
+  // Stops, without telling anybody. Elsewhere than on the loop's thread only after stop().
   ~Network();
 
   // Delivers everything that has arrived since the last call.

@@ -7,7 +7,7 @@
 #include "proto/ws/message_assembler.h"
 #include "server/net/http_exchange.h"
 #include "server/net/outbox.h"
-#include "server/runtime/ring.h"
+#include "server/runtime/completion.h"
 #include "server/session/connection.h"
 
 namespace terrazzo::net {

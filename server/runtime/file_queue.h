@@ -5,9 +5,12 @@
 #include <memory>
 #include <span>
 
-#include "server/runtime/ring.h"
+#include "server/runtime/completion.h"
 
 namespace terrazzo::runtime {
+
+class EventLoop;
+class Ring;
 
 // File operations that must not block a core: handed over on the core, carried out elsewhere, completed on the core.
 // Results are 0 or -errno; the order of completions of different operations is open. One core's thread.
@@ -25,8 +28,8 @@ class FileQueue {
 
 // On the core's ring: linked operations, no thread.
 std::unique_ptr<FileQueue> make_ring_file_queue(Ring& ring);
-// On `threads` threads of its own, where io_uring may not touch files; wakes the core through its ring. Operations of
+// On `threads` threads of its own, where io_uring may not touch files; wakes the core through its loop. Operations of
 // one file stay in order. The destructor finishes what was handed over; nothing completes afterwards.
-std::unique_ptr<FileQueue> make_thread_file_queue(Ring& wake, unsigned threads);
+std::unique_ptr<FileQueue> make_thread_file_queue(EventLoop& wake, unsigned threads);
 
 }  // namespace terrazzo::runtime

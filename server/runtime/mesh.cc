@@ -2,7 +2,7 @@
 
 namespace terrazzo::runtime {
 
-Mesh::Mesh(std::span<Ring* const> cores, std::uint32_t capacity)
+Mesh::Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity)
     : cores_(static_cast<int>(cores.size())), wakers_(cores.begin(), cores.end()), sleeps_(cores.size()) {
   for (std::size_t i = 0; i < cores.size() * cores.size(); ++i) lanes_.push_back(std::make_unique<Lane>(capacity));
 }

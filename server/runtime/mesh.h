@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "server/runtime/ring.h"
+#include "server/runtime/event_loop.h"
 #include "server/runtime/spsc_ring.h"
 
 namespace terrazzo::runtime {
@@ -36,8 +36,8 @@ class Mesh {
   // be 40 million a second.
   static constexpr std::uint64_t kBacklogWaitNs = 100'000;
 
-  // One ring of the kernel per core, for waking it.
-  Mesh(std::span<Ring* const> cores, std::uint32_t capacity);
+  // The cores' loops, for waking them.
+  Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity);
   Mesh(const Mesh&) = delete;
   Mesh& operator=(const Mesh&) = delete;
 
@@ -80,7 +80,7 @@ class Mesh {
   const Lane& lane(int from, int to) const { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
 
   const int cores_;
-  std::vector<Ring*> wakers_;
+  std::vector<EventLoop*> wakers_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Sleep> sleeps_;
 };

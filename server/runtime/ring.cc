@@ -20,9 +20,13 @@
 
 #include "base/assert.h"
 #include "server/runtime/clock.h"
+#include "server/runtime/ring_buffers.h"
 
 namespace terrazzo::runtime {
 namespace {
+
+static_assert(Completion::kHasBuffer == IORING_CQE_F_BUFFER && Completion::kMore == IORING_CQE_F_MORE &&
+              Completion::kBufferShift == IORING_CQE_BUFFER_SHIFT);
 
 // Largest count one write may have (the kernel stops at 2^31 - 4096); more is written in turns.
 constexpr std::size_t kWriteBytesMax = std::size_t{1} << 30;
@@ -184,6 +188,7 @@ struct Ring::State {
   bool started = false, running_completions = false;
   std::thread::id owner;
   std::uint64_t enter_calls = 0;
+  std::unique_ptr<RingBuffers> buffers;
   int wake_fd = -1;
   std::uint64_t wake_count = 0;
   std::atomic<bool> wake_pending{false};
@@ -247,7 +252,7 @@ Ring::Ring(std::unique_ptr<State> state) : state_(std::move(state)) {
 }
 Ring::~Ring() = default;
 
-Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries) {
+Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries, std::uint16_t receive_buffers) {
   auto state = std::make_unique<State>();
   // queue_exit on a ring that was never set up would unmap address zero.
   ::io_uring ring{};
@@ -260,6 +265,7 @@ Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries) {
   state->ring = ring;
   state->features = features_of(state->ring, state->setup);
   if (!state->features.available) return Error{ErrorCode::unsupported, state->features.why_not};
+  if (receive_buffers != 0) state->buffers = std::make_unique<RingBuffers>(state->ring, receive_buffers);
   state->wake_fd = ::eventfd(0, EFD_CLOEXEC);
   if (state->wake_fd < 0)
     return Error{ErrorCode::internal, fmt::format("eventfd: {}; raise the limit on open files", std::strerror(errno))};
@@ -268,13 +274,10 @@ Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries) {
   return made;
 }
 
-::io_uring* Ring::raw() {
-  return &state_->ring;
-}
 const RingFeatures& Ring::features() const {
   return state_->features;
 }
-std::uint64_t Ring::enter_calls() const {
+std::uint64_t Ring::system_calls() const {
   return state_->enter_calls;
 }
 bool Ring::usable_here() const {
@@ -298,6 +301,41 @@ void Ring::make_room(std::uint32_t count) {
   return entry;
 }
 
+// ---- sockets ----
+
+void Ring::accept(int listen_fd, Completion* done) {
+  ::io_uring_prep_multishot_accept(next_entry(done), listen_fd, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
+void Ring::receive(int fd, Completion* done) {
+  TZ_ASSERT(state_->buffers != nullptr);
+  ::io_uring_sqe* const entry = next_entry(done);
+  if (state_->features.multishot_receive) {
+    ::io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
+  } else {
+    ::io_uring_prep_recv(entry, fd, nullptr, kReceiveBytes, 0);
+  }
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = RingBuffers::kGroup;
+}
+
+std::span<const std::byte> Ring::buffer(std::uint16_t id, std::size_t size) const {
+  return state_->buffers->bytes(id, size);
+}
+void Ring::give_back(std::uint16_t id) {
+  state_->buffers->give_back(id);
+}
+
+void Ring::send(int fd, const msghdr* message, Completion* done) {
+  ::io_uring_prep_sendmsg(next_entry(done), fd, message, MSG_NOSIGNAL | MSG_WAITALL);
+}
+
+void Ring::close(int fd) {
+  ::close(fd);
+}
+
+// ---- files ----
+
 void Ring::write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset, Completion* done) {
   if (state_->idle_writes.empty()) {
     state_->writes.push_back(std::make_unique<WriteOperation>());
@@ -317,6 +355,8 @@ void Ring::write_and_datasync(int fd, std::span<const std::byte> bytes, std::uin
 void Ring::datasync(int fd, Completion* done) {
   ::io_uring_prep_fsync(next_entry(done), fd, IORING_FSYNC_DATASYNC);
 }
+
+// ---- waiting ----
 
 void Ring::wake() {
   if (state_->wake_pending.exchange(true, std::memory_order_acq_rel)) return;  // one is on its way

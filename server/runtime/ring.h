@@ -2,27 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "base/error.h"
+#include "server/runtime/event_loop.h"
 
 struct io_uring;
 struct io_uring_sqe;
 
-// One io_uring per core: sockets, files, timers and wake-ups on one queue. The only file that knows liburing's flags is
-// ring.cc (and net's, through raw()).
 namespace terrazzo::runtime {
-
-// What a completion calls; it only enqueues. The object must outlive the operation. `result`: as the system call's, or
-// -errno; `flags`: the completion's.
-class Completion {
- public:
-  virtual ~Completion() = default;
-  virtual void complete(std::int32_t result, std::uint32_t flags) = 0;
-};
 
 // What the kernel offers, found out once.
 struct RingFeatures {
@@ -33,22 +23,30 @@ struct RingFeatures {
 };
 RingFeatures probe_ring();
 
-// Created on any thread; it belongs to the thread of the first submit_and_wait(), and from then on every call but
-// wake() is that thread's (the kernel refuses others: IORING_SETUP_SINGLE_ISSUER). Until then operations may be queued
-// elsewhere. Destroyed after that thread has ended, or by it; no operation may be in flight then whose memory goes away
-// later.
-class Ring {
+// The event loop on one io_uring: sockets, files and wake-ups on one queue. The only files that know liburing's flags
+// are ring.cc and ring_buffers.cc. The kernel refuses calls of other threads than the owner's
+// (IORING_SETUP_SINGLE_ISSUER).
+class Ring final : public EventLoop {
  public:
-  static Result<std::unique_ptr<Ring>> create(std::uint32_t entries);
-  ~Ring();
-  ::io_uring* raw();
+  // `receive_buffers`: how many receives may hold bytes at once, a power of two; 0: this ring receives nothing.
+  static Result<std::unique_ptr<Ring>> create(std::uint32_t entries, std::uint16_t receive_buffers = 0);
+  ~Ring() override;
   const RingFeatures& features() const;
+
+  void accept(int listen_fd, Completion* done) override;
+  void receive(int fd, Completion* done) override;
+  std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const override;
+  void give_back(std::uint16_t id) override;
+  void send(int fd, const msghdr* message, Completion* done) override;
+  void close(int fd) override;
+  void wake() override;
+  void submit_and_wait(std::uint64_t timeout_ns) override;
+  std::uint64_t system_calls() const override;
+  bool usable_here() const override;
 
   // Write all of `bytes` at `offset`, then make the file's data durable (linked). Completes once, with 0 or -errno.
   void write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset, Completion* done);
   void datasync(int fd, Completion* done);
-  // Wakes this ring from another thread; safe from any thread, and from a signal handler.
-  void wake();
 
   // An entry for the caller to prepare (io_uring_prep_…) before it asks for the next one; submits what is queued when
   // the queue is full. `done` stays attached to it: the prep functions of liburing leave user data alone. nullptr:
@@ -59,14 +57,6 @@ class Ring {
   void make_room(std::uint32_t count);
   // Everything queued has been handed to the kernel: what the entries point to (message headers, not data) may go.
   bool all_submitted() const;
-
-  // Submits what is queued and waits until something completed, wake() was called, or `timeout_ns` passed (0: do not
-  // wait). Runs the completions.
-  void submit_and_wait(std::uint64_t timeout_ns);
-  // System calls made for this ring.
-  std::uint64_t enter_calls() const;
-  // Whether the calling thread may use the ring (no thread has begun to, or this one has).
-  bool usable_here() const;
 
  private:
   struct State;

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include "server/runtime/file_queue.h"
+#include "server/runtime/ring.h"
 
 namespace terrazzo::runtime {
 namespace {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/runtime/event_loop.h"
 #include "server/runtime/file_queue.h"
 
 namespace terrazzo::runtime {
@@ -52,7 +53,7 @@ std::int32_t carry_out(const Operation& operation) {
 
 class ThreadFileQueue final : public FileQueue {
  public:
-  ThreadFileQueue(Ring& wake, unsigned threads) : ring_(wake), lanes_(std::max(threads, 1u)) {
+  ThreadFileQueue(EventLoop& wake, unsigned threads) : loop_(wake), lanes_(std::max(threads, 1u)) {
     for (Lane& lane : lanes_) lane.thread = std::thread([this, &lane] { work(lane); });
   }
   ~ThreadFileQueue() override {
@@ -114,12 +115,12 @@ class ThreadFileQueue final : public FileQueue {
       lock.lock();
       results_.push_back({operation.done, result});
       lock.unlock();
-      ring_.wake();
+      loop_.wake();
       lock.lock();
     }
   }
 
-  Ring& ring_;
+  EventLoop& loop_;
   std::mutex mutex_;
   bool stopping_ = false;
   std::vector<Outcome> results_, collecting_;
@@ -129,7 +130,7 @@ class ThreadFileQueue final : public FileQueue {
 
 }  // namespace
 
-std::unique_ptr<FileQueue> make_thread_file_queue(Ring& wake, unsigned threads) {
+std::unique_ptr<FileQueue> make_thread_file_queue(EventLoop& wake, unsigned threads) {
   return std::make_unique<ThreadFileQueue>(wake, threads);
 }
 

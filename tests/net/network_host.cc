@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "proto/ws/frame_codec.h"
+#include "server/runtime/ring.h"
 
 namespace terrazzo::net {
 
@@ -23,25 +24,25 @@ SharedBytes shared_frame(proto::Form form, std::string_view payload) {
 }
 
 NetworkHost::NetworkHost(const NetworkLimits& limits) {
-  auto ring = runtime::Ring::create(256);
+  auto ring = runtime::Ring::create(256, 256);
   if (!ring) {
     ADD_FAILURE() << ring.error().message;
     std::abort();
   }
-  ring_ = *std::move(ring);
+  loop_ = *std::move(ring);
   const Result<int> listener = open_listener("127.0.0.1", 0);
   if (!listener) {
     ADD_FAILURE() << listener.error().message;
     std::abort();
   }
   port_ = local_port(*listener);
-  network_ = std::make_unique<Network>(*ring_, *listener, limits, *this);
+  network_ = std::make_unique<Network>(*loop_, *listener, limits, *this);
   tick();
 }
 NetworkHost::~NetworkHost() = default;
 
 void NetworkHost::tick() {
-  ring_->submit_and_wait(2 * runtime::kNsPerMs);
+  loop_->submit_and_wait(2 * runtime::kNsPerMs);
   network_->dispatch(now_ns_);
   network_->flush();
 }

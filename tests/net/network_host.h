@@ -19,7 +19,7 @@ namespace terrazzo::net {
 SharedBytes shared_frame(proto::Form form, std::string_view payload);
 std::span<const std::byte> bytes_of(std::string_view text);
 
-// A network and its ring on the test's thread, and what it told. Its clock stands still until a test moves it.
+// A network and its loop on the test's thread, and what it told. Its clock stands still until a test moves it.
 class NetworkHost final : public NetworkEvents {
  public:
   explicit NetworkHost(const NetworkLimits& limits = {});
@@ -41,7 +41,7 @@ class NetworkHost final : public NetworkEvents {
     std::thread client([&] {
       work();
       done.store(true);
-      ring_->wake();
+      loop_->wake();
     });
     if (!run_until([&] { return done.load(); })) stop_late();
     client.join();
@@ -69,7 +69,7 @@ class NetworkHost final : public NetworkEvents {
 
   std::uint64_t now_ns_ = 1000 * runtime::kNsPerSecond;
   std::uint16_t port_ = 0;
-  std::unique_ptr<runtime::Ring> ring_;
+  std::unique_ptr<runtime::EventLoop> loop_;
   std::unique_ptr<Network> network_;
 };
 

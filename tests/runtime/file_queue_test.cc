@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "server/runtime/clock.h"
+#include "server/runtime/ring.h"
 
 namespace terrazzo::runtime {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "server/runtime/affinity.h"
 #include "server/runtime/clock.h"
+#include "server/runtime/ring.h"
 
 namespace terrazzo::runtime {
 namespace {
@@ -28,7 +29,7 @@ struct Cores {
     }
   }
   std::vector<std::unique_ptr<Ring>> rings;
-  std::vector<Ring*> raw;
+  std::vector<EventLoop*> raw;
 };
 
 MeshMessage numbered(std::uint64_t number) {
