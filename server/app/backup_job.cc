@@ -4,66 +4,77 @@
 
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "map/formats/world_json.h"
 
 namespace terrazzo::app {
 
-void BackupJob::work(std::function<Status()> job, std::function<void()> then) {
+void BackupJob::work(std::function<Status()> job, std::function<void(const Status&)> then) {
   auto self = shared_from_this();
-  const bool asked = node_.workers->submit(self_, [self, job, then]() -> WorkerPool::Done {
-    return [self, then, outcome = job()] { outcome ? then() : self->end(outcome); };
-  });
-  if (!asked) end(Error{ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again"});
+  const bool asked = node_.workers->submit(
+      self_, [self, job, then]() -> WorkerPool::Done { return [self, then, outcome = job()] { then(outcome); }; });
+  if (!asked) then(Error{ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again"});
 }
 
 void BackupJob::start() {
   worlds_ = node_.worlds.list();
-  work(
-      [this]() -> Status {
-        Result<maintenance::BackupWriter> writer =
-            maintenance::BackupWriter::create(node_.config.backup_folder() + "/" + name_);
-        if (!writer) return writer.error();
-        writer_ = *std::move(writer);
-        for (const auto& world : worlds_) {
-          const auto files = node_.data->list_shards(world->id);
-          if (files) total_ += files->size();
-        }
-        // The run that made it: the next one on the restored folder counts on.
-        return writer_->add_text("node.json",
-                                 nlohmann::json{{"format", 1}, {"incarnation", node_.incarnation.value}}.dump());
-      },
-      [this] { next_world(); });
+  work([this] { return begin_folder(); }, [this](const Status& begun) { begun ? next_world() : end(begun); });
+}
+
+Status BackupJob::begin_folder() {
+  Result<maintenance::BackupWriter> writer =
+      maintenance::BackupWriter::create(node_.config.backup_folder() + "/" + name_);
+  if (!writer) return writer.error();
+  writer_ = *std::move(writer);
+  for (const auto& world : worlds_) {
+    const Result<std::vector<io::ShardFile>> files = node_.data->list_shards(world->id);
+    if (!files) return files.error();
+    total_ += files->size();
+  }
+  node_.backups.progress(0, total_);
+  // The run that made it: the next one on the restored folder counts on.
+  return writer_->add_text("node.json", nlohmann::json{{"format", 1}, {"incarnation", node_.incarnation.value}}.dump());
 }
 
 void BackupJob::next_world() {
-  if (at_ == worlds_.size()) return finish();
+  if (at_ == worlds_.size())
+    return work([this] { return write_assets(); }, [this](const Status& outcome) { end(outcome); });
   const WorldId world = worlds_[at_]->id;
   auto self = shared_from_this();
-  out_.save_version_for(world, "backup " + name_, [self, world](Result<http::VersionInfo> made) {
-    if (!made) return self->end(made.error());
-    self->version_ = made->id;
-    self->out_.gather_content(world, made->id, [self](Result<std::unique_ptr<PinsGather>> gather) {
-      if (!gather) return self->end(gather.error());
-      self->copy_world(*std::move(gather));
+  out_.pin_world(world, "backup " + name_, [self, world](Result<std::uint64_t> version) {
+    if (!version) return self->end(version.error());
+    self->version_ = *version;
+    self->out_.gather_content(world, *version, [self](Result<std::unique_ptr<PinsGather>> gather) {
+      gather ? self->copy_world(*std::move(gather)) : self->world_done(gather.error());
     });
   });
 }
 
 void BackupJob::copy_world(std::unique_ptr<PinsGather> gather) {
   const std::shared_ptr<PinsGather> found = std::move(gather);
+  work([this, found] { return write_world(*found); }, [this](const Status& outcome) { world_done(outcome); });
+}
+
+// Whatever came of it, the version goes.
+void BackupJob::world_done(const Status& outcome) {
   auto self = shared_from_this();
-  // Whatever comes of it, the version goes.
-  const bool asked = node_.workers->submit(self_, [self, found]() -> WorkerPool::Done {
-    return [self, outcome = self->write_world(*found)] {
-      self->out_.remove_version(self->worlds_[self->at_]->id, self->version_, [self, outcome](Status removed) {
-        if (!outcome || !removed) return self->end(outcome ? removed : outcome);
-        ++self->at_;
-        self->next_world();
-      });
-    };
+  out_.unpin_world(worlds_[at_]->id, version_, [self, outcome](const Status& unpinned) {
+    if (!outcome || !unpinned) return self->end(outcome ? unpinned : outcome);
+    ++self->at_;
+    self->next_world();
   });
-  if (!asked) end(Error{ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again"});
+}
+
+// A failed one leaves nothing. When no worker can see to that, the next backup or the next start does.
+void BackupJob::end(const Status& outcome) {
+  if (outcome || !writer_) return node_.backups.end(outcome);
+  work(
+      [this] {
+        writer_.reset();
+        return Status();
+      },
+      [this, outcome](const Status&) { node_.backups.end(outcome); });
 }
 
 Status BackupJob::write_world(const PinsGather& gather) {
@@ -72,7 +83,6 @@ Status BackupJob::write_world(const PinsGather& gather) {
   if (Status added = writer_->add_text(folder + "world.json", formats::world_to_json(world)); !added) return added;
   const std::string versions = node_.versions.to_json_without(world.id, version_);
   if (Status added = writer_->add_text(folder + "versions.json", versions); !added) return added;
-  std::uint64_t done = 0;
   for (const PinsGather::Shard& shard : gather.found) {
     if (!shard.content) continue;
     maintenance::ShardImage image{{world.id, shard.position.x, shard.position.y},
@@ -82,7 +92,7 @@ Status BackupJob::write_world(const PinsGather& gather) {
                                   shard.content->aux};
     const std::string path = fmt::format("{}{}_{}.shard", folder, shard.position.x, shard.position.y);
     if (Status added = writer_->add_shard(path, shard.path, image); !added) return added;
-    node_.backups.progress(++done, total_);
+    node_.backups.progress(++done_, total_);
   }
   return {};
 }
@@ -95,10 +105,6 @@ Status BackupJob::write_assets() {
     if (Status added = writer_->add_file(path, node_.data->path() + "/" + path); !added) return added;
   }
   return writer_->finish();
-}
-
-void BackupJob::finish() {
-  work([this] { return write_assets(); }, [this] { end({}); });
 }
 
 }  // namespace terrazzo::app

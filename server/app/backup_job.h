@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,16 +20,16 @@ namespace terrazzo::app {
 class BackupJobOutput {
  public:
   virtual ~BackupJobOutput() = default;
-  virtual void save_version_for(WorldId world, const std::string& name,
-                                std::function<void(Result<http::VersionInfo>)> done) = 0;
-  virtual void remove_version(WorldId world, std::uint64_t version, std::function<void(Status)> done) = 0;
-  // The shards of a world as of a version.
+  // Takes a temporary version of the world, a consistent cut, durable when `done` gets its number; and lets it go.
+  virtual void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) = 0;
+  virtual void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) = 0;
+  // The shards of a world as of a version; an error when one of them cannot be opened.
   virtual void gather_content(WorldId world, std::uint64_t version,
                               std::function<void(Result<std::unique_ptr<PinsGather>>)> done) = 0;
 };
 
 // One backup of everything while edits go on: world by world a version is taken (a consistent cut), its pinned trees
-// are copied by a worker, and it is deleted again. Lives on the core that was asked.
+// are copied by a worker, and it is let go again, whatever came of it. Lives on the core that was asked.
 class BackupJob : public std::enable_shared_from_this<BackupJob> {
  public:
   BackupJob(Node& node, shard::CoreId self, BackupJobOutput& out, std::string name)
@@ -38,10 +39,12 @@ class BackupJob : public std::enable_shared_from_this<BackupJob> {
  private:
   void next_world();
   void copy_world(std::unique_ptr<PinsGather> gather);
-  void finish();
-  void end(const Status& outcome) { node_.backups.end(outcome); }
-  // On a worker; then `then` here, or the end.
-  void work(std::function<Status()> job, std::function<void()> then);
+  void world_done(const Status& outcome);
+  void end(const Status& outcome);
+  // On a worker; `then` gets the outcome here, at once if no worker takes it on.
+  void work(std::function<Status()> job, std::function<void(const Status&)> then);
+  // What workers do.
+  Status begin_folder();
   Status write_world(const PinsGather& gather);
   Status write_assets();
 
@@ -52,7 +55,7 @@ class BackupJob : public std::enable_shared_from_this<BackupJob> {
   std::optional<maintenance::BackupWriter> writer_;
   std::vector<std::shared_ptr<const map::World>> worlds_;
   std::size_t at_ = 0;
-  std::uint64_t version_ = 0, total_ = 0;
+  std::uint64_t version_ = 0, done_ = 0, total_ = 0;
 };
 
 }  // namespace terrazzo::app

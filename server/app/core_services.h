@@ -126,9 +126,8 @@ class CoreServices final : private net::NetworkEvents,
   VersionDesk& desk(WorldId world);
 
   // BackupJobOutput
-  void save_version_for(WorldId world, const std::string& name,
-                        std::function<void(Result<http::VersionInfo>)> done) override;
-  void remove_version(WorldId world, std::uint64_t version, std::function<void(Status)> done) override;
+  void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) override;
+  void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) override;
   void gather_content(WorldId world, std::uint64_t version,
                       std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override;
 

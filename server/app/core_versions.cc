@@ -163,7 +163,11 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
     const shard::ShardKey key{gather->world, position};
     if (shard::owner_core(key, node_.cores) != self_) continue;
     const Result<ShardSlot*> slot = shards_.find_or_open(key);
-    if (!slot) continue;  // a damaged shard tells whoever reads or edits it
+    if (!slot) {
+      // A damaged shard tells whoever reads or edits it; who copies a world must not leave it out.
+      if (gather->with_content) gather->problem = slot.error();
+      continue;
+    }
     shard::Shard& at = *(*slot)->shard;
     if (gather->release) {
       at.drop_snapshot(gather->snapshot);
@@ -187,14 +191,28 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
 
 // ---- backups ----
 
-void CoreServices::save_version_for(WorldId world, const std::string& name,
-                                    std::function<void(Result<http::VersionInfo>)> done) {
-  save_version(world, name, "backup", std::move(done));
+void CoreServices::pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) {
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = VersionAsk::Kind::save;
+  ask->temporary = true;
+  ask->world = world;
+  ask->name = name;
+  ask->author = "backup";
+  ask->asked_by = self_;
+  ask->done = [done](Result<NamedVersion> made) {
+    done(made ? Result<std::uint64_t>(made->id) : Result<std::uint64_t>(made.error()));
+  };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
-void CoreServices::remove_version(WorldId world, std::uint64_t version, std::function<void(Status)> done) {
-  change_version(world, std::to_string(version), VersionChange::remove,
-                 [done](Result<http::VersionInfo> removed) { done(removed ? Status() : Status(removed.error())); });
+void CoreServices::unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) {
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = VersionAsk::Kind::remove;
+  ask->world = world;
+  ask->id = version;
+  ask->asked_by = self_;
+  ask->done = [done](Result<NamedVersion> removed) { done(removed ? Status() : Status(removed.error())); };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
 void CoreServices::gather_content(WorldId world, std::uint64_t version,
@@ -208,7 +226,10 @@ void CoreServices::gather_content(WorldId world, std::uint64_t version,
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
     gather->missing = static_cast<unsigned>(node_.cores);
-    gather->done = [done](std::unique_ptr<PinsGather> found) { done(std::move(found)); };
+    gather->done = [done](std::unique_ptr<PinsGather> found) {
+      if (found->problem) return done(*found->problem);
+      done(std::move(found));
+    };
     post(self_, boxed(MeshKind::pins, std::move(gather)));
   });
 }
@@ -218,6 +239,8 @@ Status CoreServices::start_backup(std::string name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
            c == '.';
   };
+  if (maintenance::is_partial_name(name))
+    return Error{ErrorCode::bad_message, "what ends with .partial is no name: unfinished backups are called so"};
   if (name.empty() || name.size() > 100 || name.front() == '.' || !std::ranges::all_of(name, allowed))
     return Error{ErrorCode::bad_message,
                  "a backup has a name of 1 to 100 letters, digits, '-', '_' and '.', not beginning with '.'"};
@@ -306,7 +329,7 @@ void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& d
   const std::shared_ptr<PinsGather> found = std::move(gather);
   const auto finished = [this, found, done](Result<std::vector<http::ShardDiff>> diffs) {
     const auto gone = [&](std::uint64_t version) {
-      return version != 0 && !node_.versions.find(found->world, std::to_string(version)).ok();
+      return version != 0 && !node_.versions.get(found->world, version).ok();
     };
     if (gone(found->a) || gone(found->b))
       diffs = Error{ErrorCode::not_found, "one of the versions was deleted while they were being compared"};

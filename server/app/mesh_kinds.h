@@ -64,6 +64,7 @@ struct PinsGather {
   };
   bool with_content = false;  // of version `a`, instead of trees to compare
   std::vector<Shard> found;
+  std::optional<Error> problem;  // with_content: a shard that could not be opened
   shard::CoreId asked_by = 0;
   unsigned missing = 0;  // cores
   std::function<void(std::unique_ptr<PinsGather>)> done;

@@ -17,6 +17,7 @@
 #include "server/app/node.h"
 #include "server/app/recovery.h"
 #include "server/io/bus_guard.h"
+#include "server/maintenance/partial_folder.h"
 #include "server/net/network.h"
 #include "server/runtime/affinity.h"
 #include "server/runtime/ring.h"
@@ -103,6 +104,9 @@ Status open_data(Node& node) {
   if (!data) return data.error();
   node.data = *std::move(data);
   node.incarnation = node.data->incarnation();
+  // Of a run that ended while it made a backup. Nothing depends on it.
+  if (const Status removed = maintenance::remove_partial_folders(node.config.backup_folder()); !removed)
+    spdlog::warn("unfinished backups stay where they are: {}", removed.error().message);
   if (Status loaded = load_worlds(node); !loaded) return loaded;
   return set_up_identity(node);
 }

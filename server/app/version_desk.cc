@@ -54,7 +54,8 @@ void VersionDesk::write(std::function<void(Status)> then) {
 
 // Written down first: whatever happens afterwards, recovery knows of every version that a log record may name.
 void VersionDesk::save() {
-  Result<NamedVersion> decided = node_.versions.decide(world_, running_->name, running_->author, now_ms());
+  Result<NamedVersion> decided =
+      node_.versions.decide(world_, running_->name, running_->author, now_ms(), running_->temporary);
   if (!decided) return finish(decided.error());
   version_ = *std::move(decided);
   write([this](Status written) {
@@ -92,19 +93,23 @@ void VersionDesk::cut_done(bool durable) {
 // ---- deleting and going back ----
 
 void VersionDesk::remove() {
-  const Result<NamedVersion> found = node_.versions.find(world_, std::to_string(running_->id));
+  const Result<NamedVersion> found = node_.versions.get(world_, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
   if (Status removed = node_.versions.remove(world_, running_->id); !removed) return finish(removed.error());
   write([this](Status written) {
-    // Not written: it would be there again after a restart. Deleting it again then does no harm.
-    if (written) out_.drop(world_, version_.id);
-    finish(written ? Result<NamedVersion>(version_) : Result<NamedVersion>(written.error()));
+    // Not written, it would be there again after a restart, and its pages must be, too; a temporary one would not.
+    if (!written && !version_.temporary) {
+      node_.versions.bring_back(world_, version_.id);
+      return finish(written.error());
+    }
+    out_.drop(world_, version_.id);
+    finish(version_);
   });
 }
 
 void VersionDesk::restore() {
-  const Result<NamedVersion> found = node_.versions.find(world_, std::to_string(running_->id));
+  const Result<NamedVersion> found = node_.versions.get(world_, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
   const bool asked = node_.workers->submit(self_, [this]() -> WorkerPool::Done {

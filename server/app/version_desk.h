@@ -24,6 +24,7 @@ struct VersionAsk {
   WorldId world;
   std::uint64_t id = 0;  // of remove and restore
   std::string name, author;
+  bool temporary = false;  // of save
   shard::CoreId asked_by = 0;
   std::function<void(Result<NamedVersion>)> done;
 };

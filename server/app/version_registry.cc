@@ -41,8 +41,10 @@ Status VersionRegistry::load(WorldId world, std::string_view json) {
     NamedVersion& version = entry.version;
     if (!item.is_object() || !take(item, "id", version.id) || !take(item, "name", version.name) ||
         !take(item, "author", version.author) || !take(item, "created_ms", version.created_ms) ||
-        !take(item, "deleted", version.deleted))
+        !take(item, "deleted", version.deleted) || !item.value("temporary", nlohmann::json(false)).is_boolean())
       return damaged();
+    version.temporary = item.value("temporary", false);
+    version.deleted = version.deleted || version.temporary;
     entry.committed = true;
     if (version.id == 0 || version.id > loaded.last ||
         (!loaded.entries.empty() && version.id <= loaded.entries.back().version.id))
@@ -65,23 +67,24 @@ std::string VersionRegistry::to_json_without(WorldId world, std::uint64_t withou
                                     {"name", version.name},
                                     {"author", version.author},
                                     {"created_ms", version.created_ms},
-                                    {"deleted", version.deleted}});
+                                    {"deleted", version.deleted},
+                                    {"temporary", version.temporary}});
   }
   return text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 Result<NamedVersion> VersionRegistry::decide(WorldId world, const std::string& name, const std::string& author,
-                                             std::int64_t now_ms) {
+                                             std::int64_t now_ms, bool temporary) {
   if (name.empty() || name.size() > kNameBytesMax)
     return Error{ErrorCode::bad_message,
                  "a version has a name of 1 to " + std::to_string(kNameBytesMax) + " bytes: {\"name\": \"…\"}"};
   const std::lock_guard lock(mutex_);
   World& known = worlds_[world];
   for (const Entry& entry : known.entries)
-    if (!entry.version.deleted && entry.version.name == name)
+    if (!temporary && !entry.version.deleted && !entry.version.temporary && entry.version.name == name)
       return Error{ErrorCode::already_exists,
                    "there is a version \"" + name + "\" already: choose another name, or delete that one first"};
-  known.entries.push_back({{++known.last, name, author, now_ms, false}, false});
+  known.entries.push_back({{++known.last, name, author, now_ms, false, temporary}, false});
   return known.entries.back().version;
 }
 
@@ -106,12 +109,18 @@ Status VersionRegistry::remove(WorldId world, std::uint64_t id) {
   return Error{ErrorCode::not_found, "there is no version " + std::to_string(id)};
 }
 
+void VersionRegistry::bring_back(WorldId world, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : worlds_[world].entries)
+    if (entry.version.id == id) entry.version.deleted = false;
+}
+
 std::vector<NamedVersion> VersionRegistry::list(WorldId world) const {
   const std::lock_guard lock(mutex_);
   std::vector<NamedVersion> all;
   if (const auto found = worlds_.find(world); found != worlds_.end())
     for (const auto& [version, committed] : found->second.entries)
-      if (committed && !version.deleted) all.push_back(version);
+      if (committed && !version.deleted && !version.temporary) all.push_back(version);
   return all;
 }
 
@@ -127,6 +136,14 @@ Result<NamedVersion> VersionRegistry::find(WorldId world, std::string_view id_or
     if (number && version.id == id) return version;
   return Error{ErrorCode::not_found,
                "there is no version \"" + std::string(id_or_name) + "\": GET /v1/worlds/{world}/versions lists them"};
+}
+
+Result<NamedVersion> VersionRegistry::get(WorldId world, std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = worlds_.find(world); found != worlds_.end())
+    for (const auto& [version, committed] : found->second.entries)
+      if (version.id == id && committed && !version.deleted) return version;
+  return Error{ErrorCode::not_found, "there is no version " + std::to_string(id)};
 }
 
 void VersionRegistry::numbers(WorldId world, std::vector<std::uint64_t>& all,

@@ -20,26 +20,32 @@ struct NamedVersion {
   std::int64_t created_ms = 0;  // since 1970
   // Deleted, but log records may still speak of it until the next recovery.
   bool deleted = false;
+  // Nobody's to see: the server took it for itself, e.g. to copy what it holds, and it counts as deleted after a
+  // restart.
+  bool temporary = false;
 };
 
 // The versions of every world; worlds/<id>/versions.json is what to_json() says. Any thread.
 class VersionRegistry {
  public:
-  // At start, before anybody asks. internal: the text is damaged.
+  // At start, before anybody asks. Temporary ones are deleted by that. internal: the text is damaged.
   Status load(WorldId world, std::string_view json);
   std::string to_json(WorldId world) const { return to_json_without(world, 0); }
   std::string to_json_without(WorldId world, std::uint64_t version) const;
 
-  // A new version, not visible before commit(). already_exists: the name is taken; bad_message: it is empty or too
-  // long.
-  Result<NamedVersion> decide(WorldId world, const std::string& name, const std::string& author, std::int64_t now_ms);
+  // A new version, not visible before commit(). already_exists: the name is taken (any number of temporary ones may
+  // have one name); bad_message: it is empty or too long.
+  Result<NamedVersion> decide(WorldId world, const std::string& name, const std::string& author, std::int64_t now_ms,
+                              bool temporary = false);
   void commit(WorldId world, std::uint64_t id);
-  void withdraw(WorldId world, std::uint64_t id);  // a decided one that could not be written
-  Status remove(WorldId world, std::uint64_t id);  // not_found
+  void withdraw(WorldId world, std::uint64_t id);    // a decided one that could not be written
+  Status remove(WorldId world, std::uint64_t id);    // not_found
+  void bring_back(WorldId world, std::uint64_t id);  // a removed one, when that could not be written
 
-  std::vector<NamedVersion> list(WorldId world) const;  // by age
-  // By number or name.
+  std::vector<NamedVersion> list(WorldId world) const;  // by age, without the temporary ones
+  // What people ask for, by name or number; not_found: no such one, deleted, or temporary.
   Result<NamedVersion> find(WorldId world, std::string_view id_or_name) const;
+  Result<NamedVersion> get(WorldId world, std::uint64_t id) const;  // temporary ones, too
   // For a shard that is opened: all numbers, and which of them are deleted.
   void numbers(WorldId world, std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& deleted) const;
   // The newest that was committed; 0: none.

@@ -69,6 +69,8 @@ Status add_below(const std::string& root, const std::string& top, std::vector<st
       return Error{ErrorCode::internal, it->path().string() +
                                             " is neither a file nor a folder that can be read, so a backup would lack "
                                             "it; remove it, or mend the link"};
+    // What programs on the same host tell each other while a server runs is nobody's content.
+    if (it->path().extension() == ".readers") continue;
     files.push_back(it->path().lexically_relative(root).string());
   }
   if (error) return io::file_error(folder, "cannot be listed", error.value());
@@ -84,27 +86,18 @@ Result<std::vector<std::string>> files_of(const std::string& root) {
   return files;
 }
 
-// Absolute and without a slash at the end, so that a name beside it can be made.
-std::string folder_name(const std::string& path) {
-  std::error_code error;
-  const fs::path whole = fs::absolute(path, error).lexically_normal();
-  return (whole.has_filename() ? whole : whole.parent_path()).string();
-}
-
 }  // namespace
 
 // ---- writing ----
 
 Result<BackupWriter> BackupWriter::create(const std::string& folder) {
-  std::error_code error;
-  if (fs::exists(folder, error))
-    return Error{ErrorCode::already_exists, folder + " is there already: choose another name for the backup"};
-  if (Status made = io::make_folder(folder); !made) return made.error();
-  return BackupWriter(folder);
+  Result<PartialFolder> partial = PartialFolder::begin(folder);
+  if (!partial) return partial.error();
+  return BackupWriter(*std::move(partial));
 }
 
 Status BackupWriter::add_file(const std::string& path, const std::string& from) {
-  Result<PackedFile> packed = pack_file(from, folder_ + "/" + path + ".zst");
+  Result<PackedFile> packed = pack_file(from, folder_.path() + "/" + path + ".zst");
   if (!packed) return packed.error();
   entries_.push_back({path, packed->sha256, packed->bytes});
   bytes_ += packed->bytes;
@@ -112,7 +105,7 @@ Status BackupWriter::add_file(const std::string& path, const std::string& from) 
 }
 
 Status BackupWriter::add_text(const std::string& path, std::string_view text) {
-  const std::string plain = folder_ + "/text";
+  const std::string plain = folder_.path() + "/text";
   if (Status written = io::replace_file(plain, text); !written) return written;
   Status added = add_file(path, plain);
   std::error_code error;
@@ -123,7 +116,7 @@ Status BackupWriter::add_text(const std::string& path, std::string_view text) {
 Status BackupWriter::add_shard(const std::string& path, const std::string& from, const ShardImage& image) {
   const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(from);
   if (!file) return file.error();
-  const std::string plain = folder_ + "/shard";
+  const std::string plain = folder_.path() + "/shard";
   if (Status written = write_shard_image((*file)->bytes(), image, plain); !written)
     return Error{written.error().code, from + ": " + written.error().message};
   Status added = add_file(path, plain);
@@ -137,7 +130,11 @@ Status BackupWriter::finish() {
   for (const Entry& entry : entries_)
     files.push_back({{"path", entry.path}, {"bytes", entry.bytes}, {"sha256", entry.sha256}});
   const nlohmann::json manifest{{"format", kFormat}, {"files", std::move(files)}};
-  return io::replace_file(folder_ + std::string(kManifest), manifest.dump(1) + "\n");
+  // What it lists is on disk before it says so.
+  if (Status synced = folder_.sync(); !synced) return synced;
+  const std::string file = folder_.path() + std::string(kManifest);
+  if (Status written = io::replace_file(file, manifest.dump(1) + "\n"); !written) return written;
+  return folder_.finish();
 }
 
 Status backup_directory(io::DataDirectory& data, const std::string& folder, const BackupProgress& progress) {
@@ -162,15 +159,8 @@ Status backup_directory(io::DataDirectory& data, const std::string& folder, cons
 Status restore_backup(const std::string& folder, const std::string& target, const BackupProgress& progress) {
   const Result<std::vector<Listed>> files = read_manifest(folder);
   if (!files) return files.error();
-  const std::string to = folder_name(target);
-  std::error_code error;
-  if (fs::exists(to, error) && !fs::is_directory(to, error))
-    return Error{ErrorCode::already_exists, to + " is a file: a backup is restored into a new folder"};
-  if (fs::exists(to, error) && !fs::is_empty(to, error))
-    return Error{ErrorCode::already_exists, to + " is not empty: a backup is restored into a new folder"};
-  const std::string partial = to + ".restoring";
-  fs::remove_all(partial, error);  // of an earlier try
-  if (Status made = io::make_folder(partial); !made) return made;
+  Result<PartialFolder> into = PartialFolder::begin(target);
+  if (!into) return into.error();
   std::uint64_t done = 0, total = 0;
   for (const Listed& listed : *files) total += listed.file.bytes;
   for (const Listed& listed : *files) {
@@ -178,21 +168,11 @@ Status restore_backup(const std::string& folder, const std::string& target, cons
       if (progress) progress(listed.path, done + bytes, total);
     };
     const Status unpacked =
-        unpack_file(folder + "/" + listed.path + ".zst", partial + "/" + listed.path, listed.file, within);
-    if (!unpacked) {
-      fs::remove_all(partial, error);
-      return unpacked;
-    }
+        unpack_file(folder + "/" + listed.path + ".zst", into->path() + "/" + listed.path, listed.file, within);
+    if (!unpacked) return unpacked;
     done += listed.file.bytes;
   }
-  fs::remove(to, error);
-  fs::rename(partial, to, error);
-  if (error) {
-    const Error failed = io::file_error(to, "cannot be put in place", error.value());
-    fs::remove_all(partial, error);
-    return failed;
-  }
-  return io::sync_folder(fs::path(to).parent_path().string());
+  return into->finish();
 }
 
 }  // namespace terrazzo::maintenance

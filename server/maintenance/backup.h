@@ -4,10 +4,12 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "server/io/data_directory.h"
+#include "server/maintenance/partial_folder.h"
 #include "server/maintenance/shard_image.h"
 
 namespace terrazzo::maintenance {
@@ -16,10 +18,10 @@ namespace terrazzo::maintenance {
 using BackupProgress = std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>;
 
 // A backup while it is made: a folder of compressed files, and at the very end manifest.json with the size and SHA-256
-// of each. Without its manifest a folder is no backup. One thread at a time.
+// of each. It has its name when it is complete, and is gone with this object otherwise. One thread at a time; blocking.
 class BackupWriter {
  public:
-  // already_exists: there is something at `folder`.
+  // already_exists: there is something at `folder`; conflict: somebody is making that one.
   static Result<BackupWriter> create(const std::string& folder);
 
   // A file as it is. `path`: where it belongs in a data folder, e.g. worlds/7/world.json.
@@ -32,12 +34,12 @@ class BackupWriter {
   Status finish();
 
  private:
-  explicit BackupWriter(std::string folder) : folder_(std::move(folder)) {}
+  explicit BackupWriter(PartialFolder folder) : folder_(std::move(folder)) {}
   struct Entry {
     std::string path, sha256;
     std::uint64_t bytes = 0;
   };
-  std::string folder_;
+  PartialFolder folder_;
   std::vector<Entry> entries_;
   std::uint64_t bytes_ = 0;
 };

@@ -254,7 +254,8 @@ TEST(Maintenance, ABackupFollowsLinksAndIsRestoredIntoAFolderWhoseNameEndsWithAS
   const Ran restored = run_program(kServer, {"restore", backup, second + "/"});
   ASSERT_EQ(restored.exit_code, 0) << restored.output;
   EXPECT_NE(restored.output.find("1 worlds, 2 shards"), std::string::npos) << restored.output;
-  EXPECT_FALSE(fs::exists(second + "/.restoring"));
+  EXPECT_FALSE(fs::exists(second + ".partial"));
+  EXPECT_FALSE(fs::exists(second + "/UNFINISHED"));
 
   // What cannot be copied is an error, not a hole in the backup.
   fs::create_symlink(folder.path() / "nowhere", data / "history");
@@ -381,8 +382,13 @@ TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
   TemporaryFolder folder;
   const std::string data = (folder.path() / "data").string(), second = (folder.path() / "second").string(),
                     backup = (folder.path() / "backup").string();
+  // What a server left that was killed while it made a backup.
+  fs::create_directories(data + "/backups/night.partial/worlds");
+  std::ofstream(data + "/backups/night.partial/UNFINISHED").close();
   {
     ServerProcess server(data, {"--segment-mib", "1"});
+    EXPECT_TRUE(fs::is_empty(data + "/backups"));
+    EXPECT_EQ(http(server.port(), "POST", "/v1/backups", R"({"name":"night.partial"})").status, 400u);
     make_world(server.port(), "w", 100);
     ASSERT_EQ(run_program(TERRAZZO_BIN_DIR "/terrazzo",
                           {"paint", "w", "--rect", "5,5,2,2", "--tile", "9", "--server", server.http_url()})
@@ -394,6 +400,8 @@ TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
   const Ran made = run_program(kServer, {"backup", data, backup});
   ASSERT_EQ(made.exit_code, 0) << made.output;
   EXPECT_EQ(run_program(kServer, {"backup", data, backup}).exit_code, 2);
+  for (const auto& entry : fs::recursive_directory_iterator(backup))
+    EXPECT_EQ(entry.path().string().find(".readers"), std::string::npos) << entry.path();
   ASSERT_EQ(run_program(kServer, {"restore", backup, second}).exit_code, 0);
   ServerProcess server(second);
   client::ConnectOptions options;
