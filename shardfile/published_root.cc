@@ -48,6 +48,19 @@ bool PublishedRoot::claimed(std::uint64_t number) const {
   });
 }
 
+// The writer's half of a second sequence lock: the claim goes before the first of its pages is written again, so that a
+// reader whose claim is still there after it has read has read what it claimed.
+std::size_t PublishedRoot::evict(std::uint64_t number) {
+  std::size_t evicted = 0;
+  for (ReaderSlot& slot : slots) {
+    std::uint64_t claim = number;
+    // One that moves on at this moment keeps its new claim.
+    if (slot.claimed.compare_exchange_strong(claim, kEvicted)) ++evicted;
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return evicted;
+}
+
 bool PublishedRoot::has_readers() const {
   return std::ranges::any_of(slots, [](const ReaderSlot& slot) { return slot.reader.load() != 0; });
 }

@@ -11,11 +11,13 @@
 // server tells the newest pinned tree under a sequence lock, readers say which one they look at. Mapped shared by both.
 namespace terrazzo::shardfile {
 
-inline constexpr std::uint64_t kPublishedMagic = 0x32445250'5A525254ull;  // "TRRZPRD2"
+inline constexpr std::uint64_t kPublishedMagic = 0x33445250'5A525254ull;  // "TRRZPRD3"
 inline constexpr std::size_t kReaderSlots = 60;
+// In place of a claim that the server has taken away: what was claimed may be written over at any moment from then on.
+inline constexpr std::uint64_t kEvicted = 1;
 
 struct Publication {
-  std::uint64_t snapshot = 0;  // number of the pinned state; 0: none yet
+  std::uint64_t snapshot = 0;  // number of the pinned state, above kEvicted; 0: none yet
   std::uint64_t lsn = 0;
   Entry top;
   std::uint32_t pages = 0;  // of the file, at least, that the tree lies in
@@ -23,8 +25,8 @@ struct Publication {
 
 // One reader process and what it looks at; a cache line.
 struct alignas(64) ReaderSlot {
-  std::atomic<std::uint64_t> reader{0};  // process_identity.h; 0: free
-  std::atomic<std::uint64_t> claimed{0};
+  std::atomic<std::uint64_t> reader{0};   // process_identity.h; 0: free
+  std::atomic<std::uint64_t> claimed{0};  // a snapshot's number; 0: none; kEvicted
 };
 
 struct alignas(4096) PublishedRoot {
@@ -41,6 +43,8 @@ struct alignas(4096) PublishedRoot {
   // The server. Claims on earlier snapshots are to be looked at afterwards, not before.
   void publish(const Publication& publication);
   bool claimed(std::uint64_t number) const;
+  // Takes away every claim on a snapshot that is not the newest. How many there were.
+  std::size_t evict(std::uint64_t number);
   bool has_readers() const;
   // Takes the slots of processes that are gone.
   void clear_dead_readers();

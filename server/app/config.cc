@@ -92,6 +92,12 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->check(CLI::Range(0u, 60000u))
       ->envname("TERRAZZO_PUBLISH_MS")
       ->capture_default_str();
+  app.add_option("--reader-hold-s", config.reader_hold_s,
+                 "for how many seconds such a program may go on looking at a state that is not the newest any more, "
+                 "which keeps its pages on disk; then its view is closed, and it is told. 0: as long as it likes")
+      ->check(CLI::Range(0u, 7u * 24 * 3600))
+      ->envname("TERRAZZO_READER_HOLD_S")
+      ->capture_default_str();
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 

@@ -30,7 +30,8 @@ struct Config {
   std::uint32_t history_days = 365;
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   FileIo file_io = FileIo::ring;
-  std::uint32_t publish_ms = 10;  // between publications for readers on the same host; 0: none
+  std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
+  std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes
   bool pin = true;
 };
 

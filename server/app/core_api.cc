@@ -118,6 +118,7 @@ CoreSnapshot CoreServices::snapshot() const {
     shot.shard.encodings += counters.encodings;
     shot.shard.chunks_sent += counters.chunks_sent;
     if (slot.file) shot.shard_pages += slot.file->page_count();
+    if (slot.publisher) shot.reader_evictions += slot.publisher->evictions();
   });
   shot.checkpoints = checkpoints_.done();
   shot.ticks = ticks_;

@@ -198,7 +198,15 @@ void CoreServices::publish_roots(std::uint64_t now_ns) {
   shards_.for_each([&](ShardSlot& slot) {
     if (!slot.publisher) return;
     if (look && somebody_read_) slot.publisher->clear_dead_readers();
-    if (slot.shard->publish_root(*slot.publisher, slot.file->page_count())) somebody_reads_ = true;
+    const std::uint64_t evictions = slot.publisher->evictions();
+    if (slot.shard->publish_root(*slot.publisher, slot.file->page_count(), now_ns)) somebody_reads_ = true;
+    if (slot.publisher->evictions() != evictions) {
+      const map::ShardPos at = slot.shard->key().position;
+      spdlog::warn(
+          "shard {},{}: a program on this host looked at one state for more than --reader-hold-s {}; its view "
+          "was closed",
+          at.x, at.y, node_.config.reader_hold_s);
+    }
   });
   somebody_read_ = somebody_read_ || somebody_reads_;
   // While nobody reads, it is enough to look when the core is awake anyway.

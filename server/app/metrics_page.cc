@@ -101,6 +101,9 @@ void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.shard.chunks_sent; });
   page.add(counter, "terrazzo_checkpoints_total", "Checkpoints of shards that became durable.", cores,
            [](Core c) { return c.checkpoints; });
+  page.add(counter, "terrazzo_reader_evictions_total",
+           "Views of programs on this host that were closed because they kept old pages for too long.", cores,
+           [](Core c) { return c.reader_evictions; });
 }
 
 void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {

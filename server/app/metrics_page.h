@@ -22,7 +22,7 @@ struct CoreSnapshot {
   net::NetworkCounters network;
   session::SessionCounters sessions;
   std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, ticks = 0,
-                system_calls = 0;
+                system_calls = 0, reader_evictions = 0;
   shard::ShardCounters shard;
   LogCounters log;
 };

@@ -63,7 +63,8 @@ void ShardTable::make_publisher(ShardSlot& slot, const std::string& path) {
   if (!shared) return spdlog::warn("readers on this host cannot see a shard: {}", shared.error().message);
   slot.readers = *std::move(shared);
   slot.publisher =
-      std::make_unique<storage::RootPublisher>(*static_cast<shardfile::PublishedRoot*>(slot.readers->memory()));
+      std::make_unique<storage::RootPublisher>(*static_cast<shardfile::PublishedRoot*>(slot.readers->memory()),
+                                               std::uint64_t{node_.config.reader_hold_s} * 1'000'000'000);
 }
 
 }  // namespace terrazzo::app

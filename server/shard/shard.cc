@@ -411,8 +411,8 @@ void Shard::drop_snapshot(std::uint64_t number) {
   }
 }
 
-bool Shard::publish_root(storage::RootPublisher& publisher, storage::PageNo pages) {
-  return state_->store && publisher.publish(*state_->store, pages);
+bool Shard::publish_root(storage::RootPublisher& publisher, storage::PageNo pages, std::uint64_t now_ns) {
+  return state_->store && publisher.publish(*state_->store, pages, now_ns);
 }
 
 bool Shard::reclaim(std::size_t entries) {

@@ -87,7 +87,7 @@ class Shard {
   shardfile::Entry take_snapshot(std::uint64_t number);
   void drop_snapshot(std::uint64_t number);
   // For readers on the same host; true: somebody reads.
-  bool publish_root(storage::RootPublisher& publisher, storage::PageNo pages);
+  bool publish_root(storage::RootPublisher& publisher, storage::PageNo pages, std::uint64_t now_ns);
   // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more.
   bool reclaim(std::size_t entries);
   void set_world(std::shared_ptr<const map::World> world);

@@ -20,6 +20,7 @@ namespace terrazzo::storage {
 namespace {
 
 constexpr std::array<std::uint16_t, 4> kChunks{0, 1, 17, 300};
+constexpr std::uint64_t kHoldNs = 1000;
 
 class Publisher : public testing::Test {
  protected:
@@ -36,7 +37,7 @@ class Publisher : public testing::Test {
     ASSERT_TRUE(step.ok());
   }
   bool publish() {
-    const bool read = publisher_.publish(*store_, file_.page_count());
+    const bool read = publisher_.publish(*store_, file_.page_count(), now_ns_);
     while (store_->reclaim(10'000)) {
     }
     return read;
@@ -58,7 +59,8 @@ class Publisher : public testing::Test {
   };
   std::unique_ptr<shardfile::PublishedRoot, Unmap> root_{static_cast<shardfile::PublishedRoot*>(
       ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))};
-  RootPublisher publisher_{*root_};
+  RootPublisher publisher_{*root_, kHoldNs};
+  std::uint64_t now_ns_ = 5'000'000;  // the publisher's clock
 };
 
 TEST_F(Publisher, NobodyReadsNothingIsPinned) {
@@ -93,6 +95,77 @@ TEST_F(Publisher, AClaimedStateStaysWhileTheStoreReusesEverythingElse) {
   checkpoint();
   checkpoint();
   EXPECT_TRUE(store_->verify().ok());
+}
+
+TEST_F(Publisher, AClaimGoesWhenItsStateWasOvertakenForTooLong) {
+  fill(1);
+  shardfile::ReaderSlot* slot = root_->take_slot(1);
+  publish();
+  const auto kept = root_->claim(*slot);
+  ASSERT_TRUE(kept && kept->snapshot != 0);
+  now_ns_ += 1000 * kHoldNs;
+  publish();
+  EXPECT_EQ(slot->claimed.load(), kept->snapshot) << "nothing is newer: it costs nothing";
+  fill(2);
+  publish();
+  now_ns_ += kHoldNs - 1;
+  fill(3);
+  publish();
+  EXPECT_EQ(slot->claimed.load(), kept->snapshot);
+  expect_all(*kept, 1);
+  EXPECT_EQ(publisher_.evictions(), 0u);
+  now_ns_ += 1;
+  publish();
+  EXPECT_EQ(slot->claimed.load(), shardfile::kEvicted);
+  EXPECT_EQ(publisher_.evictions(), 1u);
+  EXPECT_EQ(store_->pins().size(), 1u) << "the newest";
+  // Its pages are really given back: the file does not grow however long others paint.
+  for (std::uint32_t value = 4; value < 20; ++value) {
+    fill(value);
+    publish();
+  }
+  checkpoint();
+  checkpoint();
+  EXPECT_LT(store_->pages().live + store_->pages().pending, 40u);
+  // The reader is as good as any other when it asks for the newest.
+  const auto moved = root_->claim(*slot);
+  ASSERT_TRUE(moved && moved->snapshot != 0);
+  expect_all(*moved, 19);
+  EXPECT_EQ(slot->claimed.load(), moved->snapshot);
+  EXPECT_EQ(publisher_.evictions(), 1u);
+}
+
+TEST_F(Publisher, WhoMovesOnInTimeIsNeverEvicted) {
+  fill(1);
+  shardfile::ReaderSlot* slow = root_->take_slot(1);
+  shardfile::ReaderSlot* quick = root_->take_slot(2);
+  publish();
+  ASSERT_TRUE(root_->claim(*slow));
+  for (std::uint32_t value = 2; value < 30; ++value) {
+    const auto view = root_->claim(*quick);
+    fill(value);
+    publish();
+    now_ns_ += kHoldNs - 1;
+    publish();
+    ASSERT_EQ(quick->claimed.load(), view->snapshot);
+    expect_all(*view, value - 1);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_EQ(slow->claimed.load(), shardfile::kEvicted);
+  EXPECT_EQ(publisher_.evictions(), 1u);
+}
+
+TEST_F(Publisher, WithoutALimitAClaimStaysAsLongAsItsReader) {
+  RootPublisher patient(*root_, 0);
+  fill(1);
+  shardfile::ReaderSlot* slot = root_->take_slot(1);
+  patient.publish(*store_, file_.page_count(), 1);
+  const auto kept = root_->claim(*slot);
+  fill(2);
+  patient.publish(*store_, file_.page_count(), 2);
+  patient.publish(*store_, file_.page_count(), ~std::uint64_t{0});
+  EXPECT_EQ(slot->claimed.load(), kept->snapshot);
+  expect_all(*kept, 1);
 }
 
 TEST_F(Publisher, AReaderThatDiedIsNoticed) {

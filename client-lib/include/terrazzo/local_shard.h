@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -14,10 +13,12 @@
 #include "map/world.h"
 
 // Reading a world on the server's own host: the shard's file is mapped read-only, and cells are read where they lie,
-// without sockets, copies or system calls. The server pins what is being looked at.
+// without sockets, copies or system calls. The server pins what is being looked at, until newer states have been there
+// for its --reader-hold-s (60 s): then it closes the view, and the pages are written over.
 namespace terrazzo::client {
 
-// A chunk of one layer. `cells`: 32×32, row by row, in the mapping; empty: every cell is `fill`.
+// A chunk of one layer. `cells`: 32×32, row by row, in the mapping; empty: every cell is `fill`. What a span shows is
+// the view's state if valid() says so after it was read; it can be touched until the next refresh() in any case.
 struct LocalChunk {
   std::span<const map::Cell> cells;
   map::Cell fill;
@@ -25,28 +26,40 @@ struct LocalChunk {
   map::Cell at(std::size_t index) const { return cells.empty() ? fill : cells[index]; }
 };
 
-// One shard (8192×8192 cells) of a world that a running server has open: somebody has edited or subscribed to it since
-// the server started. One thread.
+// Where a server keeps a shard (8192×8192 cells), below its data folder.
+std::string local_shard_file(const std::string& data_folder, WorldId world, map::ShardPos shard);
+
+// A view of one shard of a world that a running server has open: somebody has edited or subscribed to it since the
+// server started. One thread.
 class LocalShard {
  public:
-  // `file`: DATA/worlds/<world id>/<x>_<y>.shard, readable, and writable beside it. Waits at most `patience` for the
-  // server to publish. not_found: there is no such file; overloaded: no server has it open, or sixty readers do
-  // already.
+  // `file`: as of local_shard_file(), readable, and the page beside it writable. Waits at most `patience` for the
+  // server to publish. bad_message: no such name; not_found: there is no such file (nobody has edited there yet);
+  // overloaded: no server has it open, or sixty readers do already.
   static Result<std::unique_ptr<LocalShard>> open(const std::string& file, std::chrono::milliseconds patience);
   ~LocalShard();
   LocalShard(const LocalShard&) = delete;
   LocalShard& operator=(const LocalShard&) = delete;
 
+  map::ShardPos position() const;
   // Moves on to the newest published state, which stays as it is until the next call. Free of system calls unless the
   // file has grown. overloaded: the server has gone.
   Status refresh();
-  // Of the present state: it shows exactly the edits up to here.
+  // Of the view: it shows exactly the edits up to here.
   Lsn lsn() const;
-  // internal: the file is damaged.
+  // Of the newest state that is published, which refresh() would show.
+  Lsn newest_lsn() const;
+  // out_of_bounds: not of this shard; internal: the file is damaged; or what valid() says.
   Result<LocalChunk> chunk(map::LayerId layer, map::ChunkPos chunk) const;
-  // Whether what was read since refresh() may be believed: no, if the server was restarted meanwhile, or does
-  // not see this process (another PID namespace) and so took it for dead.
-  bool still_valid() const;
+  // Copies cells, row by row, and proves them as valid() does. `area`: not empty, inside the shard; `out`: as many
+  // cells as it has. Errors: as of chunk(); then `out` holds nothing to be believed.
+  Status read(map::LayerId layer, const map::Rect& area, std::span<map::Cell> out) const;
+  // Proves that everything read since refresh() was the view's state. Asked after reading and before believing, where
+  // reading may have taken as long as the server's --reader-hold-s: cells are not copied, so a chunk that chunk() has
+  // handed out may change under whoever holds it when the view is closed. No system calls, some nanoseconds.
+  // conflict: the view was closed, by that or by a restart of the server; refresh() makes a new one. internal: the
+  // server does not see this process (another PID namespace) and so took it for dead.
+  Status valid() const;
 
  private:
   struct State;
