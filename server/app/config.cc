@@ -98,6 +98,11 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->check(CLI::Range(0u, 7u * 24 * 3600))
       ->envname("TERRAZZO_READER_HOLD_S")
       ->capture_default_str();
+  // On the command line only: who accepts a loss has just read what it is.
+  app.add_flag("--accept-log-loss", config.accept_log_loss,
+               "start although the write-ahead log is damaged, and give up the edits behind the damage; the damaged "
+               "segments are kept as *.wal.damaged")
+      ->configurable(false);
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 
@@ -112,9 +117,10 @@ void add_commands(CLI::App& app, CommandLine& line) {
                         "prove a data folder whose server does not run: every page by its checksum, every page in one "
                         "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
                         "at");
-  CLI::App* dump = add_directory_command(
-      app, line, "dump-wal",
-      "print the write-ahead log and its sealed history, a record a line; of a running server, too");
+  CLI::App* dump = add_directory_command(app, line, "dump-wal",
+                                         "print the write-ahead log and its sealed history, a record a line; of a "
+                                         "running server, too. Exit code 1: the log "
+                                         "is damaged");
   dump->add_option("--world", line.world_filter, "only this world, by number");
   dump->add_option("--shard", line.shard, "only this shard: X,Y");
   dump->add_option("--from", line.from, "first LSN");

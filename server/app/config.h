@@ -33,6 +33,7 @@ struct Config {
   std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
   std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes
   bool pin = true;
+  bool accept_log_loss = false;  // start although the log is damaged, and give up what lies behind the damage
 };
 
 enum class Command : std::uint8_t {

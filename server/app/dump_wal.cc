@@ -1,18 +1,22 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
-#include <tuple>
+#include <utility>
+#include <vector>
 
+#include "base/progress.h"
 #include "server/app/maintenance_commands.h"
 #include "server/io/data_directory.h"
 #include "server/io/durable_file.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/log_record.h"
 #include "server/storage/history.h"
+#include "server/storage/log_damage.h"
 #include "server/storage/wal.h"
 
 namespace terrazzo::app {
@@ -82,6 +86,12 @@ class Dump {
     return {};
   }
 
+  // Bytes of files that will be printed.
+  void expect(std::uint64_t bytes) {
+    // Between lines on the same terminal a bar would only disturb.
+    if (::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0) bar_.emplace("dump-wal", bytes);
+  }
+
   Status history(const io::DataDirectory::HistoryFile& file) {
     const Result<std::string> text = io::read_file(file.path);
     if (!text) return text.error();
@@ -89,21 +99,90 @@ class Dump {
     if (!reader) return Error{reader.error().code, file.path + ": " + reader.error().message};
     begin(file.name, "sealed");
     const auto read = reader->visit(query_, [&](const storage::Record& record) { show(record); });
+    move_on(text->size());
     return read ? Status() : Status(Error{read.error().code, file.path + ": " + read.error().message});
   }
 
   Status segment(const io::DataDirectory& data, const io::SegmentName& name) {
-    const auto bytes = data.read_segment(name.core, name.incarnation, name.number);
+    auto bytes = data.read_segment(name.core, name.incarnation, name.number);
     if (!bytes) return bytes.error();
+    auto scan = storage::scan_segment(*bytes, name, [](const storage::Record&) {});
+    if (scan && scan->end == storage::WalScan::End::damaged) {
+      // A server that writes it now may have put a later group behind what had been read already. By now that is old.
+      bytes = data.read_segment(name.core, name.incarnation, name.number);
+      if (!bytes) return bytes.error();
+    }
     begin(name, "segment");
-    const auto scan = storage::scan_segment(*bytes, [&](const storage::Record& record) { show(record); });
-    if (!scan) return scan.error();
-    if (!line_.json)
-      fmt::print("  {} records; the log ends at byte {} of {}\n", scan->records, scan->bytes_valid, bytes->size());
+    const auto place = [&](const storage::Record& record) {
+      return static_cast<std::uint64_t>(record.payload.data() - bytes->data());
+    };
+    const auto shown = [&](const storage::Record& record) {
+      show(record);
+      if (bar_) bar_->at(done_ + place(record));
+    };
+    bool first = true;
+    scan = storage::scan_segment(*bytes, name, shown, [&](const storage::Record& record) {
+      if (std::exchange(first, false) && !line_.json)
+        fmt::print("  DAMAGED: what lies behind the damage, from byte {}\n", place(record));
+      behind_damage_ = true;
+      shown(record);
+    });
+    behind_damage_ = false;
+    if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
+    scans_.push_back({name, *scan});
+    move_on(bytes->size());
+    if (!line_.json) print_end(*scan, bytes->size());
     return {};
   }
 
+  // `at_rest`: no server writes. What a segment says of those before it can be told only then, since they are not all
+  // read at the same moment. True: the log is damaged.
+  bool damage(bool at_rest) {
+    bar_.reset();
+    bool any = false;
+    for (const storage::LogDamage& damage : storage::find_log_damage(scans_)) {
+      const auto of = [&](const storage::ScannedSegment& s) { return s.name == damage.segment; };
+      if (!at_rest && std::ranges::find_if(scans_, of)->scan.end != storage::WalScan::End::damaged) continue;
+      any = true;
+      if (!line_.json) {
+        fmt::print("DAMAGED {}: {}\n", io::file_of(damage.segment), damage.what);
+        continue;
+      }
+      const nlohmann::json all{{"core", damage.segment.core},
+                               {"incarnation", damage.segment.incarnation.value},
+                               {"segment", damage.segment.number},
+                               {"kind", "damage"},
+                               {"byte", damage.at},
+                               {"groups_behind", damage.groups_behind},
+                               {"records_behind", damage.records_behind},
+                               {"segments_behind", damage.segments_behind},
+                               {"text", damage.what}};
+      fmt::print("{}\n", all.dump());
+    }
+    return any;
+  }
+
  private:
+  static void print_end(const storage::WalScan& scan, std::uint64_t bytes) {
+    switch (scan.end) {
+      case storage::WalScan::End::clean:
+        return fmt::print("  {} records; the log ends at byte {} of {}\n", scan.records, scan.end_at, bytes);
+      case storage::WalScan::End::torn:
+        return fmt::print("  {} records; the log ends in a torn group at byte {} of {}\n", scan.records, scan.end_at,
+                          bytes);
+      case storage::WalScan::End::damaged:
+        return fmt::print(
+            "  {} records up to byte {} of {}; it does not check, and behind it lie {} records of {} "
+            "later groups\n",
+            scan.records, scan.end_at, bytes, scan.records_behind, scan.groups_behind);
+    }
+  }
+
+  void move_on(std::uint64_t bytes) {
+    done_ += bytes;
+    if (bar_) bar_->at(done_);
+  }
+
   void begin(const io::SegmentName& name, const char* what) {
     name_ = name;
     if (!line_.json) fmt::print("{} {}-{} of core {}\n", what, name.incarnation.value, name.number, name.core);
@@ -116,15 +195,16 @@ class Dump {
     if (shard_ && (!edit || std::pair(record.shard.x, record.shard.y) != *shard_)) return;
     const std::string text = text_of(record);
     if (line_.json) {
-      const nlohmann::json all{{"core", name_.core},
-                               {"incarnation", name_.incarnation.value},
-                               {"segment", name_.number},
-                               {"kind", edit ? "edit" : "coordinated"},
-                               {"world", std::to_string(record.shard.world.value)},
-                               {"shard", {record.shard.x, record.shard.y}},
-                               {"lsn", record.lsn.value},
-                               {"bytes", record.payload.size()},
-                               {"text", text}};
+      nlohmann::json all{{"core", name_.core},
+                         {"incarnation", name_.incarnation.value},
+                         {"segment", name_.number},
+                         {"kind", edit ? "edit" : "coordinated"},
+                         {"world", std::to_string(record.shard.world.value)},
+                         {"shard", {record.shard.x, record.shard.y}},
+                         {"lsn", record.lsn.value},
+                         {"bytes", record.payload.size()},
+                         {"text", text}};
+      if (behind_damage_) all["behind_damage"] = true;
       fmt::print("{}\n", all.dump());
       return;
     }
@@ -141,12 +221,15 @@ class Dump {
   std::optional<std::uint64_t> world_;
   std::optional<std::pair<std::int32_t, std::int32_t>> shard_;
   io::SegmentName name_;
+  bool behind_damage_ = false;
+  std::vector<storage::ScannedSegment> scans_;
+  std::optional<Progress> bar_;
+  std::uint64_t done_ = 0;
 };
 
 const io::DataDirectory::HistoryFile* sealed_as(const io::SegmentName& segment,
                                                 std::span<const io::DataDirectory::HistoryFile> files) {
-  const auto name = [](const io::SegmentName& n) { return std::tuple(n.core, n.incarnation.value, n.number); };
-  const auto found = std::ranges::find_if(files, [&](const auto& file) { return name(file.name) == name(segment); });
+  const auto found = std::ranges::find_if(files, [&](const auto& file) { return file.name == segment; });
   return found == files.end() ? nullptr : &*found;
 }
 
@@ -166,6 +249,12 @@ int dump_wal(const CommandLine& line) {
   if (!segments) return fail(segments.error());
   const auto files = (*data)->list_history();
   if (!files) return fail(files.error());
+  std::uint64_t bytes = 0;
+  for (const auto& file : *files) bytes += file.bytes;
+  for (const io::SegmentName& name : *segments)
+    if (sealed_as(name, *files) == nullptr) bytes += (*data)->segment_size(name);
+  dump.expect(bytes);
+  const bool at_rest = (*data)->holder().empty();
   int code = 0;
   for (const auto& file : *files)
     if (const Status done = dump.history(file); !done) code = fail(done.error());
@@ -182,6 +271,7 @@ int dump_wal(const CommandLine& line) {
       code = fail(done.error());
     }
   }
+  if (dump.damage(at_rest) && code == 0) code = 1;
   return code;
 }
 

@@ -14,9 +14,13 @@ Status seal(Node& node, const io::SegmentName& segment) {
   const Result<std::vector<std::byte>> bytes =
       node.data->read_segment(segment.core, segment.incarnation, segment.number);
   if (!bytes) return bytes.error();
-  const Result<std::vector<std::byte>> sealed = storage::seal_segment(*bytes, chunks_of_record);
+  const Result<storage::SealedSegment> sealed = storage::seal_segment(*bytes, segment, chunks_of_record);
   if (!sealed) return sealed.error();
-  return sealed->empty() ? Status() : node.data->write_history(segment, *sealed);
+  // Every shard has what stood there: only history has a hole.
+  if (sealed->scan.end == storage::WalScan::End::damaged)
+    spdlog::error("{}: byte {} does not check; its history lacks what stood there: check the disk",
+                  io::file_of(segment), sealed->scan.end_at);
+  return sealed->file.empty() ? Status() : node.data->write_history(segment, sealed->file);
 }
 
 void drop_oldest(Node& node) {

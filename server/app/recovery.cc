@@ -1,5 +1,6 @@
 #include "server/app/recovery.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "server/app/history_keeper.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_router.h"
+#include "server/storage/log_damage.h"
 
 namespace terrazzo::app {
 namespace {
@@ -24,24 +26,39 @@ struct Found {
   storage::Record record;
 };
 
+struct Segment {
+  io::SegmentName name;
+  std::vector<std::byte> bytes;
+  std::vector<Found> records;  // in these bytes
+  storage::WalScan scan;
+  bool given_up = false;  // nothing of it is replayed
+};
+
+bool same_log(const io::SegmentName& a, const io::SegmentName& b) {
+  return a.core == b.core && a.incarnation == b.incarnation;
+}
+
 class Recovery {
  public:
   Recovery(Node& node, std::span<const std::unique_ptr<CoreServices>> cores) : node_(node), cores_(cores) {}
 
   Result<RecoveryReport> run() {
-    const auto steps = {&Recovery::read_logs, &Recovery::replay, &Recovery::roll_forward, &Recovery::checkpoint};
+    const auto steps = {&Recovery::read_logs,    &Recovery::judge_logs, &Recovery::replay,
+                        &Recovery::roll_forward, &Recovery::checkpoint, &Recovery::put_away};
     for (const auto step : steps)
       if (Status done = (this->*step)(); !done) return done.error();
     report_.shards = touched_.size();
-    for (const io::SegmentName& segment : segments_) seal(segment);
     return report_;
   }
 
  private:
   Status read_logs();
+  // Refuses a damaged log, or gives up what lies behind the damage.
+  Status judge_logs();
   Status replay();
   Status roll_forward();
   Status checkpoint();
+  Status put_away();
   // In the background; until it is done, another start would read the segment once more.
   void seal(const io::SegmentName& segment);
   Result<ShardSlot*> slot_of(const shard::ShardKey& key);
@@ -49,8 +66,8 @@ class Recovery {
 
   Node& node_;
   std::span<const std::unique_ptr<CoreServices>> cores_;
-  std::vector<io::SegmentName> segments_;
-  std::vector<std::vector<std::byte>> bytes_;  // of the segments
+  std::vector<Segment> segments_;
+  std::vector<storage::LogDamage> accepted_;
   std::vector<Found> edits_, coordinated_;
   std::unordered_set<ShardSlot*> touched_;
   RecoveryReport report_;
@@ -70,24 +87,58 @@ Result<ShardSlot*> Recovery::slot_of(const shard::ShardKey& key) {
 }
 
 Status Recovery::read_logs() {
-  Result<std::vector<io::SegmentName>> segments = node_.data->list_segments();
-  if (!segments) return segments.error();
-  segments_ = *std::move(segments);
-  // This run's own first segments are being made by the workers at this moment; they are no past.
-  std::erase_if(segments_, [&](const io::SegmentName& segment) { return segment.incarnation == node_.incarnation; });
-  for (const io::SegmentName& segment : segments_) {
-    Result<std::vector<std::byte>> bytes = node_.data->read_segment(segment.core, segment.incarnation, segment.number);
+  const Result<std::vector<io::SegmentName>> names = node_.data->list_segments();
+  if (!names) return names.error();
+  for (const io::SegmentName& name : *names) {
+    // This run's own first segments are being made by the workers at this moment; they are no past.
+    if (name.incarnation == node_.incarnation) continue;
+    Result<std::vector<std::byte>> bytes = node_.data->read_segment(name.core, name.incarnation, name.number);
     if (!bytes) return bytes.error();
-    bytes_.push_back(*std::move(bytes));
+    Segment& segment = segments_.emplace_back(Segment{name, *std::move(bytes), {}, {}, false});
     const auto collect = [&](const storage::Record& record) {
-      const Found found{{record.shard.world, {record.shard.x, record.shard.y}}, record};
-      (record.kind == storage::RecordKind::edit ? edits_ : coordinated_).push_back(found);
+      segment.records.push_back({{record.shard.world, {record.shard.x, record.shard.y}}, record});
     };
-    const Result<storage::WalScan> scan = storage::scan_segment(bytes_.back(), collect);
-    if (!scan) return scan.error();
-    report_.records += scan->records;
+    const Result<storage::WalScan> scan = storage::scan_segment(segment.bytes, name, collect);
+    if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
+    segment.scan = *scan;
   }
   report_.segments = segments_.size();
+  return {};
+}
+
+Status Recovery::judge_logs() {
+  std::vector<storage::ScannedSegment> scans;
+  for (const Segment& segment : segments_) scans.push_back({segment.name, segment.scan});
+  std::string lost;
+  for (const storage::LogDamage& damage : storage::find_log_damage(scans)) {
+    const std::string text = io::file_of(damage.segment) + ", " + damage.what;
+    if (damage.of_a_past_run) {
+      spdlog::error("the write-ahead log of a past run is damaged, and every shard has all of it: {}", text);
+      continue;
+    }
+    accepted_.push_back(damage);
+    lost += (lost.empty() ? "" : "; ") + text;
+  }
+  if (!lost.empty() && !node_.config.accept_log_loss) {
+    return Error{
+        ErrorCode::internal,
+        fmt::format(
+            "the write-ahead log is damaged, and edits that were acknowledged as durable are behind the damage: "
+            "{}. Nothing was changed. Restore the data folder from a backup; or look at what is left with "
+            "terrazzo-server dump-wal {}, and start once with --accept-log-loss to go on without what stands at "
+            "the damage and behind it",
+            lost, node_.config.data_dir)};
+  }
+  if (!lost.empty()) spdlog::critical("edits are given up, as --accept-log-loss says: {}", lost);
+  for (Segment& segment : segments_) {
+    segment.given_up = std::ranges::any_of(accepted_, [&](const storage::LogDamage& damage) {
+      return same_log(damage.segment, segment.name) && damage.segment.number < segment.name.number;
+    });
+    if (segment.given_up) continue;
+    report_.records += segment.records.size();
+    for (const Found& found : segment.records)
+      (found.record.kind == storage::RecordKind::edit ? edits_ : coordinated_).push_back(found);
+  }
   return {};
 }
 
@@ -155,6 +206,28 @@ Status Recovery::checkpoint() {
   for (ShardSlot* slot : touched_) {
     if (Status made = checkpoint_now(*slot); !made) return made;
     if (++done % 100 == 0) spdlog::info("recovery: {} of {} shards on disk", done, touched_.size());
+  }
+  return {};
+}
+
+Status Recovery::put_away() {
+  for (const Segment& segment : segments_) {
+    const bool damaged = std::ranges::any_of(
+        accepted_, [&](const storage::LogDamage& damage) { return damage.segment == segment.name; });
+    if (!segment.given_up && !damaged) {
+      seal(segment.name);
+      continue;
+    }
+    // Before the first edit of this run: a later start must not find it and believe that it was replayed.
+    if (damaged && !segment.given_up && node_.config.history_mib != 0) {
+      const auto replayed = std::span(segment.bytes).first(segment.scan.end_at);
+      const auto sealed = storage::seal_segment(replayed, segment.name, chunks_of_record);
+      if (!sealed) return sealed.error();
+      if (!sealed->file.empty())
+        if (Status written = node_.data->write_history(segment.name, sealed->file); !written) return written;
+    }
+    if (Status aside = node_.data->set_aside_segment(segment.name); !aside) return aside;
+    spdlog::warn("{}.damaged keeps what was given up; remove it when nobody needs it", io::file_of(segment.name));
   }
   return {};
 }

@@ -72,6 +72,10 @@ bool parse_segment(std::string_view name, std::string_view ending, SegmentName& 
 
 }  // namespace
 
+std::string file_of(const SegmentName& segment) {
+  return fmt::format("wal/core-{:02}/{}-{}.wal", segment.core, segment.incarnation.value, segment.number);
+}
+
 Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
   if (Status made = make_folder(path); !made) return made.error();
   std::error_code error;
@@ -295,7 +299,7 @@ Result<std::vector<std::string>> DataDirectory::list_assets() const {
 // ---- log segments ----
 
 std::string DataDirectory::segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const {
-  return fmt::format("{}/wal/core-{:02}/{}-{}.wal", path_, core, incarnation.value, number);
+  return path_ + "/" + file_of({core, incarnation, number});
 }
 
 Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number,
@@ -331,6 +335,12 @@ Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarn
 Status DataDirectory::remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) {
   const std::string file = segment_path(core, incarnation, number);
   return ::unlink(file.c_str()) == 0 || errno == ENOENT ? Status() : Status(failed(file, "cannot be removed"));
+}
+
+Status DataDirectory::set_aside_segment(const SegmentName& segment) {
+  const std::string file = segment_path(segment.core, segment.incarnation, segment.number);
+  if (::rename(file.c_str(), (file + ".damaged").c_str()) != 0) return failed(file, "cannot be renamed");
+  return sync_folder(fs::path(file).parent_path().string());
 }
 
 Result<std::vector<SegmentName>> DataDirectory::list_segments() const {

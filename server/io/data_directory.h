@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/strong_id.h"
+#include "server/storage/wal.h"
 
 namespace terrazzo::io {
 
@@ -18,11 +19,9 @@ struct ShardFile {
   std::int32_t x = 0, y = 0;
 };
 
-struct SegmentName {
-  std::uint32_t core = 0;
-  Incarnation incarnation;
-  std::uint32_t number = 0;
-};
+using storage::SegmentName;
+// Its file inside the data folder: wal/core-NN/<incarnation>-<number>.wal.
+std::string file_of(const SegmentName& segment);
 
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
 //   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal  history/core-NN/<incarnation>-<number>.hist
@@ -73,6 +72,8 @@ class DataDirectory {
   // The descriptor is the caller's.
   Result<int> create_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number, std::uint64_t bytes);
   Status remove_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number);
+  // Out of the log, but not out of the folder: it gets `.damaged` behind its name.
+  Status set_aside_segment(const SegmentName& segment);
   Result<std::vector<SegmentName>> list_segments() const;
   // Sealed segments: history/core-NN/<incarnation>-<number>.hist.
   Status write_history(const SegmentName& segment, std::span<const std::byte> bytes);

@@ -11,6 +11,7 @@
 #include "server/io/read_only_page_file.h"
 #include "server/maintenance/sha256.h"
 #include "server/storage/history.h"
+#include "server/storage/log_damage.h"
 #include "server/storage/shard_store.h"
 #include "server/storage/wal.h"
 
@@ -33,6 +34,7 @@ class Check {
     for (const WorldId world : worlds_) metadata(world);
     for (const Shard& shard : shards_) check_shard(shard);
     for (const io::SegmentName& segment : segments_) check_segment(segment);
+    check_log();
     for (const auto& file : history_) check_history(file);
     for (const std::string& asset : assets_) check_asset(asset);
     tell("done", 0);
@@ -61,6 +63,7 @@ class Check {
       }
     }
     segments_ = list(data_.list_segments());
+    for (const io::SegmentName& segment : segments_) total_ += data_.segment_size(segment);
     history_ = list(data_.list_history());
     for (const auto& file : history_) total_ += file.bytes;
     assets_ = list(data_.list_assets());
@@ -108,15 +111,29 @@ class Check {
     tell(shard.path, 0);
   }
 
-  // Where a segment is torn is no finding: that is what a crash leaves, and recovery stops there.
   void check_segment(const io::SegmentName& name) {
     ++report_.segments;
-    const std::string where = fmt::format("wal/core-{:02}/{}-{}.wal", name.core, name.incarnation.value, name.number);
+    const std::string where = io::file_of(name);
+    tell(where, 0);
+    done_ += data_.segment_size(name);
     const auto bytes = data_.read_segment(name.core, name.incarnation, name.number);
     if (!bytes) return finding(where, bytes.error());
-    const auto scan = storage::scan_segment(*bytes, [](const storage::Record&) {});
+    const auto scan = storage::scan_segment(*bytes, name, [](const storage::Record&) {});
     if (!scan) return finding(where, scan.error());
     report_.records += scan->records;
+    scans_.push_back({name, *scan});
+  }
+
+  // A torn group at the end of a log is no finding: that is what a crash leaves, and nobody was told that it is
+  // durable.
+  void check_log() {
+    for (const storage::LogDamage& damage : storage::find_log_damage(scans_)) {
+      report_.findings.push_back(fmt::format(
+          "{}: {}; {}", io::file_of(damage.segment), damage.what,
+          damage.of_a_past_run ? "a later run has all of it in the shards, nothing is lost, and the next start seals it"
+                               : "acknowledged edits are lost: restore the folder from a backup, or see "
+                                 "--accept-log-loss in docs/operations.md"));
+    }
   }
 
   void check_history(const io::DataDirectory::HistoryFile& file) {
@@ -147,6 +164,7 @@ class Check {
   std::vector<WorldId> worlds_;
   std::vector<Shard> shards_;
   std::vector<io::SegmentName> segments_;
+  std::vector<storage::ScannedSegment> scans_;
   std::vector<io::DataDirectory::HistoryFile> history_;
   std::vector<std::string> assets_;
   std::uint64_t done_ = 0, total_ = 0;

@@ -18,8 +18,8 @@ struct CheckReport {
 
 // Proves the data folder of a server that does not run, and changes nothing: metadata and versions make sense; in every
 // shard file the root, its chains and each page's checksum, parent over child, and that each page is reached at one
-// place, free, or in a chain; log segments up to where they end; sealed ones block by block; assets against the hash
-// that names them. `progress`: what is looked at, and bytes done of all.
+// place, free, or in a chain; the log up to where it ends, and that nothing lies behind; sealed segments block by block;
+// assets against the hash that names them. `progress`: what is looked at, and bytes done of all.
 CheckReport check_directory(
     const io::DataDirectory& data,
     const std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>& progress = {});

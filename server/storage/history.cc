@@ -69,23 +69,22 @@ class HistoryWriter {
  public:
   explicit HistoryWriter(const std::function<ChunkArea(const Record&)>& area_of) : area_of_(area_of) {}
 
-  Result<std::vector<std::byte>> seal(std::span<const std::byte> segment) {
+  Result<SealedSegment> seal(std::span<const std::byte> segment, const SegmentName& name) {
     std::vector<Record> records;
-    const Result<WalScan> scan = scan_segment(segment, [&](const Record& record) { records.push_back(record); });
+    const auto keep = [&](const Record& record) { records.push_back(record); };
+    const Result<WalScan> scan = scan_segment(segment, name, keep, keep);
     if (!scan) return scan.error();
-    if (records.empty()) return std::vector<std::byte>();
+    if (records.empty()) return SealedSegment{{}, *scan};
     std::ranges::stable_sort(records, {}, [](const Record& r) {
       return std::tuple(r.kind, r.shard.world.value, r.shard.y, r.shard.x, r.lsn.value);
     });
-    SegmentHeader from;
-    std::memcpy(&from, segment.data(), sizeof from);
-    Header header{kHistoryMagic, kHistoryVersion, from.core, from.incarnation, from.number, 0};
+    Header header{kHistoryMagic, kHistoryVersion, name.core, name.incarnation.value, name.number, 0};
     header.crc = crc_of(header);
     append(out_, bytes_of(header));
     for (const Record& record : records) add(record);
     flush();
     finish(records.size());
-    return std::move(out_);
+    return SealedSegment{std::move(out_), *scan};
   }
 
  private:
@@ -157,9 +156,9 @@ class HistoryWriter {
   std::vector<Run> runs_;
 };
 
-Result<std::vector<std::byte>> seal_segment(std::span<const std::byte> segment,
-                                            const std::function<ChunkArea(const Record&)>& area_of) {
-  return HistoryWriter(area_of).seal(segment);
+Result<SealedSegment> seal_segment(std::span<const std::byte> segment, const SegmentName& name,
+                                   const std::function<ChunkArea(const Record&)>& area_of) {
+  return HistoryWriter(area_of).seal(segment, name);
 }
 
 // ---- reading ----

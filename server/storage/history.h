@@ -21,10 +21,14 @@ struct ChunkArea {
   void cover(const ChunkArea& other);
 };
 
-// The file of one sealed segment. `area_of`: what a record of kind edit changed; storage knows nothing of edits.
-// internal, unsupported: the segment cannot be believed; nothing: it holds no record.
-Result<std::vector<std::byte>> seal_segment(std::span<const std::byte> segment,
-                                            const std::function<ChunkArea(const Record&)>& area_of);
+struct SealedSegment {
+  std::vector<std::byte> file;  // empty: the segment holds no record
+  WalScan scan;
+};
+// The file of one sealed segment: every record that checks, those behind damage included. `area_of`: what a record of
+// kind edit changed; storage knows nothing of edits. internal, unsupported: as scan_segment().
+Result<SealedSegment> seal_segment(std::span<const std::byte> segment, const SegmentName& name,
+                                   const std::function<ChunkArea(const Record&)>& area_of);
 
 struct HistoryQuery {
   std::optional<ShardIdentity> shard;

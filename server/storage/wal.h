@@ -33,7 +33,7 @@ struct WalWrite {
   std::uint32_t segment = 0;         // file number inside the core's folder: wal/core-NN/<segment>.wal
   std::uint64_t offset = 0;          // bytes, multiple of 4096
   std::span<const std::byte> bytes;  // multiple of 4096; valid until group_synced
-  bool new_segment = false;          // the file must be created (preallocated, zero-written) or recycled first
+  bool new_segment = false;          // the file must be created first: preallocated, zero-written
 };
 
 class WalWriter {
@@ -60,12 +60,34 @@ class WalWriter {
   std::unique_ptr<State> state_;
 };
 
-// Reads the records of one segment in order; stops quietly at the first torn or foreign one (a torn tail is what a
-// crash leaves) and says where. Bytes are the whole segment file, mapped or read.
-struct WalScan {
-  std::uint64_t records = 0;
-  std::uint64_t bytes_valid = 0;
+// Which core's log, of which run of the server, and the segment's place in it.
+struct SegmentName {
+  std::uint32_t core = 0;
+  Incarnation incarnation;
+  std::uint32_t number = 0;
+  bool operator==(const SegmentName&) const = default;
 };
-Result<WalScan> scan_segment(std::span<const std::byte> bytes, const std::function<void(const Record&)>& visit);
+
+struct WalScan {
+  // clean: behind the last group come zeros, or what an older file held. torn: the group at the end is not all there,
+  // as a crash leaves it; nothing of it was acknowledged. damaged: groups that were durable later lie behind what does
+  // not check, so it had been acknowledged. Logs of servers that did not number groups never count as damaged.
+  enum class End : std::uint8_t { clean, torn, damaged };
+  End end = End::clean;
+  std::uint64_t end_at = 0;   // byte of the first record that does not check; clean: where the next group would begin
+  std::uint64_t records = 0;  // before it
+  // Groups behind the damage of which a record is whole, and whole records, those of the damaged group included.
+  std::uint64_t groups_behind = 0, records_behind = 0;
+  // A group was handed to the disk, so all groups of the segments before were durable.
+  bool begun = false;
+  std::optional<std::uint16_t> first_ordinal, last_ordinal;  // of groups before end_at
+};
+
+// Reads the records of one segment in order, up to the first that does not check; if whole groups lie behind that,
+// their records go to `visit_behind`. `bytes` is the whole segment file, `name` what it is called: records of other
+// segments are foreign. unsupported: a newer server wrote it; internal: it is another segment under this name.
+Result<WalScan> scan_segment(std::span<const std::byte> bytes, const SegmentName& name,
+                             const std::function<void(const Record&)>& visit,
+                             const std::function<void(const Record&)>& visit_behind = {});
 
 }  // namespace terrazzo::storage

@@ -20,8 +20,12 @@ struct SegmentHeader {
 };
 static_assert(sizeof(SegmentHeader) == 32);
 
-// Followed by `bytes` of payload, then zeros up to a multiple of 8. A zero length is padding: the next record starts at
-// the next page.
+// Flags of a record. Logs of older servers have records that do not say which group they belong to.
+inline constexpr std::uint8_t kNumbered = 1, kLastOfGroup = 2;
+
+// Followed by `bytes` of payload, then zeros up to a multiple of 8. Behind the last record of a group the next begins at
+// the next page. What tells a group apart from its neighbours is in each of its records, so that any one that is whole
+// proves that the groups before it were durable: one group is under way at a time.
 struct RecordHeader {
   std::uint32_t bytes;
   std::uint32_t crc;   // crc32c of everything after this field, payload included
@@ -30,7 +34,9 @@ struct RecordHeader {
   std::uint64_t world;
   std::int32_t x, y;
   std::uint8_t kind;
-  std::uint8_t reserved[7];
+  std::uint8_t flags;
+  std::uint16_t ordinal;     // of the group among those of the run, modulo 65536; the first is 1
+  std::uint32_t group_page;  // where its group begins in the segment, in pages
 };
 static_assert(sizeof(RecordHeader) == 48);
 

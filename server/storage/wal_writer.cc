@@ -28,18 +28,20 @@ struct WalWriter::State {
 
   std::vector<std::byte> gathering, writing;
   std::uint64_t appended = 0, handed_out = 0, durable = 0;
+  std::uint16_t ordinal = 0;  // of the group handed out last
   bool in_flight = false;
   bool failed = false;
 
   std::uint64_t salt() const { return record_salt(incarnation, core, segment); }
-  void seal(std::byte* record) const;
+  // `first_page`: of the group.
+  void seal(std::byte* record, std::uint8_t flags, std::uint32_t first_page) const;
   void put_header(std::byte* page) const;
 };
 
 WalWriter::WalWriter(std::uint32_t core, Incarnation incarnation, std::uint32_t first_segment,
                      std::uint64_t segment_bytes)
-    : state_(
-          new State{core, incarnation.value, first_segment, segment_bytes, false, 0, {}, {}, 0, 0, 0, false, false}) {
+    : state_(new State{
+          core, incarnation.value, first_segment, segment_bytes, false, 0, {}, {}, 0, 0, 0, 0, false, false}) {
   TZ_ASSERT(segment_bytes % kPageBytes == 0 && segment_bytes >= 4 * kPageBytes);
 }
 WalWriter::~WalWriter() = default;
@@ -76,10 +78,13 @@ bool WalWriter::failed() const {
 }
 
 // The salt depends on the segment, which is known only when the group goes out.
-void WalWriter::State::seal(std::byte* record) const {
+void WalWriter::State::seal(std::byte* record, std::uint8_t flags, std::uint32_t first_page) const {
   RecordHeader header;
   std::memcpy(&header, record, sizeof header);
   header.salt = salt();
+  header.flags = flags;
+  header.ordinal = ordinal;
+  header.group_page = first_page;
   std::memcpy(record, &header, sizeof header);
   constexpr std::size_t skipped = offsetof(RecordHeader, salt);
   header.crc = crc32c({record + skipped, sizeof header - skipped + header.bytes});
@@ -110,11 +115,14 @@ std::optional<WalWrite> WalWriter::next_group() {
   }
   const std::size_t first = s.opened ? 0 : kPageBytes, end = s.gathering.size();
   if (!s.opened) s.put_header(s.gathering.data());
+  ++s.ordinal;
+  const auto first_page = static_cast<std::uint32_t>((s.offset + first) / kPageBytes);
   for (std::size_t at = first; at < end;) {
     RecordHeader header;
     std::memcpy(&header, s.gathering.data() + at, sizeof header);
-    s.seal(s.gathering.data() + at);
-    at += sizeof header + round_up(header.bytes, 8);
+    const std::size_t next = at + sizeof header + round_up(header.bytes, 8);
+    s.seal(s.gathering.data() + at, next < end ? kNumbered : kNumbered | kLastOfGroup, first_page);
+    at = next;
   }
   s.gathering.resize(round_up(end, kPageBytes));
   s.opened = true;

@@ -37,9 +37,9 @@ class History : public testing::Test {
     }
     const auto group = writer.next_group();
     segment_.assign(group->bytes.begin(), group->bytes.end());
-    const auto sealed = seal_segment(segment_, area_of);
+    const auto sealed = seal_segment(segment_, {3, Incarnation{9}, 1}, area_of);
     EXPECT_TRUE(sealed.ok()) << sealed.error().message;
-    file_ = *sealed;
+    file_ = sealed->file;
   }
   std::mt19937 random_{7};
   std::map<std::pair<std::uint64_t, std::int32_t>, std::uint64_t> lsns_;
@@ -103,9 +103,9 @@ TEST_F(History, DamageAnywhereIsNoticed) {
 
 TEST(HistoryOfNothing, IsNothing) {
   const std::vector<std::byte> zeros(8192);
-  const auto sealed = seal_segment(zeros, area_of);
+  const auto sealed = seal_segment(zeros, {0, Incarnation{1}, 1}, area_of);
   ASSERT_TRUE(sealed.ok());
-  EXPECT_TRUE(sealed->empty());
+  EXPECT_TRUE(sealed->file.empty());
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,86 +12,10 @@
 #include "server/storage/page_file.h"
 #include "server/storage/wal.h"
 #include "server/storage/wal_format.h"
+#include "wal_disk.h"
 
 namespace terrazzo::storage {
 namespace {
-
-constexpr std::uint64_t kSegmentBytes = 16 * kPageBytes;
-
-struct Kept {
-  RecordKind kind;
-  ShardIdentity shard;
-  std::uint64_t lsn;
-  std::vector<std::byte> payload;
-  bool operator==(const Kept&) const = default;
-};
-
-Kept kept(const Record& record) {
-  return {record.kind, record.shard, record.lsn.value, {record.payload.begin(), record.payload.end()}};
-}
-
-Kept made(std::uint64_t lsn, std::size_t size) {
-  Kept record{lsn % 5 == 0 ? RecordKind::coordinated : RecordKind::edit,
-              {WorldId{7 + lsn % 3}, static_cast<std::int32_t>(lsn) - 4, -static_cast<std::int32_t>(lsn)},
-              lsn,
-              std::vector<std::byte>(size)};
-  for (std::size_t i = 0; i < size; ++i) record.payload[i] = static_cast<std::byte>((lsn * 17 + i) & 255);
-  return record;
-}
-
-Record view(const Kept& record) {
-  return {record.kind, record.shard, Lsn{record.lsn}, record.payload};
-}
-
-// The files a driver would have: zero-written at first, or what a recycled file held.
-struct Disk {
-  std::map<std::uint32_t, std::vector<std::byte>> segments;
-
-  void write(const WalWrite& group) {
-    std::vector<std::byte>& file = segments[group.segment];
-    if (file.size() < kSegmentBytes) file.resize(kSegmentBytes);
-    const std::size_t end = group.offset + group.bytes.size();
-    if (file.size() < end) file.resize(end);
-    std::memcpy(file.data() + group.offset, group.bytes.data(), group.bytes.size());
-  }
-  // One group, made durable.
-  WalWrite sync(WalWriter& writer) {
-    const std::optional<WalWrite> group = writer.next_group();
-    EXPECT_TRUE(group.has_value());
-    write(*group);
-    writer.group_synced({});
-    return *group;
-  }
-};
-
-struct Scanned {
-  std::vector<Kept> records;
-  WalScan scan;
-};
-
-Scanned scanned(std::span<const std::byte> bytes) {
-  Scanned found;
-  const Result<WalScan> scan =
-      scan_segment(bytes, [&](const Record& record) { found.records.push_back(kept(record)); });
-  EXPECT_TRUE(scan.ok()) << scan.error().message;
-  if (scan) found.scan = *scan;
-  EXPECT_EQ(found.scan.records, found.records.size());
-  EXPECT_LE(found.scan.bytes_valid, bytes.size());
-  return found;
-}
-
-std::vector<Kept> append(WalWriter& writer, std::uint64_t first, std::initializer_list<std::size_t> sizes) {
-  std::vector<Kept> records;
-  for (const std::size_t size : sizes) {
-    records.push_back(made(first++, size));
-    writer.append(view(records.back()));
-  }
-  return records;
-}
-
-bool is_prefix(const std::vector<Kept>& part, const std::vector<Kept>& whole) {
-  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
-}
 
 TEST(Wal, ReadsBackWhatWasWritten) {
   WalWriter writer(3, Incarnation{9}, 1, kSegmentBytes);
@@ -104,7 +27,7 @@ TEST(Wal, ReadsBackWhatWasWritten) {
   disk.sync(writer);
   for (const Kept& record : append(writer, 13, {100})) all.push_back(record);
   disk.sync(writer);
-  EXPECT_EQ(scanned(disk.segments.at(1)).records, all);
+  EXPECT_EQ(scanned(disk.segments.at(1), {3, Incarnation{9}, 1}).records, all);
   EXPECT_EQ(writer.durable_sequence(), 13u);
   EXPECT_EQ(writer.pending_bytes(), 0u);
 }
@@ -117,7 +40,7 @@ TEST(Wal, EveryPaddingLengthIsSteppedOver) {
     disk.sync(writer);
     for (const Kept& record : append(writer, 2, {20})) all.push_back(record);
     disk.sync(writer);
-    ASSERT_EQ(scanned(disk.segments.at(1)).records, all) << "payload of " << size;
+    ASSERT_EQ(scanned(disk.segments.at(1), {0, Incarnation{1}, 1}).records, all) << "payload of " << size;
   }
 }
 
@@ -183,7 +106,7 @@ TEST(Wal, RollsOverToTheNextSegmentWhenFull) {
   EXPECT_EQ(disk.segments.size(), 4u);
   std::vector<Kept> found;
   for (const auto& [number, bytes] : disk.segments)
-    for (Kept& record : scanned(bytes).records) found.push_back(std::move(record));
+    for (Kept& record : scanned(bytes, {2, Incarnation{5}, number}).records) found.push_back(std::move(record));
   EXPECT_EQ(found, all);
 }
 
@@ -196,9 +119,9 @@ TEST(Wal, AGroupLargerThanASegmentIsWrittenWhole) {
   EXPECT_EQ(disk.sync(writer).segment, 2u);
   const std::vector<Kept> after = append(writer, 4, {10});
   EXPECT_EQ(disk.sync(writer).segment, 3u);
-  EXPECT_EQ(scanned(disk.segments.at(1)).records, all);
-  EXPECT_EQ(scanned(disk.segments.at(2)).records, large);
-  EXPECT_EQ(scanned(disk.segments.at(3)).records, after);
+  EXPECT_EQ(scanned(disk.segments.at(1), {0, Incarnation{1}, 1}).records, all);
+  EXPECT_EQ(scanned(disk.segments.at(2), {0, Incarnation{1}, 2}).records, large);
+  EXPECT_EQ(scanned(disk.segments.at(3), {0, Incarnation{1}, 3}).records, after);
 }
 
 TEST(Wal, TheSteadyStateKeepsItsTwoBuffers) {
@@ -220,6 +143,7 @@ TEST(Wal, TheSteadyStateKeepsItsTwoBuffers) {
 // the second any prefix of records may be, and nothing else.
 class TornTail : public testing::Test {
  protected:
+  static constexpr SegmentName kName{1, Incarnation{4}, 1};
   TornTail() {
     WalWriter writer(1, Incarnation{4}, 1, kSegmentBytes);
     first_ = append(writer, 1, {30, 200, 4000});
@@ -231,9 +155,10 @@ class TornTail : public testing::Test {
     group_end_ = group_.offset + group_.bytes.size();
   }
   void expect_whole_prefix(const std::vector<std::byte>& bytes, const std::string& what) {
-    const Scanned found = scanned(bytes);
+    const Scanned found = scanned(bytes, kName);
     ASSERT_GE(found.records.size(), first_.size()) << what;
     ASSERT_TRUE(is_prefix(found.records, all_)) << what;
+    ASSERT_NE(found.scan.end, WalScan::End::damaged) << what << ": that is what a crash leaves";
   }
   const std::vector<std::byte>& whole() const { return disk_.segments.at(1); }
 
@@ -245,15 +170,20 @@ class TornTail : public testing::Test {
 };
 
 TEST_F(TornTail, AtEveryByteOfTheLastGroup) {
-  ASSERT_EQ(scanned(whole()).records, all_);
+  ASSERT_EQ(scanned(whole(), kName).records, all_);
   std::size_t most = 0;
   for (std::size_t cut = group_.offset; cut <= group_end_; ++cut) {
     std::vector<std::byte> bytes = before_;
     std::copy_n(whole().begin() + static_cast<std::ptrdiff_t>(group_.offset), cut - group_.offset,
                 bytes.begin() + static_cast<std::ptrdiff_t>(group_.offset));
-    const Scanned found = scanned(bytes);
+    const Scanned found = scanned(bytes, kName);
     ASSERT_GE(found.records.size(), std::max(first_.size(), most)) << "cut at " << cut;
     ASSERT_TRUE(is_prefix(found.records, all_)) << "cut at " << cut;
+    // Up to its first byte that is not zero nothing of a group is there; in its padding all of it is.
+    const bool any = std::any_of(bytes.begin() + static_cast<std::ptrdiff_t>(group_.offset), bytes.end(),
+                                 [](std::byte b) { return b != std::byte{0}; });
+    const bool all = found.records.size() == all_.size();
+    ASSERT_EQ(found.scan.end, any && !all ? WalScan::End::torn : WalScan::End::clean) << "cut at " << cut;
     most = found.records.size();
   }
   EXPECT_EQ(most, all_.size());
@@ -299,10 +229,12 @@ TEST_F(TornTail, AFlippedBitNeverChangesARecord) {
 TEST_F(TornTail, AFlippedBitInTheFirstGroupEndsTheScanThere) {
   std::vector<std::byte> bytes = whole();
   bytes[kPageBytes + sizeof(RecordHeader) + 3] ^= std::byte{1};
-  EXPECT_TRUE(scanned(bytes).records.empty());
+  EXPECT_TRUE(scanned(bytes, kName).records.empty());
 }
 
 // ---- foreign bytes ----
+
+constexpr SegmentName kFirst{0, Incarnation{1}, 1};
 
 TEST(WalForeign, ARecycledFilesPastIsNotRead) {
   Disk disk;
@@ -313,35 +245,31 @@ TEST(WalForeign, ARecycledFilesPastIsNotRead) {
   }
   // The same file under each of the names that may take it over: a later run's, another number, another core's.
   const std::vector<std::byte> past = disk.segments.at(1);
-  struct Name {
-    std::uint32_t core;
-    std::uint64_t incarnation;
-    std::uint32_t number;
-  };
-  for (const Name name : {Name{0, 2, 1}, Name{0, 1, 2}, Name{1, 1, 1}}) {
+  using Name = SegmentName;
+  for (const Name name : {Name{0, Incarnation{2}, 1}, Name{0, Incarnation{1}, 2}, Name{1, Incarnation{1}, 1}}) {
     Disk recycled;
     recycled.segments[name.number] = past;
-    WalWriter writer(name.core, Incarnation{name.incarnation}, name.number, kSegmentBytes);
+    WalWriter writer(name.core, name.incarnation, name.number, kSegmentBytes);
     const std::vector<Kept> records = append(writer, 100, {200});
     recycled.sync(writer);
-    EXPECT_EQ(scanned(recycled.segments.at(name.number)).records, records);
+    EXPECT_EQ(scanned(recycled.segments.at(name.number), name).records, records);
     // Nor when of the new group only the header page came to the disk.
     std::vector<std::byte> torn = past;
     std::copy_n(recycled.segments.at(name.number).begin(), kPageBytes, torn.begin());
-    EXPECT_TRUE(scanned(torn).records.empty());
+    EXPECT_TRUE(scanned(torn, name).records.empty());
   }
 }
 
 TEST(WalForeign, EmptyZeroAndStrangeFilesHoldNothing) {
-  EXPECT_TRUE(scanned({}).records.empty());
-  EXPECT_TRUE(scanned(std::vector<std::byte>(100)).records.empty());
-  EXPECT_TRUE(scanned(std::vector<std::byte>(kSegmentBytes)).records.empty());
-  EXPECT_TRUE(scanned(std::vector<std::byte>(kSegmentBytes, std::byte{0xff})).records.empty());
+  EXPECT_TRUE(scanned({}, kFirst).records.empty());
+  EXPECT_TRUE(scanned(std::vector<std::byte>(100), kFirst).records.empty());
+  EXPECT_TRUE(scanned(std::vector<std::byte>(kSegmentBytes), kFirst).records.empty());
+  EXPECT_TRUE(scanned(std::vector<std::byte>(kSegmentBytes, std::byte{0xff}), kFirst).records.empty());
   std::mt19937_64 chance(20260104);
   for (int round = 0; round < 50; ++round) {
     std::vector<std::byte> noise(3 * kPageBytes);
     for (std::byte& byte : noise) byte = static_cast<std::byte>(chance() & 255);
-    EXPECT_TRUE(scanned(noise).records.empty()) << "seed 20260104, round " << round;
+    EXPECT_TRUE(scanned(noise, kFirst).records.empty()) << "seed 20260104, round " << round;
   }
 }
 
@@ -357,7 +285,7 @@ TEST(WalForeign, NoiseBehindAHeaderEndsTheScan) {
     bytes.resize(group.bytes.size() + chance() % (3 * kPageBytes));
     for (std::size_t at = group.bytes.size(); at < bytes.size(); ++at)
       bytes[at] = static_cast<std::byte>(chance() & 255);
-    EXPECT_EQ(scanned(bytes).records, records) << "seed 20260105, round " << round;
+    EXPECT_EQ(scanned(bytes, kFirst).records, records) << "seed 20260105, round " << round;
   }
 }
 
@@ -371,10 +299,11 @@ TEST(WalForeign, ANewerFormatIsRefusedByName) {
   header.version = kSegmentVersion + 1;
   header.crc = crc32c({reinterpret_cast<const std::byte*>(&header), offsetof(SegmentHeader, crc)});
   std::memcpy(disk.segments.at(1).data(), &header, sizeof header);
-  const Result<WalScan> scan = scan_segment(disk.segments.at(1), [](const Record&) { FAIL(); });
+  const Result<WalScan> scan = scan_segment(disk.segments.at(1), kFirst, [](const Record&) { FAIL(); });
   ASSERT_FALSE(scan.ok());
   EXPECT_EQ(scan.error().code, ErrorCode::unsupported);
-  EXPECT_NE(scan.error().message.find("version " + std::to_string(kSegmentVersion + 1)), std::string::npos) << scan.error().message;
+  EXPECT_NE(scan.error().message.find("version " + std::to_string(kSegmentVersion + 1)), std::string::npos)
+      << scan.error().message;
 }
 
 }  // namespace
