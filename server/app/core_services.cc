@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "map/formats/world_json.h"
-#include "server/io/bus_guard.h"
 #include "server/runtime/clock.h"
 #include "server/shard/shard_router.h"
+#include "shardfile/bus_guard.h"
 
 namespace terrazzo::app {
 namespace {
@@ -62,7 +62,7 @@ void CoreServices::tick() {
   node_.workers->collect(self_);
   deliver_local();
   files_->collect();
-  if (io::bus_faults() != bus_faults_) find_faulted_shards();
+  if (shardfile::bus_faults() != bus_faults_) find_faulted_shards();
   if (now >= next_publication_ns_) publish_roots(now);
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
@@ -173,7 +173,7 @@ NodeSnapshot CoreServices::node_snapshot() const {
 }
 
 void CoreServices::find_faulted_shards() {
-  bus_faults_ = io::bus_faults();
+  bus_faults_ = shardfile::bus_faults();
   shards_.for_each([&](ShardSlot& slot) {
     if (!slot.file || !slot.file->faulted() || std::exchange(slot.faulted, true)) return;
     const Status whole = slot.file->look_whether_whole();

@@ -16,11 +16,11 @@
 #include "server/app/core_services.h"
 #include "server/app/node.h"
 #include "server/app/recovery.h"
-#include "server/io/bus_guard.h"
 #include "server/maintenance/partial_folder.h"
 #include "server/net/network.h"
 #include "server/runtime/affinity.h"
 #include "server/runtime/ring.h"
+#include "shardfile/bus_guard.h"
 
 namespace terrazzo::app {
 namespace {
@@ -194,7 +194,7 @@ Status serve(const Config& config) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   use_all_open_files();
-  io::install_bus_guard();
+  shardfile::install_bus_guard();
 
   Running running;
   running.node.config = config;

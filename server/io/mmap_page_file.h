@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "server/io/bus_guard.h"
 #include "server/storage/page_file.h"
+#include "shardfile/bus_guard.h"
 
 namespace terrazzo::io {
 
@@ -44,7 +44,7 @@ class MmapPageFile final : public storage::PageFile {
   std::size_t reserved_bytes_ = 0;
   storage::PageNo pages_ = 0;
   bool has_holes_ = false;
-  GuardedRange guard_;
+  shardfile::GuardedRange guard_;
 };
 
 }  // namespace terrazzo::io

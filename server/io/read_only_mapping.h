@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "server/io/bus_guard.h"
+#include "shardfile/bus_guard.h"
 
 namespace terrazzo::io {
 
@@ -29,7 +29,7 @@ class ReadOnlyMapping {
     if (!bytes.empty()) guard_.set(bytes.data(), bytes.size());
   }
   std::span<const std::byte> bytes_;
-  GuardedRange guard_;
+  shardfile::GuardedRange guard_;
 };
 
 }  // namespace terrazzo::io

@@ -221,6 +221,58 @@ TEST_F(LocalReader, AViewThatIsKeptForTooLongIsClosedAndSaysSo) {
   EXPECT_NE(server_->log().find("its view was closed"), std::string::npos) << server_->log();
 }
 
+// What becomes of a program that looks at a shard and whose file somebody cuts off then.
+std::string look_at_a_file_that_is_cut_off(const std::string& file) {
+  auto shard = client::LocalShard::open(file, 5s);
+  if (!shard) return shard.error().message;
+  const auto chunk = (*shard)->chunk(1, map::chunk_of(map::CellPos{510, 500}));
+  if (!look(**shard) || !chunk) return "it could not be read before";
+  fs::resize_file(file, 2 * 4096);
+  if (!chunk->at(5).empty()) return "nothing was cut off";
+  for (const Status& after : {(*shard)->valid(), (*shard)->refresh(), (*shard)->valid()})
+    if (after.ok()) return "nobody noticed";
+  const auto seen = look(**shard);
+  return seen.error().message.find("cut it off") != std::string::npos ? "" : seen.error().message;
+}
+
+TEST_F(LocalReader, AFileThatIsCutOffIsAnErrorWithTheGuard) {
+  ASSERT_NO_FATAL_FAILURE(start({}));
+  const pid_t reader = in_a_process([&] {
+    client::guard_local_shards();
+    return look_at_a_file_that_is_cut_off(file_);
+  });
+  int status = 0;
+  ::waitpid(reader, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST_F(LocalReader, WithoutTheGuardTheSignalIsTheProgramsOwn) {
+  ASSERT_NO_FATAL_FAILURE(start({}));
+  const pid_t reader = in_a_process([&] {
+    ::signal(SIGBUS, [](int) { ::_exit(42); });
+    return look_at_a_file_that_is_cut_off(file_);
+  });
+  int status = 0;
+  ::waitpid(reader, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+
+// Faults in the program's own files go where they went before.
+TEST(BusGuard, OnlyTakesTheFaultsOfShards) {
+  TemporaryFolder folder;
+  const pid_t program = in_a_process([&]() -> std::string {
+    ::signal(SIGBUS, [](int) { ::_exit(42); });
+    client::guard_local_shards();
+    client::guard_local_shards();
+    auto page = std::move(*io::SharedPage::open(folder.path() / "own"));
+    fs::resize_file(folder.path() / "own", 0);
+    return fmt::format("no fault: {}", *static_cast<volatile char*>(page->memory()));
+  });
+  int status = 0;
+  ::waitpid(program, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+
 TEST_F(LocalReader, ARestartOfTheServerClosesViews) {
   ASSERT_NO_FATAL_FAILURE(start({}));
   auto shard = client::LocalShard::open(file_, 5s);

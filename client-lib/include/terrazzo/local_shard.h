@@ -29,6 +29,12 @@ struct LocalChunk {
 // Where a server keeps a shard (8192×8192 cells), below its data folder.
 std::string local_shard_file(const std::string& data_folder, WorldId world, map::ShardPos shard);
 
+// Makes a shard's file that somebody cuts off under its readers an error (internal) of the calls below. Without it, who
+// touches what is missing gets SIGBUS, of which the program ends: the library takes no signal that it was not given.
+// This takes SIGBUS for the whole process, but only faults in files of shards are kept from whoever had it before (a
+// handler that is installed afterwards must pass on in the same way). Any thread, any time.
+void guard_local_shards();
+
 // A view of one shard of a world that a running server has open: somebody has edited or subscribed to it since the
 // server started. One thread.
 class LocalShard {
@@ -43,7 +49,7 @@ class LocalShard {
 
   map::ShardPos position() const;
   // Moves on to the newest published state, which stays as it is until the next call. Free of system calls unless the
-  // file has grown. overloaded: the server has gone.
+  // file has grown. overloaded: the server has gone; internal: the file was cut off.
   Status refresh();
   // Of the view: it shows exactly the edits up to here.
   Lsn lsn() const;
@@ -58,7 +64,7 @@ class LocalShard {
   // reading may have taken as long as the server's --reader-hold-s: cells are not copied, so a chunk that chunk() has
   // handed out may change under whoever holds it when the view is closed. No system calls, some nanoseconds.
   // conflict: the view was closed, by that or by a restart of the server; refresh() makes a new one. internal: the
-  // server does not see this process (another PID namespace) and so took it for dead.
+  // server does not see this process (another PID namespace) and so took it for dead, or the file was cut off.
   Status valid() const;
 
  private:

@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "shardfile/bus_guard.h"
 #include "shardfile/process_identity.h"
 #include "shardfile/published_root.h"
 #include "shardfile/tree_reader.h"
@@ -46,12 +47,17 @@ std::string local_shard_file(const std::string& data_folder, WorldId world, map:
   return fmt::format("{}/worlds/{}/{}_{}.shard", data_folder, world.value, shard.x, shard.y);
 }
 
+void guard_local_shards() {
+  shardfile::install_bus_guard();
+}
+
 struct LocalShard::State {
   std::string path;
   map::ShardPos position;
   int fd = -1;
   std::byte* base = nullptr;
   std::size_t bytes = 0;
+  shardfile::GuardedRange file_guard, root_guard;
   shardfile::PublishedRoot* root = nullptr;
   shardfile::ReaderSlot* slot = nullptr;
   std::uint64_t identity = 0;
@@ -61,6 +67,8 @@ struct LocalShard::State {
 
   ~State() {
     if (slot != nullptr) root->leave(*slot, identity);
+    file_guard.clear();
+    root_guard.clear();
     if (root != nullptr) ::munmap(root, kPageBytes);
     if (base != nullptr) ::munmap(base, bytes);
     if (fd >= 0) ::close(fd);
@@ -69,6 +77,10 @@ struct LocalShard::State {
   Status map_file(std::size_t wanted);
   bool holds() const;
   Error why_not() const;
+  Error cut_off() const {
+    return {ErrorCode::internal,
+            path + ": somebody cut it off while it was in use; stop the server and restore it from a backup"};
+  }
   shardfile::ChunkView look(map::LayerId layer, map::ChunkPos chunk) const;
   bool has(map::ChunkPos chunk) const { return map::shard_of(chunk) == position; }
   Error elsewhere(const char* what) const;
@@ -87,6 +99,7 @@ Status LocalShard::State::map_root() {
   ::close(page_fd);
   if (memory == MAP_FAILED) return Error{ErrorCode::internal, page + " cannot be mapped"};
   root = static_cast<shardfile::PublishedRoot*>(memory);
+  root_guard.set(memory, kPageBytes);
   if (root->magic.load() == shardfile::kPublishedMagic) return {};
   return Error{ErrorCode::internal,
                page +
@@ -98,9 +111,10 @@ Status LocalShard::State::map_file(std::size_t wanted) {
   struct stat about {};
   if (::fstat(fd, &about) != 0) return failed(path, "cannot be looked at");
   const auto size = static_cast<std::size_t>(about.st_size) / kPageBytes * kPageBytes;
-  if (size < wanted) return Error{ErrorCode::internal, path + " is shorter than the server says; was it cut off?"};
+  if (size < wanted) return cut_off();
   void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return failed(path, "cannot be mapped");
+  file_guard.set(memory, size);
   if (base != nullptr) ::munmap(base, bytes);
   base = static_cast<std::byte*>(memory);
   bytes = size;
@@ -112,10 +126,14 @@ bool LocalShard::State::holds() const {
   // What was read before must not be looked at after what tells that it was good.
   std::atomic_thread_fence(std::memory_order_acquire);
   return slot->claimed.load(std::memory_order_acquire) == now.snapshot && now.snapshot != 0 &&
-         root->run.load(std::memory_order_acquire) == run && slot->reader.load(std::memory_order_acquire) == identity;
+         root->run.load(std::memory_order_acquire) == run && slot->reader.load(std::memory_order_acquire) == identity &&
+         !file_guard.faulted();
 }
 
 Error LocalShard::State::why_not() const {
+  if (file_guard.faulted()) return cut_off();
+  if (root_guard.faulted())
+    return {ErrorCode::internal, path + ": somebody cut off the page beside it; open the shard again"};
   if (slot->reader.load() != identity)
     return {ErrorCode::internal, path + ": the server does not see this process; run it in the server's PID namespace"};
   if (root->run.load() != run)
@@ -181,7 +199,7 @@ Status LocalShard::refresh() {
     return Error{ErrorCode::overloaded, s.path + ": nothing is published; the server has gone, or has just started"};
   s.now = {};
   const std::size_t wanted = std::size_t{found->pages} * kPageBytes;
-  if (wanted > s.bytes)
+  if (wanted > s.bytes || s.file_guard.faulted())
     if (Status mapped = s.map_file(wanted); !mapped) return mapped;
   s.run = run;
   s.now = *found;

@@ -1,4 +1,4 @@
-#include "server/io/bus_guard.h"
+#include "shardfile/bus_guard.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <mutex>
 
-namespace terrazzo::io {
+namespace terrazzo::shardfile {
 namespace {
 
 // Read by the signal handler, so nothing here ever moves. More mappings than this are not guarded.
@@ -37,7 +37,20 @@ int take_slot() {
   return used;
 }
 
-void on_bus_error(int signal, siginfo_t* info, void*) {
+struct sigaction action_before;  // written once, before on_bus_error() can run
+
+// Returning runs the instruction again: with the default action the process ends there.
+void pass_on(int signal, siginfo_t* info, void* context) {
+  if ((action_before.sa_flags & SA_SIGINFO) != 0) return action_before.sa_sigaction(signal, info, context);
+  // A fault cannot be ignored; the kernel would take the default, too.
+  if (action_before.sa_handler == SIG_DFL || action_before.sa_handler == SIG_IGN) {
+    ::signal(signal, SIG_DFL);
+    return;
+  }
+  action_before.sa_handler(signal);
+}
+
+void on_bus_error(int signal, siginfo_t* info, void* context) {
   const int before = errno;
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   for (int i = 0; i < slots_used.load(); ++i) {
@@ -52,8 +65,7 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
     errno = before;
     return;
   }
-  // Not ours: the instruction runs again and ends the process.
-  ::signal(signal, SIG_DFL);
+  pass_on(signal, info, context);
 }
 
 }  // namespace
@@ -82,15 +94,19 @@ bool GuardedRange::faulted() const {
 }
 
 void install_bus_guard() {
-  struct sigaction action {};
-  action.sa_sigaction = on_bus_error;
-  action.sa_flags = SA_SIGINFO;
-  ::sigemptyset(&action.sa_mask);
-  ::sigaction(SIGBUS, &action, nullptr);
+  static std::once_flag once;
+  std::call_once(once, [] {
+    ::sigaction(SIGBUS, nullptr, &action_before);
+    struct sigaction action {};
+    action.sa_sigaction = on_bus_error;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(SIGBUS, &action, nullptr);
+  });
 }
 
 std::uint64_t bus_faults() {
   return faults.load(std::memory_order_relaxed);
 }
 
-}  // namespace terrazzo::io
+}  // namespace terrazzo::shardfile
