@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <vector>
 
 #include "base/progress.h"
 #include "cli/commands.h"
@@ -16,20 +16,34 @@ namespace {
 // What one subscription may ask for, with room for several layers.
 constexpr std::int64_t kBand = 64 * map::kChunkSize;
 
-// Subscribes to everything the picture shows, in pieces, and leaves it in the client's cache.
-Status fetch_all(client::Client& client, const map::Rect& area, const std::vector<map::LayerId>& layers) {
-  const std::int64_t columns = (area.width() + kBand - 1) / kBand, rows = (area.height() + kBand - 1) / kBand;
-  Progress progress("cells", static_cast<std::uint64_t>(columns * rows) * layers.size());
-  std::uint64_t done = 0;
-  for (const map::LayerId layer : layers)
+struct Piece {
+  map::LayerId layer = 0;
+  map::Rect cells;
+};
+
+// All cells that the picture may show. Layers that are moved far, and tiles that are larger than a cell, show cells
+// beside the view.
+std::vector<Piece> pieces(const map::World& world, const render::TileArt& art, const render::View& view) {
+  std::vector<Piece> all;
+  for (const map::Layer& layer : world.layers) {
+    const map::Rect area = render::cells_shown(world, art, layer, view);
     for (std::int64_t y = area.y0; y < area.y1; y += kBand)
-      for (std::int64_t x = area.x0; x < area.x1; x += kBand) {
-        const map::Rect piece = map::Rect::of_size(x, y, kBand, kBand).intersect(area);
-        const Result<client::SubscriptionId> sub = fetch(client, piece, {&layer, 1});
-        if (!sub) return sub.error();
-        client.unsubscribe(*sub);
-        progress.at(++done);
-      }
+      for (std::int64_t x = area.x0; x < area.x1; x += kBand)
+        all.push_back({layer.id, map::Rect::of_size(x, y, kBand, kBand).intersect(area)});
+  }
+  return all;
+}
+
+// Subscribes to them, one after the other, and leaves them in the client's cache.
+Status fetch_all(client::Client& client, const std::vector<Piece>& all) {
+  Progress progress("cells", all.size());
+  std::uint64_t done = 0;
+  for (const Piece& piece : all) {
+    const Result<client::SubscriptionId> sub = fetch(client, piece.cells, {&piece.layer, 1});
+    if (!sub) return sub.error();
+    client.unsubscribe(*sub);
+    progress.at(++done);
+  }
   return {};
 }
 
@@ -47,12 +61,7 @@ Status render(const CommandLine& line) {
   const render::TileArt art =
       render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
   for (const std::string& note : art.notes()) fmt::print(stderr, "terrazzo render: {}; its tiles are left out\n", note);
-  constexpr std::int64_t kReach = 64;  // cells around, whose tiles may be larger than a cell
-  const map::Rect area =
-      map::Rect{view.cells.x0 - kReach, view.cells.y0 - kReach, view.cells.x1 + kReach, view.cells.y1 + kReach}
-          .intersect(world.area());
-  if (!area.empty())
-    if (Status fetched = fetch_all(**client, area, tile_layers(world)); !fetched) return fetched;
+  if (Status fetched = fetch_all(**client, pieces(world, art, view)); !fetched) return fetched;
   const auto began = std::chrono::steady_clock::now();
   const Result<render::Image> image = render::draw(
       world, art,

@@ -288,7 +288,7 @@ TEST(Draw, BandsDoNotShow) {
               map::Cell{1 + static_cast<std::uint32_t>(random() % 2)};
         const map::Rect view = map::Rect::of_size(-7, -9, 20, 24);
         const Image whole = f.drawn(view, scale);
-        const Result<Image> banded = draw_in_bands(f.world, f.art(), f.reader(), {view, scale}, 150);
+        const Result<Image> banded = draw_in_parts(f.world, f.art(), f.reader(), {view, scale}, 150);
         ASSERT_TRUE(banded.ok());
         EXPECT_TRUE(std::ranges::any_of(whole.rgba, [](std::uint8_t byte) { return byte != 0; }));
         EXPECT_EQ(whole.rgba, banded->rgba) << static_cast<int>(orientation) << " " << axis << " " << scale;

@@ -54,6 +54,8 @@ class TileArt {
 
   // By the world's tile index; an animated tile shows its first frame.
   Sprite sprite(std::uint32_t tile) const;
+  // Of each tileset that has pictures: as wide and as high as the largest of its tiles, without an image.
+  std::vector<Sprite> largest() const;
   // Of a layer that is an image; null: it has none.
   const Image* layer_image(map::LayerId layer) const;
   // 0xAARRGGBB: the mean colour of the tile, its alpha the share that is covered. For views from afar.
@@ -74,11 +76,19 @@ struct View {
   double scale = 1;  // pixels of the picture per pixel of the art; below 1 by averaging, above by repeating
 };
 
+// The cells of a layer that draw() may read for a view: those whose pictures can reach into it, which on isometric maps
+// are also those beside the view's, in the corners of the picture. Empty: none, as in layers that are not drawn.
+map::Rect cells_shown(const map::World& world, const TileArt& art, const map::Layer& layer, const View& view);
+
+// Tiles that are larger than this in either direction, or moved farther by their tileset, are not drawn in cells.
+inline constexpr std::int64_t kTileReachMax = 1 << 16;  // pixels
+
 // All visible layers in their order, with opacity, tint and offsets; tile layers, image layers (repeated where they say
 // so), and objects that are tiles. The world's background colour lies under everything. Parallax has no effect: the
-// camera is at the origin. too_large: the picture
-// would have more than kPixelsMax pixels. A world that is larger than that comes out whole at a small scale: it is drawn
-// in bands.
+// camera is at the origin. A part of a world of any size is drawn, one after the other, so that besides the picture and
+// what objects need it takes some 30 MiB; far more only below a scale of 1/2000, where a single pixel needs it.
+// bad_message: no view or world to draw; too_large: the picture would have more than kPixelsMax pixels, or be the work
+// of hours. `cells` is asked for pieces of rows in any order, for some of them repeatedly.
 Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
 
 }  // namespace terrazzo::render

@@ -98,8 +98,8 @@ class Texels {
 struct Span {
   std::int64_t start, begin, end, texels;
 
-  Span(double center, std::uint32_t count, bool over_all, std::uint32_t canvas)
-      : start(static_cast<std::int64_t>(std::floor(center - count / 2.0 + 0.5))),
+  Span(double center, std::uint32_t count, bool over_all, std::int64_t corner, std::uint32_t canvas)
+      : start(static_cast<std::int64_t>(std::floor(center - count / 2.0 + 0.5)) - corner),
         begin(over_all ? 0 : std::max<std::int64_t>(start, 0)),
         end(over_all ? canvas : std::min<std::int64_t>(start + count, canvas)),
         texels(count) {}
@@ -113,9 +113,10 @@ std::uint8_t* pixel(Image& canvas, std::int64_t x, std::int64_t y) {
   return canvas.rgba.data() + (static_cast<std::size_t>(y) * canvas.width + static_cast<std::size_t>(x)) * 4;
 }
 
-void blit_as_it_is(const DrawCommand& c, const Texels& texels, Image& canvas) {
-  const Span xs(c.center_x, texels.across, c.repeat_x, canvas.width);
-  const Span ys(c.center_y, texels.down, c.repeat_y, canvas.height);
+void blit_as_it_is(const DrawCommand& c, const Texels& texels, Image& canvas, std::int64_t corner_x,
+                   std::int64_t corner_y) {
+  const Span xs(c.center_x, texels.across, c.repeat_x, corner_x, canvas.width);
+  const Span ys(c.center_y, texels.down, c.repeat_y, corner_y, canvas.height);
   if (xs.begin >= xs.end || ys.begin >= ys.end) return;
   const Multiply m(c);
   const bool plain = c.flips == 0 && !c.repeat_x && m.none();
@@ -138,35 +139,41 @@ void blit_as_it_is(const DrawCommand& c, const Texels& texels, Image& canvas) {
 }
 
 // Every canvas pixel whose centre lies on the picture takes the colour there.
-void blit_transformed(const DrawCommand& c, const Texels& texels, Image& canvas) {
+void blit_transformed(const DrawCommand& c, const Texels& texels, Image& canvas, std::int64_t corner_x,
+                      std::int64_t corner_y) {
   const double radians = c.angle * std::numbers::pi / 180, cosine = std::cos(radians), sine = std::sin(radians);
   const double half_x = (std::abs(cosine) * c.width + std::abs(sine) * c.height) / 2,
                half_y = (std::abs(sine) * c.width + std::abs(cosine) * c.height) / 2;
-  const auto first = [](double v) { return std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(v))); };
-  const auto last = [](double v, std::uint32_t size) {
-    return std::min<std::int64_t>(size, static_cast<std::int64_t>(std::ceil(v)));
+  const auto first = [](double v, std::int64_t corner) {
+    return std::max(corner, static_cast<std::int64_t>(std::floor(v)));
+  };
+  const auto last = [](double v, std::int64_t corner, std::uint32_t size) {
+    return std::min(corner + size, static_cast<std::int64_t>(std::ceil(v)));
   };
   const Multiply m(c);
   const std::uint32_t factor[4] = {scaled(m.red, m.alpha), scaled(m.green, m.alpha), scaled(m.blue, m.alpha), m.alpha};
-  for (std::int64_t y = first(c.center_y - half_y); y < last(c.center_y + half_y, canvas.height); ++y)
-    for (std::int64_t x = first(c.center_x - half_x); x < last(c.center_x + half_x, canvas.width); ++x) {
+  const std::int64_t x0 = first(c.center_x - half_x, corner_x), x1 = last(c.center_x + half_x, corner_x, canvas.width);
+  const std::int64_t y0 = first(c.center_y - half_y, corner_y), y1 = last(c.center_y + half_y, corner_y, canvas.height);
+  for (std::int64_t y = y0; y < y1; ++y)
+    for (std::int64_t x = x0; x < x1; ++x) {
       const double dx = static_cast<double>(x) + 0.5 - c.center_x, dy = static_cast<double>(y) + 0.5 - c.center_y;
       const double u = (dx * cosine + dy * sine) / c.width + 0.5, v = (dy * cosine - dx * sine) / c.height + 0.5;
       if (u < 0 || u >= 1 || v < 0 || v >= 1) continue;
       std::uint32_t color[4];
       texels.smooth(u * texels.across, v * texels.down, color);
       for (int i = 0; i < 4; ++i) color[i] = scaled(color[i], factor[i]);
-      over(color, pixel(canvas, x, y));
+      over(color, pixel(canvas, x - corner_x, y - corner_y));
     }
 }
 
 }  // namespace
 
-void blit(const DrawCommand& c, Image& canvas) {
+void blit(const DrawCommand& c, Image& canvas, std::int64_t canvas_x, std::int64_t canvas_y) {
   if (c.sprite.width == 0 || c.sprite.height == 0 || !(c.width > 0) || !(c.height > 0)) return;
   const Texels texels(c);
-  if (c.angle == 0 && c.width == texels.across && c.height == texels.down) return blit_as_it_is(c, texels, canvas);
-  blit_transformed(c, texels, canvas);
+  if (c.angle == 0 && c.width == texels.across && c.height == texels.down)
+    return blit_as_it_is(c, texels, canvas, canvas_x, canvas_y);
+  blit_transformed(c, texels, canvas, canvas_x, canvas_y);
 }
 
 }  // namespace terrazzo::render

@@ -51,15 +51,15 @@ Grid::Point Grid::corner(std::int64_t x, std::int64_t y) const {
   return {x * tile_width_ + (odd(y) ? column() : 0), y * row()};
 }
 
-Grid::Range Grid::diagonals(const Box& p) const {
-  return {floored(2 * p.y, tile_height_) - 2, floored(2 * (p.y + p.height), tile_height_) + 1};
+Grid::Diagonals Grid::diagonals(const Box& p) const {
+  return {{floored(2 * p.y, tile_height_) - 2, floored(2 * (p.y + p.height), tile_height_) + 1},
+          {floored(2 * p.x, tile_width_) - 2, floored(2 * (p.x + p.width), tile_width_) + 2}};
 }
 
 map::Rect Grid::cells_in(const Box& p) const {
   const std::int64_t right = p.x + p.width, bottom = p.y + p.height;
   if (isometric()) {
-    const Range sums = diagonals(p);
-    const Range differences{floored(2 * p.x, tile_width_) - 2, floored(2 * right, tile_width_) + 2};
+    const auto [sums, differences] = diagonals(p);
     return {floored(sums.first + differences.first, 2), floored(sums.first - differences.last, 2),
             floored(sums.last + differences.last, 2) + 1, floored(sums.last - differences.first, 2) + 1};
   }

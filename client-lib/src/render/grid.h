@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "map/coords.h"
@@ -28,14 +29,18 @@ class Grid {
     std::int64_t x = 0, y = 0, width = 0, height = 0;
   };
   Box box(const map::Rect& cells) const;
-  // At least the cells whose boxes touch these pixels; few others, but on isometric maps, where the cells of a
-  // rectangle of pixels lie between four diagonals: there all of those between the two of diagonals().
+  // At least the cells whose boxes touch these pixels, and few others: of an isometric map, where they lie between four
+  // diagonals, the rectangle around those.
   map::Rect cells_in(const Box& pixels) const;
   struct Range {
     std::int64_t first = 0, last = 0;  // both included
   };
-  // The sums x + y of an isometric map's cells whose boxes touch these pixels.
-  Range diagonals(const Box& pixels) const;
+  // Diagonals of an isometric map: the rows and columns of its screen.
+  struct Diagonals {
+    Range sums, differences;  // of x + y and x - y
+  };
+  // At least those of the cells whose boxes touch these pixels.
+  Diagonals diagonals(const Box& pixels) const;
 
   struct Position {
     double x = 0, y = 0;
@@ -55,9 +60,9 @@ class Grid {
 
  private:
   bool odd(std::int64_t value) const { return ((value & 1) != 0) == stagger_odd_; }
-  // From one staggered column or row to the next, in pixels.
-  std::int64_t column() const { return (tile_width_ - side_x_) / 2 + side_x_; }
-  std::int64_t row() const { return (tile_height_ - side_y_) / 2 + side_y_; }
+  // From one staggered column or row to the next, in pixels; at least one, or all of them would lie on each other.
+  std::int64_t column() const { return std::max<std::int64_t>((tile_width_ - side_x_) / 2 + side_x_, 1); }
+  std::int64_t row() const { return std::max<std::int64_t>((tile_height_ - side_y_) / 2 + side_y_, 1); }
 
   map::Orientation orientation_;
   std::int64_t tile_width_, tile_height_, side_x_ = 0, side_y_ = 0;

@@ -2,19 +2,24 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 namespace terrazzo::render {
 
-void scale_rows(const Image& band, std::uint64_t band_y, Scaling across, Scaling down, std::uint32_t row,
-                std::uint32_t row_end, Image& to) {
-  for (std::uint32_t y = row; y < row_end; ++y) {
-    const std::uint64_t y0 = down.first(y) - band_y, y1 = down.end(y) - band_y;
-    std::uint8_t* out = to.rgba.data() + std::size_t{y} * to.width * 4;
-    for (std::uint32_t x = 0; x < to.width; ++x, out += 4) {
-      const std::uint64_t x0 = across.first(x), x1 = across.end(x);
+void scale_block(const Image& part, Scaling across, Scaling down, const Block& block, Image& to) {
+  const std::uint64_t left = across.first(block.x), top = down.first(block.y);
+  for (std::uint32_t y = block.y; y < block.y_end; ++y) {
+    const std::uint64_t y0 = down.first(y) - top, y1 = down.end(y) - top;
+    std::uint8_t* out = to.rgba.data() + (std::size_t{y} * to.width + block.x) * 4;
+    if (across.from == across.to && down.from == down.to) {
+      std::memcpy(out, part.rgba.data() + y0 * part.width * 4, std::size_t{block.x_end - block.x} * 4);
+      continue;
+    }
+    for (std::uint32_t x = block.x; x < block.x_end; ++x, out += 4) {
+      const std::uint64_t x0 = across.first(x) - left, x1 = across.end(x) - left;
       std::uint64_t sum[4] = {0, 0, 0, 0};
       for (std::uint64_t v = y0; v < y1; ++v) {
-        const std::uint8_t* from = band.rgba.data() + (v * band.width + x0) * 4;
+        const std::uint8_t* from = part.rgba.data() + (v * part.width + x0) * 4;
         for (std::uint64_t u = x0; u < x1; ++u, from += 4)
           for (std::size_t c = 0; c < 4; ++c) sum[c] += from[c];
       }

@@ -14,9 +14,13 @@ struct Scaling {
   std::uint64_t end(std::uint64_t pixel) const { return std::max(first(pixel) + 1, (pixel + 1) * from / to); }
 };
 
-// Rows [row, row_end) of `to` from a band of a picture: its rows from `band_y` on, all that they need. Premultiplied.
-void scale_rows(const Image& band, std::uint64_t band_y, Scaling across, Scaling down, std::uint32_t row,
-                std::uint32_t row_end, Image& to);
+// Pixels of a scaled picture: columns [x, x_end), rows [y, y_end).
+struct Block {
+  std::uint32_t x = 0, x_end = 0, y = 0, y_end = 0;
+};
+// A block of `to` from the part of a picture that it covers: from across.first(block.x) and down.first(block.y) on.
+// Premultiplied.
+void scale_block(const Image& part, Scaling across, Scaling down, const Block& block, Image& to);
 // Premultiplied → straight, in place.
 void straighten(Image& image);
 

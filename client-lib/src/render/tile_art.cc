@@ -100,6 +100,24 @@ TileArt::TileArt(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TileArt::TileArt(TileArt&&) noexcept = default;
 TileArt& TileArt::operator=(TileArt&&) noexcept = default;
 TileArt::~TileArt() = default;
+std::vector<Sprite> TileArt::largest() const {
+  std::vector<Sprite> all;
+  for (const State::Set& set : state_->sets) {
+    Sprite most = set.drawn;
+    if (set.sheet != nullptr && set.tileset.tile_width <= set.sheet->width &&
+        set.tileset.tile_height <= set.sheet->height) {
+      most.width = set.tileset.tile_width;
+      most.height = set.tileset.tile_height;
+    }
+    for (const auto& [tile, picture] : set.pictures) {
+      if (picture == nullptr) continue;
+      most.width = std::max(most.width, picture->width);
+      most.height = std::max(most.height, picture->height);
+    }
+    if (most.width > 0 && most.height > 0) all.push_back(most);
+  }
+  return all;
+}
 const std::vector<std::string>& TileArt::notes() const {
   return state_->notes;
 }
