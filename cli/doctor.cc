@@ -42,7 +42,7 @@ void look_at_kernel() {
   int major = 0, minor = 0;
   const bool parsed = std::sscanf(name.release, "%d.%d", &major, &minor) == 2;
   line_of(parsed && (major > 5 || (major == 5 && minor >= 19)), "kernel", name.release,
-          "io_uring with provided buffers and multishot accept needs Linux 5.19");
+          "io_uring with provided buffers and multishot accept needs Linux 5.19; before it the server runs on epoll");
 }
 
 void look_at_io_uring() {
@@ -50,10 +50,10 @@ void look_at_io_uring() {
   const int error = ::io_uring_queue_init(8, &ring, 0);
   if (error < 0) {
     const std::string sysctl = first_line("/proc/sys/kernel/io_uring_disabled");
-    return line_of(false, "io_uring", fmt::format("refused: {}", std::strerror(-error)),
+    return line_of(false, "io_uring", fmt::format("refused: {}; the server runs on epoll", std::strerror(-error)),
                    sysctl == "1" || sysctl == "2"
-                       ? "sysctl -w kernel.io_uring_disabled=0"
-                       : "in a container: start it with deploy/seccomp.json (the compose file does)");
+                       ? "for io_uring: sysctl -w kernel.io_uring_disabled=0"
+                       : "for io_uring, in a container: start it with deploy/seccomp.json (the compose file does)");
   }
   std::string found = "there";
   io_uring_probe* probe = ::io_uring_get_probe_ring(&ring);

@@ -53,9 +53,10 @@ function(terrazzo_library name)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:include/terrazzo>)
 endfunction()
 
-# terrazzo_test(name SOURCES file… LIBS lib…): one GoogleTest program; every TEST is a ctest case.
+# terrazzo_test(name SOURCES file… LIBS lib… [EPOLL filter]): one GoogleTest program; every TEST is a ctest case. Those that the filter
+# (of GoogleTest) names run once more, as NAME.epoll, with the server's sockets on epoll.
 function(terrazzo_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LIBS;LABELS;DEFINITIONS" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT;EPOLL" "SOURCES;LIBS;LABELS;DEFINITIONS" ${ARGN})
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${A_SOURCES})
@@ -66,4 +67,8 @@ function(terrazzo_test name)
     set(A_TIMEOUT 120)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
+  if(A_EPOLL)
+    gtest_discover_tests(${name} TEST_FILTER "${A_EPOLL}" TEST_SUFFIX .epoll DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT TERRAZZO_IO=epoll)
+  endif()
 endfunction()

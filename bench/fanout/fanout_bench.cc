@@ -1,5 +1,6 @@
 // One edit to N viewers, saturated: Terrazzo beside a bare send() loop and a node `ws` broadcast server, in turns in
-// the same run. Prints delivered messages per second and server CPU per delivered message, as medians and ratios;
+// the same run; --io ring,epoll measures Terrazzo on each, --base FILE another build of it as well. Prints delivered
+// messages per second and server CPU per delivered message, as medians and ratios;
 // --json FILE.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "bench/fanout/child_process.h"
 #include "bench/fanout/crowd.h"
@@ -24,7 +26,9 @@ struct Options {
   int viewers = 200;
   int rounds = 5;
   double seconds = 2;
-  std::string json, ws_folder;  // where the `ws` package is installed
+  std::string json, ws_folder;   // where the `ws` package is installed
+  std::vector<std::string> ios;  // of --io; none: what the server chooses
+  std::string base;              // another terrazzo-server, to compare with
   fs::path bin;
 };
 
@@ -42,14 +46,13 @@ std::string message_of(proto::Encoder& encoder, const proto::ClientMessage& mess
   return masked_frame(payload);
 }
 
-Server terrazzo_server(const Options& options, const fs::path& data, proto::Encoder& encoder) {
-  Server server{"terrazzo",
-                {(options.bin / "terrazzo-server").string(), "--data", data.string(), "--listen", "127.0.0.1:0",
-                 "--auth", "none", "--log-level", "error"},
-                {},
-                true,
-                {},
-                {}};
+Server terrazzo_server(const std::string& name, const std::string& program, const std::vector<std::string>& flags,
+                       const fs::path& data, proto::Encoder& encoder) {
+  Server server{
+      name, {program, "--data", data.string(), "--listen", "127.0.0.1:0", "--auth", "none", "--log-level", "error"},
+      {},   true,
+      {},   {}};
+  server.words.insert(server.words.end(), flags.begin(), flags.end());
   server.dialect.path = "/v1/ws";
   server.dialect.protocol = "terrazzo.v1.flatbuffers";
   proto::Hello hello;
@@ -114,6 +117,13 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream rest(text);
+  for (std::string word; std::getline(rest, word, ',');) words.push_back(word);
+  return words;
+}
+
 Options parse(int argc, char** argv) {
   Options options;
   options.bin = fs::canonical("/proc/self/exe").parent_path();
@@ -124,6 +134,8 @@ Options parse(int argc, char** argv) {
     if (name == "--seconds") options.seconds = std::stod(value);
     if (name == "--json") options.json = value;
     if (name == "--ws-folder") options.ws_folder = value;
+    if (name == "--base") options.base = value;
+    if (name == "--io") options.ios = split(value);
   }
   return options;
 }
@@ -132,7 +144,12 @@ int run(const Options& options) {
   proto::Encoder encoder;
   const fs::path data = fs::temp_directory_path() / ("terrazzo-bench-" + std::to_string(::getpid()));
   std::vector<Server> servers;
-  servers.push_back(terrazzo_server(options, data, encoder));
+  const std::string program = (options.bin / "terrazzo-server").string();
+  if (options.ios.empty()) servers.push_back(terrazzo_server("terrazzo", program, {}, data, encoder));
+  for (const std::string& io : options.ios)
+    servers.push_back(terrazzo_server("terrazzo " + io, program, {"--io", io}, data, encoder));
+  if (!options.base.empty()) servers.push_back(terrazzo_server("terrazzo base", options.base, {}, data, encoder));
+  const std::size_t yardstick = servers.size();
   servers.push_back(plain_server("send() loop", {(options.bin / "terrazzo-send-loop").string()}, false));
   if (!options.ws_folder.empty())
     servers.push_back(plain_server("node ws", {"node", options.ws_folder + "/ws_broadcast.mjs"}, true));
@@ -148,7 +165,7 @@ int run(const Options& options) {
                      {"rounds", options.rounds},
                      {"seconds", options.seconds},
                      {"servers", nlohmann::json::array()}};
-  const double base = median(servers[1].costs_ns);
+  const double base = median(servers[yardstick].costs_ns);
   fmt::print("one message to {} viewers, saturated; medians of {} rounds of {} s\n", options.viewers, options.rounds,
              options.seconds);
   fmt::print("  {:<14}{:>16}{:>22}{:>12}\n", "server", "delivered/s", "CPU ns per delivered", "ratio");

@@ -30,12 +30,20 @@ void add_choices(CLI::App& app, Config& config) {
       ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
       ->envname("TERRAZZO_AUTH")
       ->default_str("token");
-  const std::map<std::string, FileIo> file_ios{{"ring", FileIo::ring}, {"threads", FileIo::threads}};
+  const std::map<std::string, Io> ios{{"auto", Io::automatic}, {"ring", Io::ring}, {"epoll", Io::epoll}};
+  app.add_option("--io", config.io,
+                 "what carries sockets: ring (io_uring), epoll (more CPU per message), or auto: ring where it is there")
+      ->transform(CLI::CheckedTransformer(ios, CLI::ignore_case))
+      ->envname("TERRAZZO_IO")
+      ->default_str("auto");
+  const std::map<std::string, FileIo> file_ios{
+      {"auto", FileIo::automatic}, {"ring", FileIo::ring}, {"threads", FileIo::threads}};
   app.add_option("--file-io", config.file_io,
-                 "who writes and syncs files: ring (io_uring) or threads (where io_uring must not touch files)")
+                 "who writes and syncs files: ring (io_uring), threads (where io_uring must not touch files), or auto: "
+                 "ring where sockets are on it")
       ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
       ->envname("TERRAZZO_FILE_IO")
-      ->default_str("ring");
+      ->default_str("auto");
 }
 
 CLI::App* add_directory_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
@@ -150,6 +158,10 @@ Status validate(const Config& config) {
         ErrorCode::forbidden,
         "--auth none listens on loopback only, and " + config.host +
             " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
+  }
+  if (config.io == Io::epoll && config.file_io == FileIo::ring) {
+    return Error{ErrorCode::bad_message,
+                 "--file-io ring goes with --io ring or auto: with --io epoll there is no ring; leave --file-io out"};
   }
   if (config.cores > 64)
     return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};

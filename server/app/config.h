@@ -7,8 +7,10 @@
 
 namespace terrazzo::app {
 
-// Who writes and syncs files: the core's io_uring, or threads.
-enum class FileIo : std::uint8_t { ring, threads };
+// What carries sockets; automatic: io_uring where it is there, else epoll.
+enum class Io : std::uint8_t { automatic, ring, epoll };
+// Who writes and syncs files; automatic: the core's io_uring where it has one, else threads.
+enum class FileIo : std::uint8_t { automatic, ring, threads };
 
 enum class AuthMode : std::uint8_t { none, token };
 
@@ -29,7 +31,8 @@ struct Config {
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept
   std::uint32_t history_days = 365;
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
-  FileIo file_io = FileIo::ring;
+  Io io = Io::automatic;
+  FileIo file_io = FileIo::automatic;
   std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
   std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes
   bool pin = true;

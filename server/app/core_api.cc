@@ -122,7 +122,7 @@ CoreSnapshot CoreServices::snapshot() const {
   });
   shot.checkpoints = checkpoints_.done();
   shot.ticks = ticks_;
-  shot.system_calls = loop_->system_calls();
+  shot.system_calls = io_.loop->system_calls();
   shot.log = log_.counters();
   return shot;
 }

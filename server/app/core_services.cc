@@ -22,22 +22,20 @@ constexpr std::uint64_t kDrainNs = 4'000'000'000;
 
 }  // namespace
 
-CoreServices::CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::EventLoop> loop,
-                           std::unique_ptr<runtime::FileQueue> files, int listen_fd)
+CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen_fd)
     : node_(node),
       self_(self),
-      loop_(std::move(loop)),
-      files_(std::move(files)),
+      io_(std::move(io)),
       shards_(node, encoder_),
-      log_(node, self, *files_),
-      checkpoints_(shards_, log_, *files_),
+      log_(node, self, *io_.files),
+      checkpoints_(shards_, log_, *io_.files),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
-      network_(*loop_, listen_fd, network_limits(node.config), *this) {}
+      network_(*io_.loop, listen_fd, network_limits(node.config), *this) {}
 
 // What threads still write comes from buffers of the log.
 CoreServices::~CoreServices() {
-  files_.reset();
+  io_.files.reset();
 }
 
 // ---- the tick ----
@@ -53,7 +51,7 @@ void CoreServices::tick() {
   std::uint64_t wait = wait_ns(runtime::monotonic_ns());
   // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
   if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
-  loop_->submit_and_wait(wait);
+  io_.loop->submit_and_wait(wait);
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
@@ -61,7 +59,7 @@ void CoreServices::tick() {
   node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
   node_.workers->collect(self_);
   deliver_local();
-  files_->collect();
+  io_.files->collect();
   if (shardfile::bus_faults() != bus_faults_) find_faulted_shards();
   if (now >= next_publication_ns_) publish_roots(now);
   if (log_.take_completed()) on_log_durable();
@@ -280,8 +278,8 @@ void CoreServices::last_checkpoints() {
   // Whatever does not fit into the time is replayed from the log at the next start.
   while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
-    if (checkpoints_.running() && !checkpoints_.wants_a_step()) loop_->submit_and_wait(kMaxWaitNs);
-    files_->collect();
+    if (checkpoints_.running() && !checkpoints_.wants_a_step()) io_.loop->submit_and_wait(kMaxWaitNs);
+    io_.files->collect();
   }
 }
 

@@ -11,6 +11,7 @@
 #include "proto/codec.h"
 #include "server/app/backup_job.h"
 #include "server/app/checkpoint_driver.h"
+#include "server/app/core_io.h"
 #include "server/app/log_driver.h"
 #include "server/app/mesh_kinds.h"
 #include "server/app/metrics_page.h"
@@ -18,8 +19,6 @@
 #include "server/app/shard_table.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
-#include "server/runtime/event_loop.h"
-#include "server/runtime/file_queue.h"
 #include "server/session/home.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_output.h"
@@ -39,8 +38,7 @@ class CoreServices final : private net::NetworkEvents,
                            private BackupJobOutput,
                            private http::ApiServices {
  public:
-  CoreServices(Node& node, shard::CoreId self, std::unique_ptr<runtime::EventLoop> loop,
-               std::unique_ptr<runtime::FileQueue> files, int listen_fd);
+  CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen_fd);
   ~CoreServices() override;
 
   ShardTable& shards() { return shards_; }
@@ -155,8 +153,7 @@ class CoreServices final : private net::NetworkEvents,
 
   Node& node_;
   const shard::CoreId self_;
-  std::unique_ptr<runtime::EventLoop> loop_;
-  std::unique_ptr<runtime::FileQueue> files_;
+  CoreIo io_;
   proto::Encoder encoder_;
   ShardTable shards_;
   LogDriver log_;

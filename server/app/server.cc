@@ -13,22 +13,18 @@
 #include <vector>
 
 #include "map/formats/world_json.h"
+#include "server/app/core_io.h"
 #include "server/app/core_services.h"
 #include "server/app/node.h"
 #include "server/app/recovery.h"
 #include "server/maintenance/partial_folder.h"
 #include "server/net/network.h"
 #include "server/runtime/affinity.h"
-#include "server/runtime/ring.h"
 #include "shardfile/bus_guard.h"
 
 namespace terrazzo::app {
 namespace {
 
-constexpr std::uint32_t kRingEntries = 4096;
-constexpr std::uint16_t kReceiveBuffers = 256;  // per core: 4 MiB
-// One may wait for a shard's sync while the other writes the log.
-constexpr unsigned kFileThreads = 2;
 constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
 
 struct Running {
@@ -129,24 +125,17 @@ Result<std::vector<int>> open_listeners(const Config& config, int cores) {
 
 Status start_cores(Running& running, const std::vector<int>& listeners) {
   Node& node = running.node;
-  std::vector<std::unique_ptr<runtime::EventLoop>> loops;
-  std::vector<std::unique_ptr<runtime::FileQueue>> files;
+  Result<std::vector<CoreIo>> io = open_core_io(node.config, node.cores);
+  if (!io) return io.error();
   std::vector<runtime::EventLoop*> wakers;
-  for (int core = 0; core < node.cores; ++core) {
-    Result<std::unique_ptr<runtime::Ring>> ring = runtime::Ring::create(kRingEntries, kReceiveBuffers);
-    if (!ring) return ring.error();
-    files.push_back(node.config.file_io == FileIo::ring ? runtime::make_ring_file_queue(**ring)
-                                                        : runtime::make_thread_file_queue(**ring, kFileThreads));
-    wakers.push_back(ring->get());
-    loops.push_back(*std::move(ring));
-  }
+  for (const CoreIo& core : *io) wakers.push_back(core.loop.get());
   node.mesh = std::make_unique<runtime::Mesh>(wakers, kMeshCapacity);
   node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores),
                                               [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); });
   for (int core = 0; core < node.cores; ++core) {
     const auto at = static_cast<std::size_t>(core);
-    running.cores.push_back(std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move(loops[at]),
-                                                           std::move(files[at]), listeners[at]));
+    running.cores.push_back(
+        std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move((*io)[at]), listeners[at]));
   }
   const Result<RecoveryReport> recovered = recover(node, running.cores);
   if (!recovered) return recovered.error();
@@ -187,8 +176,6 @@ void drain_on_signal(Running& running) {
 
 Status serve(const Config& config) {
   if (Status valid = validate(config); !valid) return valid;
-  const runtime::RingFeatures features = runtime::probe_ring();
-  if (!features.available) return Error{ErrorCode::unsupported, features.why_not};
   // Blocked before any thread starts, so that only sigwait() sees them.
   const sigset_t signals = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -46,7 +46,7 @@ class EventLoop {
   // Wakes this loop from another thread; safe from any thread, and from a signal handler. One before the wait counts.
   virtual void wake() = 0;
   // Hands over what is queued and waits until something completed, wake() was called, or `timeout_ns` passed (0: do not
-  // wait). Runs the completions.
+  // wait); a signal may end the wait, too. Runs the completions.
   virtual void submit_and_wait(std::uint64_t timeout_ns) = 0;
 
   // System calls made by this loop.

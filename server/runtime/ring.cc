@@ -64,7 +64,12 @@ std::string denial(int error) {
     return name + ": the sysctl kernel.io_uring_disabled is " + sysctl +
            "; set it to 0 (sysctl -w kernel.io_uring_disabled=0) or, where it is 1, put the server's user into "
            "kernel.io_uring_group";
-  if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+  if (error == -ENOSYS)
+    return name +
+           ": this kernel is built without io_uring or older than 5.19, or a seccomp profile says so; it is in Linux "
+           "5.19 "
+           "and newer";
+  if (error == -EPERM || error == -EACCES)
     return name +
            ": most likely a seccomp profile forbids it (Docker's and Podman's default ones do); start the "
            "container with a profile that allows io_uring_setup, io_uring_enter and io_uring_register (the "

@@ -50,7 +50,7 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 ServerProcess::ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags, std::uint16_t port,
-                             bool must_start)
+                             bool must_start, const std::function<bool()>& before_exec)
     : log_(data.string() + ".log") {
   int out[2];
   EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
@@ -63,6 +63,7 @@ ServerProcess::ServerProcess(const std::filesystem::path& data, std::vector<std:
     const int log = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
+    if (before_exec && !before_exec()) ::_exit(126);
     become(words);
   }
   ::close(out[1]);

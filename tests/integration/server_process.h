@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,11 @@ class TemporaryFolder {
 
 // A real terrazzo-server on a port of its own. The constructor returns when it listens; a failure to start is a test
 // failure with the server's words, unless it need not start: then running() tells. Stopped with SIGKILL at the latest
-// by the destructor.
+// by the destructor. `before_exec` runs in the child; false: it does not become a server.
 class ServerProcess {
  public:
   explicit ServerProcess(const std::filesystem::path& data, std::vector<std::string> flags = {}, std::uint16_t port = 0,
-                         bool must_start = true);
+                         bool must_start = true, const std::function<bool()>& before_exec = {});
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;

@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "proto/ws/frame_codec.h"
-#include "server/runtime/ring.h"
+#include "tests/runtime/loop_kinds.h"
 
 namespace terrazzo::net {
 
@@ -24,12 +24,11 @@ SharedBytes shared_frame(proto::Form form, std::string_view payload) {
 }
 
 NetworkHost::NetworkHost(const NetworkLimits& limits) {
-  auto ring = runtime::Ring::create(256, 256);
-  if (!ring) {
-    ADD_FAILURE() << ring.error().message;
+  loop_ = runtime::make_loop(runtime::loop_kind_of_this_run(), 256);
+  if (!loop_) {
+    ADD_FAILURE() << runtime::probe_ring().why_not;
     std::abort();
   }
-  loop_ = *std::move(ring);
   const Result<int> listener = open_listener("127.0.0.1", 0);
   if (!listener) {
     ADD_FAILURE() << listener.error().message;

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "server/runtime/clock.h"
-#include "server/runtime/ring.h"
+#include "tests/runtime/loop_kinds.h"
 
 namespace terrazzo::runtime {
 namespace {
@@ -32,13 +32,15 @@ struct Outcome final : Completion {
   int times = 0;
 };
 
-class FileQueueTest : public testing::TestWithParam<bool> {
+enum class Kind { ring, threads_of_ring, threads_of_epoll };
+
+class FileQueueTest : public testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
-    Result<std::unique_ptr<Ring>> made = Ring::create(64);
-    ASSERT_TRUE(made.ok()) << made.error().message;
-    ring_ = *std::move(made);
-    queue_ = GetParam() ? make_thread_file_queue(*ring_, 2) : make_ring_file_queue(*ring_);
+    loop_ = make_loop(GetParam() == Kind::threads_of_epoll ? LoopKind::epoll : LoopKind::ring);
+    if (!loop_) GTEST_SKIP() << "io_uring is not there";
+    queue_ = GetParam() == Kind::ring ? make_ring_file_queue(dynamic_cast<Ring&>(*loop_))
+                                      : make_thread_file_queue(*loop_, 2);
     std::string name = (std::filesystem::temp_directory_path() / "terrazzo-files-XXXXXX").string();
     fd_ = ::mkstemp(name.data());
     ASSERT_GE(fd_, 0) << std::strerror(errno);
@@ -52,7 +54,7 @@ class FileQueueTest : public testing::TestWithParam<bool> {
   void run_until(const Outcome& outcome) {
     const std::uint64_t until = monotonic_ns() + kLongNs;
     while (outcome.times == 0 && monotonic_ns() < until) {
-      ring_->submit_and_wait(kNsPerSecond);
+      loop_->submit_and_wait(kNsPerSecond);
       queue_->collect();
     }
   }
@@ -64,7 +66,7 @@ class FileQueueTest : public testing::TestWithParam<bool> {
     return bytes;
   }
 
-  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<FileQueue> queue_;
   std::string path_;
   int fd_ = -1;
@@ -158,8 +160,13 @@ TEST_P(FileQueueTest, ManyAreFinishedByTheEnd) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(RingAndThreads, FileQueueTest, testing::Bool(),
-                         [](const auto& each) { return each.param ? "Threads" : "Ring"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, FileQueueTest,
+                         testing::Values(Kind::ring, Kind::threads_of_ring, Kind::threads_of_epoll),
+                         [](const auto& each) {
+                           return each.param == Kind::ring              ? "Ring"
+                                  : each.param == Kind::threads_of_ring ? "ThreadsOfRing"
+                                                                        : "ThreadsOfEpoll";
+                         });
 
 }  // namespace
 }  // namespace terrazzo::runtime

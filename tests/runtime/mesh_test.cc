@@ -11,24 +11,20 @@
 
 #include "server/runtime/affinity.h"
 #include "server/runtime/clock.h"
-#include "server/runtime/ring.h"
+#include "tests/runtime/loop_kinds.h"
 
 namespace terrazzo::runtime {
 namespace {
 
 struct Cores {
-  explicit Cores(int count) {
+  Cores(LoopKind kind, int count) {
     for (int i = 0; i < count; ++i) {
-      Result<std::unique_ptr<Ring>> ring = Ring::create(64);
-      if (!ring) {
-        ADD_FAILURE() << ring.error().message;
-        return;
-      }
-      rings.push_back(*std::move(ring));
-      raw.push_back(rings.back().get());
+      loops.push_back(make_loop(kind));
+      raw.push_back(loops.back().get());
     }
   }
-  std::vector<std::unique_ptr<Ring>> rings;
+  bool there() const { return raw.front() != nullptr; }
+  std::vector<std::unique_ptr<EventLoop>> loops;
   std::vector<EventLoop*> raw;
 };
 
@@ -44,8 +40,13 @@ std::vector<std::uint64_t> drained(Mesh& mesh, int to) {
   return numbers;
 }
 
-TEST(Mesh, KeepsOrderThroughTheOverflow) {
-  Cores cores(2);
+class MeshTest : public testing::TestWithParam<LoopKind> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, MeshTest, testing::Values(LoopKind::ring, LoopKind::epoll),
+                         [](const auto& each) { return name_of(each.param); });
+
+TEST_P(MeshTest, KeepsOrderThroughTheOverflow) {
+  Cores cores(GetParam(), 2);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
   Mesh mesh(cores.raw, 4);
   for (std::uint64_t i = 0; i < 10; ++i) mesh.post(0, 1, numbered(i));
   EXPECT_EQ(mesh.backlog(0, 1), 6u);
@@ -62,8 +63,9 @@ TEST(Mesh, KeepsOrderThroughTheOverflow) {
   EXPECT_TRUE(mesh.empty(1));
 }
 
-TEST(Mesh, DrainTakesFromEveryOtherCore) {
-  Cores cores(3);
+TEST_P(MeshTest, DrainTakesFromEveryOtherCore) {
+  Cores cores(GetParam(), 3);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
   Mesh mesh(cores.raw, 4);
   mesh.post(0, 1, numbered(7));
   mesh.post(2, 1, numbered(8));
@@ -73,8 +75,9 @@ TEST(Mesh, DrainTakesFromEveryOtherCore) {
   EXPECT_EQ(drained(mesh, 2), (std::vector<std::uint64_t>{9}));
 }
 
-TEST(Mesh, RefusesSleepWhileMessagesAreThere) {
-  Cores cores(2);
+TEST_P(MeshTest, RefusesSleepWhileMessagesAreThere) {
+  Cores cores(GetParam(), 2);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
   Mesh mesh(cores.raw, 4);
   EXPECT_TRUE(mesh.about_to_sleep(1));
   mesh.awake(1);
@@ -86,8 +89,9 @@ TEST(Mesh, RefusesSleepWhileMessagesAreThere) {
 }
 
 // The wait is as long as the test may take at all: only the wake-up ends it.
-TEST(Mesh, FlushWakesACoreThatSleeps) {
-  Cores cores(2);
+TEST_P(MeshTest, FlushWakesACoreThatSleeps) {
+  Cores cores(GetParam(), 2);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
   Mesh mesh(cores.raw, 4);
   std::atomic<bool> about{false};
   std::vector<std::uint64_t> got;
@@ -95,7 +99,7 @@ TEST(Mesh, FlushWakesACoreThatSleeps) {
     while (got.empty()) {
       const bool sleeps = mesh.about_to_sleep(1);
       about.store(true);
-      cores.rings[1]->submit_and_wait(sleeps ? 100 * kNsPerSecond : 0);
+      cores.loops[1]->submit_and_wait(sleeps ? 100 * kNsPerSecond : 0);
       mesh.awake(1);
       got = drained(mesh, 1);
     }
@@ -114,7 +118,7 @@ struct Player {
   static constexpr std::uint64_t kWaitNs = 20 * kNsPerSecond;
 
   Mesh& mesh;
-  Ring& ring;
+  EventLoop& loop;
   int self, cores;
   std::atomic<int>& tokens_left;
   std::mt19937_64 chance;
@@ -145,7 +149,7 @@ struct Player {
       const std::uint64_t wait = mesh.has_backlog(self) ? Mesh::kBacklogWaitNs : kWaitNs;
       const bool sleeps = mesh.about_to_sleep(self);
       const std::uint64_t from = monotonic_ns();
-      ring.submit_and_wait(sleeps ? wait : 0);
+      loop.submit_and_wait(sleeps ? wait : 0);
       waits_that_timed_out += wait == kWaitNs && monotonic_ns() - from >= kWaitNs;
       mesh.awake(self);
       mesh.drain(self, [this](const MeshMessage& message) { receive(message); });
@@ -154,15 +158,16 @@ struct Player {
   }
 };
 
-void pass_the_parcel(std::uint64_t seed, int tokens_each, std::uint64_t hops, std::uint32_t capacity) {
+void pass_the_parcel(LoopKind kind, std::uint64_t seed, int tokens_each, std::uint64_t hops, std::uint32_t capacity) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   constexpr int kCores = 4;
-  Cores cores(kCores);
+  Cores cores(kind, kCores);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
   Mesh mesh(cores.raw, capacity);
   std::atomic<int> tokens_left{kCores * tokens_each};
   std::vector<Player> players;
   for (int core = 0; core < kCores; ++core)
-    players.push_back({mesh, *cores.rings[static_cast<std::size_t>(core)], core, kCores, tokens_left,
+    players.push_back({mesh, *cores.loops[static_cast<std::size_t>(core)], core, kCores, tokens_left,
                        std::mt19937_64(seed + static_cast<std::uint64_t>(core)), std::vector<std::uint64_t>(kCores),
                        std::vector<std::uint64_t>(kCores)});
   std::vector<std::thread> threads;
@@ -176,11 +181,11 @@ void pass_the_parcel(std::uint64_t seed, int tokens_each, std::uint64_t hops, st
   }
 }
 
-TEST(Mesh, FewTokensAndSleepyCoresLoseNoWakeUp) {
-  pass_the_parcel(20260101, 1, 10'000, 64);
+TEST_P(MeshTest, FewTokensAndSleepyCoresLoseNoWakeUp) {
+  pass_the_parcel(GetParam(), 20260101, 1, 10'000, 64);
 }
-TEST(Mesh, ManyTokensThroughTinyRingsKeepOrder) {
-  pass_the_parcel(20260102, 64, 500, 2);
+TEST_P(MeshTest, ManyTokensThroughTinyRingsKeepOrder) {
+  pass_the_parcel(GetParam(), 20260102, 64, 500, 2);
 }
 
 TEST(Affinity, AThreadRunsWhereItIsPinned) {

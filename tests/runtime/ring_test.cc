@@ -127,38 +127,6 @@ TEST_F(RingTest, AFullDiskIsAnErrorOfTheWrite) {
   ::close(full);
 }
 
-TEST_F(RingTest, WakeFromAnotherThreadEndsTheWait) {
-  for (int round = 0; round < 50; ++round) {
-    const std::uint64_t from = monotonic_ns();
-    std::thread waker([&] { ring_->wake(); });
-    ring_->submit_and_wait(kLongNs);
-    EXPECT_LT(monotonic_ns() - from, kLongNs);
-    waker.join();
-    ring_->submit_and_wait(0);
-  }
-}
-
-TEST_F(RingTest, AWakeBeforeTheWaitIsNotLost) {
-  ring_->wake();
-  ring_->wake();
-  const std::uint64_t from = monotonic_ns();
-  ring_->submit_and_wait(kLongNs);
-  EXPECT_LT(monotonic_ns() - from, kLongNs);
-}
-
-TEST_F(RingTest, TheTimeoutEndsAWaitForNothing) {
-  const std::uint64_t from = monotonic_ns();
-  ring_->submit_and_wait(5 * kNsPerMs);
-  EXPECT_GE(monotonic_ns() - from, 4 * kNsPerMs);
-}
-
-TEST_F(RingTest, BelongsToTheThreadThatFirstWaits) {
-  EXPECT_TRUE(ring_->usable_here());
-  ring_->submit_and_wait(0);
-  EXPECT_TRUE(ring_->usable_here());
-  std::thread([&] { EXPECT_FALSE(ring_->usable_here()); }).join();
-}
-
 TEST_F(RingTest, MoreEntriesThanTheQueueHoldsAreSubmittedOnTheWay) {
   std::vector<Outcome> outcomes(300);
   for (Outcome& outcome : outcomes) ::io_uring_prep_nop(ring_->next_entry(&outcome));
