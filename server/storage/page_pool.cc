@@ -20,6 +20,8 @@ PageNo PagePool::take() {
   TZ_ASSERT(!free_.empty());
   const PageNo page = free_.back();
   free_.pop_back();
+  if (page >= young_.size()) young_.resize(file_.page_count());
+  young_[page] = true;
   return page;
 }
 
@@ -61,6 +63,7 @@ Status PagePool::grow(std::size_t wanted) {
 void PagePool::root_begun() {
   leaving_.insert(leaving_.end(), retired_.begin(), retired_.end());
   retired_.clear();
+  young_.assign(young_.size(), false);
 }
 
 void PagePool::root_durable() {

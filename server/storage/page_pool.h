@@ -9,7 +9,8 @@
 namespace terrazzo::storage {
 
 // Which pages of the file are free. A page that a durable root reaches, or the one being written, waits until a newer
-// root is durable before it is used again.
+// root is durable before it is used again; others do not, or a shard that is read while it is painted would grow with
+// every state that was pinned until the next checkpoint.
 class PagePool {
  public:
   explicit PagePool(PageFile& file) : file_(file) {}
@@ -19,8 +20,9 @@ class PagePool {
   PageNo take();
   // A page that no root knows.
   void give_back(PageNo page) { free_.push_back(page); }
-  // A page that the newest root (durable or being written) may reach and no head or pin does.
-  void retire(PageNo page) { retired_.push_back(page); }
+  // A page that no head or pin reaches any more. Waits for the next root if the newest one (durable or being written)
+  // may reach it: if it was taken before that one began.
+  void retire(PageNo page) { (is_young(page) ? free_ : retired_).push_back(page); }
 
   // The present state becomes a root: what was retired so far is in the root before it only.
   void root_begun();
@@ -50,10 +52,12 @@ class PagePool {
  private:
   Status grow(std::size_t wanted);
   Status back(std::size_t wanted);
+  bool is_young(PageNo page) const { return page < young_.size() && young_[page]; }
 
   PageFile& file_;
   std::vector<PageNo> free_, retired_, leaving_;
   std::vector<PageNo> unbacked_;  // free, but perhaps without disk space yet
+  std::vector<bool> young_;       // by page: taken since the newest root began
 };
 
 }  // namespace terrazzo::storage

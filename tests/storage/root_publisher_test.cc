@@ -155,6 +155,31 @@ TEST_F(Publisher, WhoMovesOnInTimeIsNeverEvicted) {
   EXPECT_EQ(publisher_.evictions(), 1u);
 }
 
+// No root has ever heard of those pages: they need not wait for the next one.
+TEST_F(Publisher, WhatReadersLetGoIsUsedAgainBeforeTheNextCheckpoint) {
+  fill(1);
+  checkpoint();
+  shardfile::ReaderSlot* slot = root_->take_slot(1);
+  publish();
+  for (std::uint32_t value = 2; value < 500; ++value) {
+    const auto view = root_->claim(*slot);
+    ASSERT_TRUE(view && view->snapshot != 0);
+    fill(value);
+    publish();
+    expect_all(*view, value - 1);
+    if (HasFatalFailure()) return;
+    // In the middle of a checkpoint, too, which reads on in what it began with.
+    if (value == 200) {
+      EXPECT_TRUE(store_->begin_checkpoint({}).ok());
+    }
+  }
+  EXPECT_LE(store_->pages().total, 2 * 64 + shardfile::kRootSlots) << "two extents: the root, two views, the newest";
+  auto step = store_->checkpoint_work(1000);
+  while (step == CheckpointStep::work) step = store_->checkpoint_work(1000);
+  while (step != CheckpointStep::done) step = *store_->checkpoint_synced({});
+  EXPECT_TRUE(store_->verify().ok());
+}
+
 TEST_F(Publisher, WithoutALimitAClaimStaysAsLongAsItsReader) {
   RootPublisher patient(*root_, 0);
   fill(1);
