@@ -176,7 +176,19 @@ struct GoingAway {
   std::uint32_t retry_after_ms = 0;
 };
 
+// This connection is too slow: the edits of the shard from `lsn` on are left out, until Refreshed.
+struct Stale {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+
+// The chunks sent since Stale and those that were not sent show the state right after `lsn`; later edits follow.
+struct Refreshed {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+
 using ServerMessage = std::variant<Welcome, WorldInfo, Chunk, Subscribed, Applied, Ack, Durable, Reject, ErrorMessage,
-                                   PresenceOf, Left, Pong, GoingAway>;
+                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed>;
 
 }  // namespace terrazzo::proto

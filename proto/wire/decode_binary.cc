@@ -98,6 +98,10 @@ class Reader {
         return take(m.body_as_Pong(), out);
       case wire::ServerBody::GoingAway:
         return take(m.body_as_GoingAway(), out);
+      case wire::ServerBody::Stale:
+        return take(m.body_as_Stale(), out);
+      case wire::ServerBody::Refreshed:
+        return take(m.body_as_Refreshed(), out);
       case wire::ServerBody::NONE:
         break;
     }
@@ -344,6 +348,18 @@ class Reader {
   }
   bool take(const wire::GoingAway& m, ServerMessage& out) {
     out = GoingAway{m.retry_after_ms()};
+    return true;
+  }
+  bool take(const wire::Stale& m, ServerMessage& out) {
+    if (m.mark() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
+    const ShardMark mark = mark_of(*m.mark());
+    out = Stale{mark.shard, mark.lsn};
+    return true;
+  }
+  bool take(const wire::Refreshed& m, ServerMessage& out) {
+    if (m.mark() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
+    const ShardMark mark = mark_of(*m.mark());
+    out = Refreshed{mark.shard, mark.lsn};
     return true;
   }
 

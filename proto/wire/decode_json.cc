@@ -108,6 +108,10 @@ class Reader {
       out = Pong{fields.big("t", 0)};
     } else if (type == "going_away") {
       out = GoingAway{fields.number32("retry_after_ms", 0)};
+    } else if (type == "stale") {
+      out = Stale{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
+    } else if (type == "refreshed") {
+      out = Refreshed{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else {
       return fields.ok() ? Taken::unknown : Taken::senseless;
     }

@@ -139,6 +139,14 @@ class Writer {
   auto body(const GoingAway& m) {
     return typed(wire::ServerBody::GoingAway, wire::CreateGoingAway(b_, m.retry_after_ms));
   }
+  auto body(const Stale& m) {
+    const wire::ShardMark mark(m.lsn.value, m.shard.x, m.shard.y);
+    return typed(wire::ServerBody::Stale, wire::CreateStale(b_, &mark));
+  }
+  auto body(const Refreshed& m) {
+    const wire::ShardMark mark(m.lsn.value, m.shard.x, m.shard.y);
+    return typed(wire::ServerBody::Refreshed, wire::CreateRefreshed(b_, &mark));
+  }
 
  private:
   template <class Body, class T>

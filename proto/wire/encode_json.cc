@@ -139,12 +139,7 @@ class Writer {
     put(R"(,"durable":{})", m.durable);
     end();
   }
-  void write(const Durable& m) {
-    begin("durable");
-    put(R"(,"shard":[{},{}])", m.shard.x, m.shard.y);
-    big("lsn", m.lsn.value);
-    end();
-  }
+  void write(const Durable& m) { mark("durable", m.shard, m.lsn); }
   void write(const Reject& m) {
     begin("reject");
     big("id", m.edit.value);
@@ -181,6 +176,8 @@ class Writer {
     put(R"(,"retry_after_ms":{})", m.retry_after_ms);
     end();
   }
+  void write(const Stale& m) { mark("stale", m.shard, m.lsn); }
+  void write(const Refreshed& m) { mark("refreshed", m.shard, m.lsn); }
 
  private:
   // Bytes as an output iterator of chars.
@@ -267,6 +264,12 @@ class Writer {
       }
       put("}}");
     });
+  }
+  void mark(std::string_view type, map::ShardPos shard, Lsn lsn) {
+    begin(type);
+    put(R"(,"shard":[{},{}])", shard.x, shard.y);
+    big("lsn", lsn.value);
+    end();
   }
   void marks(std::span<const ShardMark> values) {
     list("shards", values, [&](const ShardMark& m) {

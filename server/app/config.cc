@@ -77,7 +77,13 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->check(CLI::Range(1024u, 64u << 20))
       ->envname("TERRAZZO_MESSAGE_BYTES_MAX")
       ->capture_default_str();
-  app.add_option("--outbox-bytes-max", config.outbox_bytes_max, "most bytes kept for a client that does not read")
+  app.add_option("--conflate-bytes", config.conflate_bytes,
+                 "a client for which more waits gets the newest states later instead of every edit now")
+      ->check(CLI::Range(4096u, 1u << 30))
+      ->envname("TERRAZZO_CONFLATE_BYTES")
+      ->capture_default_str();
+  app.add_option("--outbox-bytes-max", config.outbox_bytes_max,
+                 "most bytes kept for a client that does not read the answers to its own messages")
       ->check(CLI::Range(65536u, 1u << 30))
       ->envname("TERRAZZO_OUTBOX_BYTES_MAX")
       ->capture_default_str();
@@ -165,6 +171,10 @@ Status validate(const Config& config) {
   }
   if (config.cores > 64)
     return Error{ErrorCode::too_large, "--cores: at most 64, since interest is a mask of 64 cores"};
+  if (config.conflate_bytes > config.outbox_bytes_max) {
+    return Error{ErrorCode::out_of_bounds,
+                 "--conflate-bytes: at most --outbox-bytes-max, beyond which a client is closed"};
+  }
   if (config.segment_mib < 1 || config.segment_mib > 1024) {
     return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
   }

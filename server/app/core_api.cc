@@ -22,6 +22,7 @@ net::NetworkLimits network_limits(const Config& config) {
   net::NetworkLimits limits;
   limits.message_bytes_max = config.message_bytes_max;
   limits.outbox_bytes_max = config.outbox_bytes_max;
+  limits.outbox_room_bytes = config.conflate_bytes;
   limits.connections_max = config.connections_max;
   return limits;
 }
@@ -107,6 +108,8 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.sessions = home_.counters();
   shot.session_count = home_.session_count();
   shot.watched_chunks = home_.watched_chunks();
+  shot.slow_connections = home_.slow_count();
+  shot.stale_shards = home_.stale_shards();
   shot.shards = shards_.size();
   shards_.for_each([&](const ShardSlot& slot) {
     const shard::ShardCounters& counters = slot.shard->counters();
@@ -117,6 +120,7 @@ CoreSnapshot CoreServices::snapshot() const {
     shot.shard.publications += counters.publications;
     shot.shard.encodings += counters.encodings;
     shot.shard.chunks_sent += counters.chunks_sent;
+    shot.shard.refreshes += counters.refreshes;
     if (slot.file) shot.shard_pages += slot.file->page_count();
     if (slot.publisher) shot.reader_evictions += slot.publisher->evictions();
   });

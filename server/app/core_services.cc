@@ -111,6 +111,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     }
     case MeshKind::subscribe:
       return subscribe_shard(*unboxed<shard::SubscribeRequest>(message));
+    case MeshKind::refresh:
+      return refresh_shard(*unboxed<shard::RefreshRequest>(message));
     case MeshKind::interest_off: {
       const auto off = unboxed<shard::InterestOff>(message);
       if (const auto slot = shards_.find_or_open(off->shard); slot) (*slot)->shard->interest_off(*off);
@@ -323,6 +325,22 @@ void CoreServices::subscribe_shard(const shard::SubscribeRequest& request) {
   current_ = nullptr;
 }
 
+void CoreServices::refresh_shard(const shard::RefreshRequest& request) {
+  const Result<ShardSlot*> slot = shards_.find_or_open(request.shard);
+  if (!slot) {
+    auto refused = std::make_unique<shard::StatesReply>();
+    refused->origin = request.origin;
+    refused->ticket = request.ticket;
+    refused->shard = request.shard.position;
+    refused->refresh = true;
+    refused->error = slot.error();
+    return reply(std::move(refused));
+  }
+  current_ = *slot;
+  current_->shard->refresh(request, *this);
+  current_ = nullptr;
+}
+
 shard::Coordinator& CoreServices::coordinator(WorldId world) {
   std::unique_ptr<shard::Coordinator>& found = coordinators_[world];
   if (!found) {
@@ -394,6 +412,10 @@ void CoreServices::on_close(net::ConnectionId connection) {
   home_.disconnected(connection);
 }
 
+void CoreServices::on_room(net::ConnectionId connection) {
+  home_.room(connection);
+}
+
 void CoreServices::on_http(net::ConnectionId connection, const net::HttpRequest& request) {
   api_.handle(request,
               [this, connection](net::HttpResponse response) { network_.respond(connection, std::move(response)); });
@@ -409,6 +431,15 @@ void CoreServices::send(session::Connection connection, const proto::ServerMessa
 
 void CoreServices::send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) {
   network_.send(connections, frame);
+}
+
+void CoreServices::send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
+                             std::vector<session::Connection>& refused) {
+  network_.send_if_room(connections, frame, refused);
+}
+
+void CoreServices::tell_room(session::Connection connection) {
+  network_.tell_room(connection);
 }
 
 void CoreServices::close(session::Connection connection, std::uint16_t code, std::string_view reason) {
@@ -428,6 +459,11 @@ void CoreServices::coordinate(std::unique_ptr<shard::CoordinatedRequest> request
 void CoreServices::subscribe(std::unique_ptr<shard::SubscribeRequest> request) {
   const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
   post(owner, boxed(MeshKind::subscribe, std::move(request)));
+}
+
+void CoreServices::refresh(std::unique_ptr<shard::RefreshRequest> request) {
+  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  post(owner, boxed(MeshKind::refresh, std::move(request)));
 }
 
 void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {

@@ -66,12 +66,14 @@ class CoreServices final : private net::NetworkEvents,
   void edit_shard(std::unique_ptr<shard::EditRequest> request);
   void refuse(const shard::EditRequest& request, const Error& why);
   void subscribe_shard(const shard::SubscribeRequest& request);
+  void refresh_shard(const shard::RefreshRequest& request);
   shard::Coordinator& coordinator(WorldId world);
 
   // net::NetworkEvents
   void on_open(net::ConnectionId connection, proto::Form form) override;
   void on_message(net::ConnectionId connection, std::span<const std::byte> payload) override;
   void on_close(net::ConnectionId connection) override;
+  void on_room(net::ConnectionId connection) override;
   void on_http(net::ConnectionId connection, const net::HttpRequest& request) override;
 
   // shard::ShardOutput
@@ -86,10 +88,14 @@ class CoreServices final : private net::NetworkEvents,
   // session::SessionOutput
   void send(session::Connection connection, const proto::ServerMessage& message) override;
   void send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) override;
+  void send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
+                 std::vector<session::Connection>& refused) override;
+  void tell_room(session::Connection connection) override;
   void close(session::Connection connection, std::uint16_t code, std::string_view reason) override;
   void edit(std::unique_ptr<shard::EditRequest> request) override;
   void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) override;
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override;
+  void refresh(std::unique_ptr<shard::RefreshRequest> request) override;
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
   void presence(const session::PresenceNote& note) override;
   void ask_presence(WorldId world, const shard::Origin& newcomer) override;

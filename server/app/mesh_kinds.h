@@ -22,6 +22,7 @@ enum class MeshKind : std::uint32_t {
   coordinate,    // shard::CoordinatedRequest
   subscribe,     // shard::SubscribeRequest
   interest_off,  // shard::InterestOff
+  refresh,       // shard::RefreshRequest
   states,        // shard::StatesReply
   publication,   // std::shared_ptr<const shard::Publication>
   outcome,       // shard::EditOutcome, for the author's home

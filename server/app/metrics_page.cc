@@ -69,6 +69,9 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.http_requests; });
   page.add(counter, "terrazzo_protocol_errors_total", "Connections closed for malformed frames or HTTP.", cores,
            [](Core c) { return c.network.protocol_errors; });
+  page.add(MetricType::Gauge, "terrazzo_outbox_bytes",
+           "Bytes queued for clients that have not taken them; a frame counts for each of its receivers.", cores,
+           [](Core c) { return c.network.outbox_bytes; });
   page.add(counter, "terrazzo_overloads_total", "Connections closed because they did not read.", cores,
            [](Core c) { return c.network.overloads; });
 }
@@ -78,6 +81,18 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add(MetricType::Gauge, "terrazzo_sessions", "Sessions.", cores, [](Core c) { return c.session_count; });
   page.add(MetricType::Gauge, "terrazzo_watched_chunks", "Chunks that sessions of the core watch.", cores,
            [](Core c) { return c.watched_chunks; });
+  page.add(MetricType::Gauge, "terrazzo_slow_sessions", "Sessions that read too slowly to get every edit.", cores,
+           [](Core c) { return c.slow_connections; });
+  page.add(MetricType::Gauge, "terrazzo_stale_shards", "Shards that are stale for a session, counted for each.", cores,
+           [](Core c) { return c.stale_shards; });
+  page.add(counter, "terrazzo_conflations_total", "How often a session became too slow.", cores,
+           [](Core c) { return c.sessions.conflations; });
+  page.add(counter, "terrazzo_shards_stale_total", "How often a shard became stale for a session.", cores,
+           [](Core c) { return c.sessions.shards_stale; });
+  page.add(counter, "terrazzo_edits_left_out_total", "Edits left out for slow sessions.", cores,
+           [](Core c) { return c.sessions.edits_left_out; });
+  page.add(counter, "terrazzo_chunks_refreshed_total", "Chunk states sent to slow sessions instead.", cores,
+           [](Core c) { return c.sessions.chunks_refreshed; });
   page.add(counter, "terrazzo_edits_received_total", "Edits received.", cores, [](Core c) { return c.sessions.edits; });
   page.add(counter, "terrazzo_acks_total", "Edits acknowledged.", cores, [](Core c) { return c.sessions.acks; });
   page.add(counter, "terrazzo_rejects_total", "Edits rejected.", cores, [](Core c) { return c.sessions.rejects; });
@@ -99,6 +114,8 @@ void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.shard.encodings; });
   page.add(counter, "terrazzo_chunks_sent_total", "Chunk states sent to subscribers.", cores,
            [](Core c) { return c.shard.chunks_sent; });
+  page.add(counter, "terrazzo_refreshes_total", "Shards asked for the states that slow sessions lack.", cores,
+           [](Core c) { return c.shard.refreshes; });
   page.add(counter, "terrazzo_checkpoints_total", "Checkpoints of shards that became durable.", cores,
            [](Core c) { return c.checkpoints; });
   page.add(counter, "terrazzo_reader_evictions_total",

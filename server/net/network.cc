@@ -37,6 +37,7 @@ class Nobody final : public NetworkEvents {
   void on_open(ConnectionId, proto::Form) override {}
   void on_message(ConnectionId, std::span<const std::byte>) override {}
   void on_close(ConnectionId) override {}
+  void on_room(ConnectionId) override {}
   void on_http(ConnectionId, const HttpRequest&) override {}
 };
 Nobody nobody;
@@ -70,6 +71,7 @@ struct Network::State {
   std::vector<std::uint32_t> free_slots;
   std::vector<session::Connection> dirty;    // something to flush
   std::vector<session::Connection> ended;    // on_close is due
+  std::vector<session::Connection> roomy;    // on_room is due
   std::vector<session::Connection> unarmed;  // a receive is due
   std::vector<session::Connection> idle;     // gone, and the kernel may have let go of them
 
@@ -251,6 +253,7 @@ void Network::State::shut(Peer& peer) {
 
 void Network::State::release(Peer& peer) {
   TZ_ASSERT(peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending());
+  counters.outbox_bytes -= peer.outbox.bytes();
   peer.outbox.clear(frames);
   loop.close(peer.fd);
   ++counters.closed;
@@ -386,6 +389,7 @@ void Network::State::upgrade(Peer& peer) {
 
 void Network::State::queue(Peer& peer, HeldFrame* frame) {
   peer.outbox.push(frame);
+  counters.outbox_bytes += frame->bytes.size();
   mark_dirty(peer);
 }
 
@@ -415,7 +419,12 @@ void Network::State::take_sent(const Arrival& arrival) {
   Peer& peer = *arrival.peer;
   if (arrival.result > 0) {
     counters.bytes_out += static_cast<std::uint64_t>(arrival.result);
+    counters.outbox_bytes -= static_cast<std::uint64_t>(arrival.result);
     peer.outbox.sent(static_cast<std::size_t>(arrival.result), frames);
+    if (peer.wants_room && peer.outbox.bytes() <= limits.outbox_room_bytes / 4) {
+      peer.wants_room = false;
+      roomy.push_back(peer.name);
+    }
   } else {
     peer.outbox.send_failed();
   }
@@ -484,6 +493,8 @@ void Network::dispatch(std::uint64_t now_ns) {
   for (const State::Arrival& arrival : s.handling) s.take_received(arrival);
   s.handling.clear();
   s.look_at_clocks();
+  for (const session::Connection name : std::exchange(s.roomy, {}))
+    if (s.find(name) != nullptr) s.events->on_room(name);
   for (const session::Connection name : std::exchange(s.ended, {})) s.events->on_close(name);
   for (const session::Connection name : std::exchange(s.idle, {}))
     if (Peer* peer = s.find(name)) s.release(*peer);
@@ -504,6 +515,28 @@ void Network::send(std::span<const ConnectionId> connections, const SharedBytes&
     if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
   }
   s.frames.release(held);
+}
+
+void Network::send_if_room(std::span<const ConnectionId> connections, const SharedBytes& frame,
+                           std::vector<ConnectionId>& refused) {
+  State& s = *state_;
+  HeldFrame* held = s.frames.hold(frame);
+  ++held->uses;
+  for (const ConnectionId name : connections) {
+    Peer* peer = s.find(name);
+    if (peer == nullptr || peer->stage != Stage::websocket) continue;
+    if (peer->outbox.bytes() > s.limits.outbox_room_bytes) {
+      refused.push_back(name);
+      continue;
+    }
+    ++s.counters.messages_out;
+    s.queue(*peer, held);
+  }
+  s.frames.release(held);
+}
+
+void Network::tell_room(ConnectionId connection) {
+  if (Peer* peer = state_->find(connection)) peer->wants_room = true;
 }
 
 void Network::send_message(ConnectionId connection, std::span<const std::byte> payload) {

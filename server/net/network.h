@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/shared_bytes.h"
@@ -38,6 +39,8 @@ class NetworkEvents {
   virtual void on_message(ConnectionId connection, std::span<const std::byte> payload) = 0;
   // The last word about a connection, whoever closed it.
   virtual void on_close(ConnectionId connection) = 0;
+  // As asked for by Network::tell_room().
+  virtual void on_room(ConnectionId connection) = 0;
   // Answer with Network::respond(), now or later. Views are valid during the call.
   virtual void on_http(ConnectionId connection, const HttpRequest& request) = 0;
 };
@@ -47,6 +50,8 @@ struct NetworkLimits {
   std::size_t http_header_bytes_max = 16 * 1024;
   std::size_t http_body_bytes_max = 64 << 20;
   std::size_t outbox_bytes_max = 64 << 20;  // beyond it the connection is closed with 1008 "overloaded"
+  // Beyond it send_if_room() refuses; a quarter of it is what tell_room() calls room.
+  std::size_t outbox_room_bytes = 1 << 20;
   std::uint32_t connections_max = 20000;
   std::uint32_t ping_interval_ms = 20000;
   std::uint32_t idle_timeout_ms = 60000;
@@ -56,6 +61,7 @@ struct NetworkLimits {
 struct NetworkCounters {
   std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
                 sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
+  std::uint64_t outbox_bytes = 0;  // waiting now, for all connections; shared frames count for each
 };
 
 class Network {
@@ -71,6 +77,11 @@ class Network {
   // `frame`: one or more complete WebSocket frames (header included, unmasked; proto/ws). Queued until flush(). One
   // SharedBytes reference for all `connections`; stale ids are skipped.
   void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
+  // Likewise, but connections for which too much waits already do not get it, and are appended to `refused`.
+  void send_if_room(std::span<const ConnectionId> connections, const SharedBytes& frame,
+                    std::vector<ConnectionId>& refused);
+  // Something waits for the connection; on_room() is called once it has read most of it.
+  void tell_room(ConnectionId connection);
   // Copies `payload` behind a header of its own: for messages to one connection.
   void send_message(ConnectionId connection, std::span<const std::byte> payload);
   // The answer to the present request; the next one is looked at when this has left, so that one answer is held at

@@ -52,7 +52,8 @@ struct Peer {
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
-  bool dirty = false;  // in the list of those with something to flush
+  bool wants_room = false;  // on_room is to be called
+  bool dirty = false;       // in the list of those with something to flush
   std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
   std::uint64_t body_began_ns = 0;                         // of the request that is coming in; 0: its header still is
   std::unique_ptr<HttpExchange> http;                      // until it is a WebSocket

@@ -13,13 +13,6 @@ constexpr std::uint16_t kClosePolicy = 1008;
 // edits.
 constexpr std::uint64_t kDurableIntervalNs = 100'000'000;
 
-proto::PresenceOf presence_of(const PresenceNote& note) {
-  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
-  message.presence = {note.cursor, note.viewport, note.selection, {}};
-  if (note.tool) message.presence.tool = *note.tool;
-  return message;
-}
-
 }  // namespace
 
 Home::Home(shard::CoreId core, const SessionLimits& limits, SessionDirectory& directory, SessionOutput& out)
@@ -142,6 +135,7 @@ Registration Home::request_states(Session& session, const proto::Subscribe& mess
   Registration registration;
   registration.instance = next_instance_++;
   registration.chunks = chunks;
+  registration.layers = layers;
   if (chunks.empty() || layers.empty()) return registration;
   worlds_[session.world()->id].viewers.expect(session.form(), chunks);
   const map::Rect shards{chunks.x0 >> map::kShardShift, chunks.y0 >> map::kShardShift,
@@ -151,7 +145,7 @@ Registration Home::request_states(Session& session, const proto::Subscribe& mess
       const map::ShardPos shard{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)};
       const map::Rect part = chunks.intersect(
           map::Rect::of_size(x * map::kShardChunks, y * map::kShardChunks, map::kShardChunks, map::kShardChunks));
-      const std::uint32_t ticket = next_ticket_++;
+      const std::uint32_t ticket = new_ticket();
       registration.parts.push_back({ticket, shard, part, false});
       auto request = std::make_unique<shard::SubscribeRequest>();
       request->shard = {session.world()->id, shard};
@@ -173,6 +167,7 @@ Registration Home::request_states(Session& session, const proto::Subscribe& mess
 void Home::states(const shard::StatesReply& reply) {
   Session* session = find({reply.origin.connection_slot, reply.origin.connection_generation});
   if (session == nullptr) return;
+  if (reply.refresh) return refreshed(*session, reply);
   const auto subscription = session->subscriptions().find(reply.sub);
   if (subscription == session->subscriptions().end() || !subscription->second.next) return;
   Registration& registration = *subscription->second.next;
@@ -252,6 +247,7 @@ void Home::disconnected(Connection connection) {
     }
   }
   if (session->id().value != 0) out_.silent(session->id(), connection);
+  forget_owed(connection);
   sessions_[connection.slot].reset();
   --session_count_;
 }
@@ -269,7 +265,11 @@ void Home::publication(const shard::Publication& publication) {
     if (!frame) continue;
     viewers_.clear();
     view->second.viewers.collect(form, publication.touched, viewers_);
-    if (!viewers_.empty()) out_.send_frame(viewers_, frame);
+    if (slow_count_ != 0) leave_out(publication, viewers_);
+    if (viewers_.empty()) continue;
+    refused_.clear();
+    out_.send_edit(viewers_, frame, refused_);
+    refused(publication, refused_);
   }
 }
 
@@ -290,7 +290,12 @@ void Home::send_durable(WorldView& view) {
             return entry.second.current &&
                    std::any_of(entry.second.current->parts.begin(), entry.second.current->parts.end(), in_shard);
           });
-      if (sees) out_.send(session.connection(), proto::Durable{position, lsn});
+      if (!sees) continue;
+      if (Conflation* slow = owed(session.connection()); slow != nullptr && slow->full()) {
+        slow->owe_durable(position, lsn);
+      } else {
+        out_.send(session.connection(), proto::Durable{position, lsn});
+      }
     }
   }
   view.durable.clear();
@@ -299,15 +304,11 @@ void Home::send_durable(WorldView& view) {
 void Home::presence(const PresenceNote& note) {
   const auto view = worlds_.find(note.world);
   if (view == worlds_.end()) return;
-  const proto::PresenceOf message = presence_of(note);
+  Conflation::SharedNote shared;
   for (const std::uint32_t slot : view->second.slots) {
     Session& session = *sessions_[slot];
     if (session.id() == note.session) continue;
-    if (note.left) {
-      out_.send(session.connection(), proto::Left{note.session});
-    } else {
-      out_.send(session.connection(), message);
-    }
+    tell_presence(session.connection(), note, shared);
   }
 }
 
@@ -322,7 +323,8 @@ void Home::presence_asked(WorldId world, const shard::Origin& newcomer) {
 
 void Home::presence_for(const shard::Origin& newcomer, const PresenceNote& note) {
   Session* session = find({newcomer.connection_slot, newcomer.connection_generation});
-  if (session != nullptr) out_.send(session->connection(), presence_of(note));
+  Conflation::SharedNote shared;
+  if (session != nullptr) tell_presence(session->connection(), note, shared);
 }
 
 void Home::going_away(std::uint32_t retry_after_ms) {

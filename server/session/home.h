@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "proto/codec.h"
+#include "server/session/conflation.h"
 #include "server/session/session.h"
 #include "server/session/session_output.h"
 #include "server/session/viewer_index.h"
@@ -19,6 +20,7 @@ namespace terrazzo::session {
 // Pure; one thread.
 //  1. A connection gets edits of a chunk only after its state, in the order of the owner.
 //  2. A subscription that is replaced stays in force until the new one is complete: no gap while panning.
+//  3. A connection that reads too slowly is left out (conflation.h) until it has room for the newest states.
 class Home {
  public:
   Home(shard::CoreId core, const SessionLimits& limits, SessionDirectory& directory, SessionOutput& out);
@@ -27,6 +29,8 @@ class Home {
   void connected(Connection connection, proto::Form form);
   void message(Connection connection, std::span<const std::byte> payload);
   void disconnected(Connection connection);
+  // Little waits for it any more; as asked for by SessionOutput::tell_room().
+  void room(Connection connection);
 
   // ---- from owners and other homes ----
   void outcome(const shard::EditOutcome& outcome);
@@ -49,6 +53,9 @@ class Home {
 
   std::size_t session_count() const { return session_count_; }
   std::size_t watched_chunks() const;
+  // Connections that are being left out, and their stale shards.
+  std::size_t slow_count() const { return slow_count_; }
+  std::size_t stale_shards() const;
   const SessionCounters& counters() const { return counters_; }
 
  private:
@@ -64,12 +71,30 @@ class Home {
   void subscribe(Session& session, const proto::Subscribe& message);
   bool acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
                   const map::Rect& chunks);
+  // Never 0.
+  std::uint32_t new_ticket() {
+    const std::uint32_t ticket = next_ticket_++;
+    return ticket != 0 ? ticket : next_ticket_++;
+  }
   Registration request_states(Session& session, const proto::Subscribe& message,
                               const std::vector<map::LayerId>& layers, const map::Rect& chunks);
   void complete(Session& session, std::uint32_t sub, Session::Subscription& subscription);
   void unsubscribe(Session& session, const proto::Unsubscribe& message);
   void forget(Session& session, const Registration& registration);
   void send_durable(WorldView& view);
+
+  // ---- slow connections (slow_viewers.cc) ----
+  Conflation* owed(Connection connection) {
+    return slow_count_ == 0 || connection.slot >= slow_.size() ? nullptr : slow_[connection.slot].get();
+  }
+  Conflation& owe(Connection connection);
+  void forget_owed(Connection connection);
+  void leave_out(const shard::Publication& publication, std::vector<Connection>& viewers);
+  void refused(const shard::Publication& publication, std::span<const Connection> connections);
+  void left_out(Connection connection, Conflation& owed, map::ShardPos shard, Lsn lsn);
+  void request_refresh(Session& session, const Conflation::StaleShard& stale);
+  void refreshed(Session& session, const shard::StatesReply& reply);
+  void tell_presence(Connection connection, const PresenceNote& note, Conflation::SharedNote& shared);
 
   shard::CoreId core_;
   SessionLimits limits_;
@@ -85,7 +110,9 @@ class Home {
   std::uint64_t durable_sent_ns_ = 0;
   bool durable_waiting_ = false;
   std::uint64_t now_ns_ = 0;
-  std::vector<Connection> viewers_;  // scratch
+  std::vector<Connection> viewers_, refused_;      // scratch
+  std::vector<std::unique_ptr<Conflation>> slow_;  // by slot; mostly null
+  std::size_t slow_count_ = 0;
 };
 
 }  // namespace terrazzo::session

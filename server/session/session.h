@@ -15,8 +15,9 @@
 
 namespace terrazzo::session {
 
-// What one connection may hold and send. The arithmetic: the states of one subscription are queued at once, at most some 11 KiB
-// a chunk in the JSON form, 4 KiB in the binary one; with 4096 chunks that stays below the network's outbox limit.
+// What one connection may hold and send. The arithmetic: the states of one subscription are queued at once, at most
+// some 11 KiB a chunk in the JSON form, 4 KiB in the binary one; with 4096 chunks that stays below the network's outbox
+// limit.
 struct SessionLimits {
   proto::Limits wire{.message_bytes_max = 1 << 20,
                      .cells_per_edit_max = 65536,
@@ -30,12 +31,16 @@ struct SessionLimits {
 struct SessionCounters {
   std::uint64_t messages = 0, edits = 0, acks = 0, rejects = 0, errors = 0;
   std::array<std::uint64_t, kErrorCodeNames.size()> by_code{};
+  // Of slow connections: how often one fell behind, their shards that became stale, edits left out for them, and the
+  // chunk states they got instead.
+  std::uint64_t conflations = 0, shards_stale = 0, edits_left_out = 0, chunks_refreshed = 0;
 };
 
 // One registration of a subscription: its rectangle in chunks, and the shards whose states are still on their way.
 struct Registration {
   std::uint32_t instance = 0;
   map::Rect chunks;
+  std::vector<map::LayerId> layers;
   struct Part {
     std::uint32_t ticket = 0;
     map::ShardPos shard;

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/shared_bytes.h"
@@ -45,10 +46,16 @@ class SessionOutput {
   virtual ~SessionOutput() = default;
   virtual void send(Connection connection, const proto::ServerMessage& message) = 0;
   virtual void send_frame(std::span<const Connection> connections, const SharedBytes& frame) = 0;
+  // An edit, which may be left out where too much waits already: those connections are appended to `refused`.
+  virtual void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
+                         std::vector<Connection>& refused) = 0;
+  // Home::room() is to be called, once, when little enough waits for the connection; something does now.
+  virtual void tell_room(Connection connection) = 0;
   virtual void close(Connection connection, std::uint16_t code, std::string_view reason) = 0;
   virtual void edit(std::unique_ptr<shard::EditRequest> request) = 0;
   virtual void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
   virtual void subscribe(std::unique_ptr<shard::SubscribeRequest> request) = 0;
+  virtual void refresh(std::unique_ptr<shard::RefreshRequest> request) = 0;
   virtual void interest_off(std::unique_ptr<shard::InterestOff> off) = 0;
   // To every core, this one included.
   virtual void presence(const PresenceNote& note) = 0;

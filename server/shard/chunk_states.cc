@@ -1,6 +1,7 @@
 #include "server/shard/chunk_states.h"
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "map/chunk_codec.h"
 #include "server/shard/cells.h"
@@ -21,7 +22,18 @@ class StateWriter {
  public:
   StateWriter(proto::Form form, proto::Encoder& encoder) : form_(form), encoder_(encoder) {}
 
-  void write(const proto::Chunk& chunk) {
+  void write(map::LayerId layer, map::ChunkPos position, const storage::ChunkRead& read) {
+    proto::Chunk chunk{
+        .layer = layer, .chunk = position, .revision = read.revision, .fill = {}, .coded = {}, .cells = {}};
+    if (read.cells == nullptr) {
+      chunk.fill = map::Cell{read.fill};
+    } else if (form_ == proto::Form::json) {
+      chunk.cells = cells_of_page(read.cells);
+    } else {
+      coded_.clear();
+      map::encode_chunk(cells_of_page(read.cells), coded_);
+      chunk.coded = coded_;
+    }
     encoder_.append(form_, chunk, payload_);
     ++states_.chunks;
     // Binary messages share a frame; a JSON message is a frame of its own.
@@ -50,46 +62,52 @@ class StateWriter {
   proto::Encoder& encoder_;
   ChunkStates states_;
   proto::ByteBuffer payload_, frames_;
+  std::vector<std::byte> coded_;
 };
+
+constexpr std::uint32_t key_of(map::LayerId layer, map::ChunkPos chunk) {
+  return static_cast<std::uint32_t>(layer) << 16 | map::index_in_shard(chunk);
+}
+
+template <class Visit>
+void for_each_chunk(std::span<const map::LayerId> layers, const map::Rect& chunks, Visit&& visit) {
+  for (const map::LayerId layer : layers)
+    for (std::int64_t y = chunks.y0; y < chunks.y1; ++y)
+      for (std::int64_t x = chunks.x0; x < chunks.x1; ++x)
+        visit(layer, map::ChunkPos{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)});
+}
 
 }  // namespace
 
 ChunkStates encode_states(const storage::ShardStore* store, const SubscribeRequest& request, const KnownRules& rules,
                           proto::Encoder& encoder) {
-  std::unordered_map<std::uint32_t, Known> known;  // by layer and chunk
-  const auto key = [](map::LayerId layer, map::ChunkPos chunk) {
-    return static_cast<std::uint32_t>(layer) << 16 | map::index_in_shard(chunk);
-  };
+  std::unordered_map<std::uint32_t, Known> known;
   for (const proto::KnownChunk& k : request.known)
-    known[key(k.layer, k.chunk)] = {rules.believable(request.incarnation, k.revision), k.revision};
+    known[key_of(k.layer, k.chunk)] = {rules.believable(request.incarnation, k.revision), k.revision};
 
   StateWriter writer(request.form, encoder);
-  std::vector<std::byte> coded;
-  for (const map::LayerId layer : request.layers) {
-    for (std::int64_t y = request.chunks.y0; y < request.chunks.y1; ++y) {
-      for (std::int64_t x = request.chunks.x0; x < request.chunks.x1; ++x) {
-        const map::ChunkPos position{static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)};
-        const storage::ChunkRead read =
-            store == nullptr ? storage::ChunkRead{} : store->read(layer, map::index_in_shard(position));
-        const auto found = known.find(key(layer, position));
-        // Without a word from the client it holds the empty chunk that every chunk is at revision 0.
-        const bool has_it = found == known.end() ? read.revision.value == 0
-                                                 : found->second.believable && found->second.revision == read.revision;
-        if (has_it) continue;
-        proto::Chunk chunk{
-            .layer = layer, .chunk = position, .revision = read.revision, .fill = {}, .coded = {}, .cells = {}};
-        if (read.cells == nullptr) {
-          chunk.fill = map::Cell{read.fill};
-        } else if (request.form == proto::Form::json) {
-          chunk.cells = cells_of_page(read.cells);
-        } else {
-          coded.clear();
-          map::encode_chunk(cells_of_page(read.cells), coded);
-          chunk.coded = coded;
-        }
-        writer.write(chunk);
-      }
-    }
+  for_each_chunk(request.layers, request.chunks, [&](map::LayerId layer, map::ChunkPos position) {
+    const storage::ChunkRead read =
+        store == nullptr ? storage::ChunkRead{} : store->read(layer, map::index_in_shard(position));
+    const auto found = known.find(key_of(layer, position));
+    // Without a word from the client it holds the empty chunk that every chunk is at revision 0.
+    const bool has_it = found == known.end() ? read.revision.value == 0
+                                             : found->second.believable && found->second.revision == read.revision;
+    if (!has_it) writer.write(layer, position, read);
+  });
+  return writer.finish();
+}
+
+ChunkStates encode_changed(const storage::ShardStore* store, const RefreshRequest& request, proto::Encoder& encoder) {
+  StateWriter writer(request.form, encoder);
+  if (store == nullptr) return writer.finish();
+  std::unordered_set<std::uint32_t> written;
+  for (const RefreshRequest::Area& area : request.areas) {
+    for_each_chunk(area.layers, area.chunks, [&](map::LayerId layer, map::ChunkPos position) {
+      const storage::ChunkRead read = store->read(layer, map::index_in_shard(position));
+      if (read.revision < request.since) return;
+      if (written.insert(key_of(layer, position)).second) writer.write(layer, position, read);
+    });
   }
   return writer.finish();
 }

@@ -32,4 +32,7 @@ struct ChunkStates {
 ChunkStates encode_states(const storage::ShardStore* store, const SubscribeRequest& request, const KnownRules& rules,
                           proto::Encoder& encoder);
 
+// Those of the asked-for chunks that an edit from `since` on has touched, each once.
+ChunkStates encode_changed(const storage::ShardStore* store, const RefreshRequest& request, proto::Encoder& encoder);
+
 }  // namespace terrazzo::shard

@@ -87,6 +87,20 @@ struct SubscribeRequest {
   Incarnation incarnation;               // that the known revisions are of
 };
 
+// The newest states of what a connection watches, as far as edits from `since` on have touched it (home → owner).
+struct RefreshRequest {
+  ShardKey shard;
+  Origin origin;
+  proto::Form form = proto::Form::binary;
+  std::uint32_t ticket = 0;
+  Lsn since;
+  struct Area {
+    map::Rect chunks;  // inside the shard
+    std::vector<map::LayerId> layers;
+  };
+  std::vector<Area> areas;  // may overlap: each chunk counts once
+};
+
 // The core's last viewer of these chunks in this form is gone (home → owner).
 struct InterestOff {
   ShardKey shard;
@@ -95,7 +109,8 @@ struct InterestOff {
   std::vector<map::ChunkPos> chunks;
 };
 
-// The chunk states for one subscription (owner → home): complete WebSocket frames in the subscriber's form.
+// The chunk states for one subscription, or of a refresh (owner → home): complete WebSocket frames in the subscriber's
+// form.
 struct StatesReply {
   Origin origin;
   std::uint32_t sub = 0;
@@ -103,6 +118,8 @@ struct StatesReply {
   proto::ShardMark mark;  // the states show exactly the edits up to here; every later one follows
   map::ShardPos shard;
   std::vector<SharedBytes> frames;
+  std::uint64_t chunks = 0;  // in them
+  bool refresh = false;
   std::optional<Error> error;  // the shard cannot be read; no states, no interest
 };
 

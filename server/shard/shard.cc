@@ -300,6 +300,23 @@ void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
   ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, s.encoder);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
+  reply->chunks = states.chunks;
+  out.reply(std::move(reply));
+}
+
+void Shard::refresh(const RefreshRequest& request, ShardOutput& out) {
+  State& s = *state_;
+  ++s.counters.refreshes;
+  auto reply = std::make_unique<StatesReply>();
+  reply->origin = request.origin;
+  reply->ticket = request.ticket;
+  reply->shard = s.key.position;
+  reply->mark = {s.key.position, lsn()};
+  reply->refresh = true;
+  ChunkStates states = encode_changed(s.store.get(), request, s.encoder);
+  s.counters.chunks_sent += states.chunks;
+  reply->frames = std::move(states.frames);
+  reply->chunks = states.chunks;
   out.reply(std::move(reply));
 }
 

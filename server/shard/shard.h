@@ -19,7 +19,7 @@ namespace terrazzo::shard {
 
 struct ShardCounters {
   std::uint64_t edits = 0, rejected = 0, duplicates = 0, subscriptions = 0, publications = 0, encodings = 0,
-                chunks_sent = 0;
+                chunks_sent = 0, refreshes = 0;
 };
 
 // What a server run knows of its past: for judging the revisions a client says it knows, and the world's versions when
@@ -73,6 +73,8 @@ class Shard {
   // ---- the tick ----
   void edit(const EditRequest& request, ShardOutput& out);
   void subscribe(const SubscribeRequest& request, ShardOutput& out);
+  // For a connection that was left out of edits: the states that make it good, as of now.
+  void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
   // Everything of the core's log up to `sequence` is durable: acknowledges what waited for it.
   void log_durable(std::uint64_t sequence, ShardOutput& out);

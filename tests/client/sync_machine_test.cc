@@ -257,6 +257,40 @@ TEST_F(SyncMachineTest, NoMoreEditsAreOnTheirWayThanTheServerAllows) {
   EXPECT_EQ(out.edits.size(), 4u);
 }
 
+TEST_F(SyncMachineTest, AnOwnEditOfAStaleShardIsShownUntilTheStatesHaveIt) {  // BP-3
+  go_live();
+  subscribe();
+  const EditId edit = paint(3, 7, map::AckMode::applied);
+  machine.received(proto::Stale{{0, 0}, Lsn{4}}, 1000);
+  EXPECT_EQ(out.count<FellBehind>(), 1u);
+  ack(edit, {{{0, 0}, Lsn{5}}}, false);
+  // Another view of the shard names a later LSN; the chunk with the edit in it has not come yet.
+  const SubscriptionId other = *machine.subscribe(map::Rect::of_size(320, 0, 32, 32), {});
+  subscribed(other, 9);
+  EXPECT_EQ(shown(3), 7u);
+  EXPECT_EQ(confirmed(3), 0u);
+  machine.received(
+      proto::Chunk{
+          .layer = kLayer, .chunk = {0, 0}, .revision = Lsn{8}, .fill = map::Cell{6}, .coded = {}, .cells = {}},
+      1000);
+  machine.received(proto::Refreshed{{0, 0}, Lsn{9}}, 1000);
+  EXPECT_EQ(out.count<CaughtUp>(), 1u);
+  EXPECT_EQ(shown(3), 6u) << "somebody painted over it later";
+  applied(10, 77, EditId{1}, 3, 5);
+  EXPECT_EQ(shown(3), 5u);
+}
+
+TEST_F(SyncMachineTest, AnOwnEditFromBeforeTheShardWasStaleIsNotHeldBack) {  // BP-3
+  go_live();
+  subscribe();
+  const EditId edit = paint(3, 7, map::AckMode::applied);
+  applied(2, 77, EditId{8}, 3, 7);
+  machine.received(proto::Stale{{0, 0}, Lsn{3}}, 1000);
+  ack(edit, {{{0, 0}, Lsn{1}}}, false);
+  EXPECT_EQ(shown(3), confirmed(3));
+  EXPECT_FALSE(machine.held().table().at(edit).shown());
+}
+
 TEST_F(SyncMachineTest, SilenceIsAskedAboutAndThenGivenUp) {
   go_live();
   const ConnectOptions defaults;

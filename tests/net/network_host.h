@@ -52,7 +52,7 @@ class NetworkHost final : public NetworkEvents {
     ConnectionId connection;
     std::string method, target, body, content_type, authorization;
   };
-  std::vector<ConnectionId> opened, closed;
+  std::vector<ConnectionId> opened, closed, roomy;
   std::vector<proto::Form> forms;
   std::vector<std::string> messages;
   std::vector<Request> requests;
@@ -64,6 +64,7 @@ class NetworkHost final : public NetworkEvents {
   void on_open(ConnectionId connection, proto::Form form) override;
   void on_message(ConnectionId connection, std::span<const std::byte> payload) override;
   void on_close(ConnectionId connection) override;
+  void on_room(ConnectionId connection) override { roomy.push_back(connection); }
   void on_http(ConnectionId connection, const HttpRequest& request) override;
   void stop_late();
 

@@ -99,6 +99,39 @@ TEST(SlowClient, IsClosedAsOverloadedAndTheOthersGoOn) {
   EXPECT_EQ(host.counters().overloads, 1u);
 }
 
+TEST(SlowClient, IsRefusedWhatCanWaitUntilThereIsRoom) {
+  NetworkLimits limits;
+  limits.outbox_room_bytes = 256 << 10;
+  NetworkHost host(limits);
+  RawClient slow = connected(host, 4096), quick = connected(host);
+  const SharedBytes frame = shared_frame(proto::Form::binary, std::string(64 << 10, 'f'));
+  std::vector<ConnectionId> refused;
+  std::size_t sent = 0;
+  for (; sent < 1000 && refused.empty(); ++sent) {
+    host.network().send_if_room(host.opened, frame, refused);
+    host.serve([&] { EXPECT_EQ(quick.read_frame().value_or(RawClient::Frame{}).payload.size(), 64u << 10); });
+  }
+  ASSERT_EQ(refused, std::vector<ConnectionId>{host.opened[0]});
+  EXPECT_GT(host.network().outbox_bytes(host.opened[0]), 256u << 10);
+  EXPECT_LE(host.network().outbox_bytes(host.opened[0]), (256u << 10) + frame.size());
+  EXPECT_EQ(host.counters().outbox_bytes, host.network().outbox_bytes(host.opened[0]));
+  host.network().tell_room(host.opened[0]);
+  host.network().send_message(host.opened[0], bytes_of("what cannot wait"));
+  host.tick();
+  EXPECT_TRUE(host.roomy.empty());
+  host.serve([&] {
+    for (std::size_t i = 0; i + 1 < sent; ++i)
+      ASSERT_EQ(slow.read_frame().value_or(RawClient::Frame{}).payload.size(), 64u << 10) << i;
+    EXPECT_EQ(slow.read_frame().value_or(RawClient::Frame{}).payload, "what cannot wait");
+  });
+  ASSERT_TRUE(host.run_until([&] { return host.counters().outbox_bytes == 0; }));
+  EXPECT_EQ(host.roomy, std::vector<ConnectionId>{host.opened[0]}) << "told once";
+  refused.clear();
+  host.network().send_if_room(host.opened, frame, refused);
+  EXPECT_TRUE(refused.empty());
+  EXPECT_EQ(host.counters().overloads, 0u);
+}
+
 TEST(SlowClient, ThatNeverReadsIsGoneWhenItsTimeIsOver) {
   NetworkLimits limits;
   limits.outbox_bytes_max = 1 << 20;

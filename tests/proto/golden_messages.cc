@@ -99,6 +99,8 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
       same<M>("server_left", Left{SessionId{77}}),
       same<M>("server_pong", Pong{1234567890123}),
       same<M>("server_going_away", GoingAway{2500}),
+      same<M>("server_stale", Stale{{0, -1}, Lsn{9}}),
+      same<M>("server_refreshed", Refreshed{{0, -1}, Lsn{9007199254740993}}),
   };
 }
 

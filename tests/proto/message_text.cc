@@ -86,6 +86,8 @@ class Text {
   void of(const Left& m) { put("left {}", m.session.value); }
   void of(const Pong& m) { put("pong {}", m.t); }
   void of(const GoingAway& m) { put("going_away {}", m.retry_after_ms); }
+  void of(const Stale& m) { put("stale {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
+  void of(const Refreshed& m) { put("refreshed {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
 
  private:
   template <class... Args>

@@ -180,7 +180,7 @@ ClientMessage RandomMessage::client() {
 
 ServerMessage RandomMessage::server(Form form) {
   const auto code = [&] { return static_cast<ErrorCode>(below(kErrorCodeNames.size())); };
-  switch (below(13)) {
+  switch (below(15)) {
     case 0:
       return Welcome{SessionId{big()},
                      text(),
@@ -211,6 +211,10 @@ ServerMessage RandomMessage::server(Form form) {
       return Left{SessionId{big()}};
     case 11:
       return Pong{big()};
+    case 12:
+      return Stale{shard(), Lsn{big()}};
+    case 13:
+      return Refreshed{shard(), Lsn{big()}};
     default:
       return GoingAway{number()};
   }

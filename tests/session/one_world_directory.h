@@ -37,7 +37,10 @@ class OneWorldDirectory final : public SessionDirectory {
   std::shared_ptr<const map::World> find_world(std::string_view name_or_id) override {
     return name_or_id == world->name || name_or_id == "17" ? world : nullptr;
   }
-  std::string world_json(const map::World& of) override { return R"({"name":")" + of.name + R"("})"; }
+  std::string world_json(const map::World& of) override {
+    if (!json.empty()) return json;
+    return R"({"name":")" + of.name + R"("})";
+  }
   SessionId new_session() override { return SessionId{++last_session}; }
   std::string resume_token(SessionId session) override { return "secret-" + std::to_string(session.value); }
   Result<SessionId> session_of(std::string_view token) override {
@@ -48,6 +51,7 @@ class OneWorldDirectory final : public SessionDirectory {
   Incarnation incarnation() const override { return Incarnation{4}; }
 
   std::shared_ptr<map::World> world = island();
+  std::string json;  // what the metadata is said to be; empty: only the name
   std::uint64_t last_session = 1000;
 };
 

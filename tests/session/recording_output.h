@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -28,6 +29,18 @@ class RecordingOutput final : public SessionOutput {
     for (const Connection connection : connections)
       told[key(connection)].push_back({{"type", "frame"}, {"text", text}});
   }
+  void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
+                 std::vector<Connection>& refused) override {
+    for (const Connection connection : connections) {
+      if (std::ranges::find(full, connection) != full.end()) {
+        refused.push_back(connection);
+      } else {
+        send_frame({&connection, 1}, frame);
+      }
+    }
+  }
+  void tell_room(Connection connection) override { tell_rooms.push_back(connection); }
+  void refresh(std::unique_ptr<shard::RefreshRequest> request) override { refreshes.push_back(std::move(request)); }
   void close(Connection connection, std::uint16_t code, std::string_view reason) override {
     told[key(connection)].push_back({{"type", "close"}, {"code", code}, {"reason", std::string(reason)}});
   }
@@ -51,7 +64,10 @@ class RecordingOutput final : public SessionOutput {
   std::vector<std::unique_ptr<shard::EditRequest>> edits;
   std::vector<std::unique_ptr<shard::CoordinatedRequest>> coordinated;
   std::vector<std::unique_ptr<shard::SubscribeRequest>> requests;
+  std::vector<std::unique_ptr<shard::RefreshRequest>> refreshes;
   std::vector<std::unique_ptr<shard::InterestOff>> offs;
+  std::vector<Connection> full;  // the test's word: nothing that can wait goes to these
+  std::vector<Connection> tell_rooms;
   std::vector<PresenceNote> notes;
   std::vector<std::pair<shard::Origin, PresenceNote>> notes_to;
   std::vector<std::pair<WorldId, shard::Origin>> asked;

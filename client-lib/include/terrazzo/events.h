@@ -99,7 +99,19 @@ struct EventsLost {
   std::uint64_t count = 0;
 };
 
+// This client reads too slowly for the server: the edits of the shard from `lsn` on are left out, until CaughtUp. What
+// the views show is as it was right before; then the newest states come.
+struct FellBehind {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+// Everything of the shard shows its state right after `lsn`, and edits flow again.
+struct CaughtUp {
+  map::ShardPos shard;
+  Lsn lsn;
+};
+
 using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
-                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost>;
+                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp>;
 
 }  // namespace terrazzo::client

@@ -133,6 +133,7 @@ void Replica::passed(map::ShardPos shard, Lsn lsn) {
 
 void Replica::disconnected() {
   passed_.clear();
+  behind_.clear();
   cache_.for_each([](CachedChunk& chunk) {
     chunk.freshness = Freshness::stale;
     chunk.late.clear();
@@ -194,7 +195,9 @@ void Replica::placed(HeldEdit& edit, map::ShardPos shard, Lsn lsn) {
 
 bool Replica::settled(const HeldEdit& edit, const HeldEdit::Part& part) const {
   const auto passed = passed_.find(part.shard);
-  if (passed != passed_.end() && part.lsn <= passed->second) return true;
+  const auto behind = behind_.find(part.shard);
+  const bool contained = behind == behind_.end() || part.lsn < behind->second;
+  if (passed != passed_.end() && part.lsn <= passed->second && contained) return true;
   // Where no subscription touches it, no stream will ever tell.
   const map::Rect shard = map::cells_of(part.shard);
   return std::ranges::none_of(edit.draft.ops(), [&](const map::Op& op) {

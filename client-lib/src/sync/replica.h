@@ -34,6 +34,13 @@ class Replica {
   std::vector<Area> applied(const proto::Applied& message);
   void subscribed(Subscription& subscription, std::span<const proto::ShardMark> marks);
   void durable(map::ShardPos shard, Lsn lsn);
+  // The server leaves out the shard's edits from `since` on; until caught_up() no chunk contains one of them for
+  // certain, whatever LSNs are named.
+  void fell_behind(map::ShardPos shard, Lsn since) { behind_[shard] = since; }
+  void caught_up(map::ShardPos shard, Lsn lsn) {
+    behind_.erase(shard);
+    passed(shard, lsn);
+  }
   bool is_durable(map::ShardPos shard, Lsn lsn) const;
 
   // ---- connections ----
@@ -84,8 +91,9 @@ class Replica {
   // How far the stream of each shard has come on this connection.
   std::unordered_map<map::ShardPos, Lsn> passed_;
   std::unordered_map<map::ShardPos, Lsn> durable_;
-  std::size_t placed_and_shown_ = 0;   // parts for settle() to look at
-  std::vector<CachedChunk*> touched_;  // scratch
+  std::unordered_map<map::ShardPos, Lsn> behind_;  // the first edit left out
+  std::size_t placed_and_shown_ = 0;               // parts for settle() to look at
+  std::vector<CachedChunk*> touched_;              // scratch
 };
 
 }  // namespace terrazzo::client

@@ -287,6 +287,17 @@ void SyncMachine::on(const proto::GoingAway& message) {
   retry_after_ms_ = message.retry_after_ms;
 }
 
+void SyncMachine::on(const proto::Stale& message) {
+  replica_.fell_behind(message.shard, message.lsn);
+  out_.emit(FellBehind{message.shard, message.lsn});
+}
+
+void SyncMachine::on(const proto::Refreshed& message) {
+  replica_.caught_up(message.shard, message.lsn);
+  release_settled();
+  out_.emit(CaughtUp{message.shard, message.lsn});
+}
+
 void SyncMachine::clear_peers() {
   for (const auto& [session, peer] : std::exchange(peers_, {})) out_.emit(PeerLeft{session});
 }

@@ -84,6 +84,8 @@ class SyncMachine {
   void on(const proto::Left& message);
   void on(const proto::Pong& message);
   void on(const proto::GoingAway& message);
+  void on(const proto::Stale& message);
+  void on(const proto::Refreshed& message);
 
   void set_state(State state, std::optional<Error> error = {}, std::uint32_t retry_in_ms = 0);
   void send_open();

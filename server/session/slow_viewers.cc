@@ -1,0 +1,138 @@
+// The home's side of connections that read too slowly: who is left out of an edit, and what brings them back.
+#include <algorithm>
+#include <utility>
+
+#include "server/session/home.h"
+
+namespace terrazzo::session {
+namespace {
+
+constexpr std::uint16_t kClosePolicy = 1008;
+
+proto::PresenceOf presence_of(const PresenceNote& note) {
+  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
+  message.presence = {note.cursor, note.viewport, note.selection, {}};
+  if (note.tool) message.presence.tool = *note.tool;
+  return message;
+}
+
+void send_presence(Connection connection, const PresenceNote& note, SessionOutput& out) {
+  if (note.left) {
+    out.send(connection, proto::Left{note.session});
+  } else {
+    out.send(connection, presence_of(note));
+  }
+}
+
+}  // namespace
+
+Conflation& Home::owe(Connection connection) {
+  if (connection.slot >= slow_.size()) slow_.resize(std::size_t{connection.slot} + 1);
+  std::unique_ptr<Conflation>& slow = slow_[connection.slot];
+  if (!slow) {
+    slow = std::make_unique<Conflation>();
+    ++slow_count_;
+    ++counters_.conflations;
+  }
+  return *slow;
+}
+
+void Home::forget_owed(Connection connection) {
+  if (owed(connection) == nullptr) return;
+  slow_[connection.slot].reset();
+  --slow_count_;
+}
+
+std::size_t Home::stale_shards() const {
+  std::size_t count = 0;
+  for (const auto& slow : slow_) count += slow ? slow->stale_count() : 0;
+  return count;
+}
+
+// ---- edits ----
+
+void Home::left_out(Connection connection, Conflation& slow, map::ShardPos shard, Lsn lsn) {
+  ++counters_.edits_left_out;
+  if (!slow.left_out(shard, lsn)) return;
+  ++counters_.shards_stale;
+  out_.send(connection, proto::Stale{shard, lsn});
+}
+
+void Home::leave_out(const shard::Publication& publication, std::vector<Connection>& viewers) {
+  const map::ShardPos shard = publication.shard.position;
+  std::erase_if(viewers, [&](Connection connection) {
+    Conflation* slow = owed(connection);
+    if (slow == nullptr || !slow->leaves_out(shard)) return false;
+    left_out(connection, *slow, shard, publication.lsn);
+    return true;
+  });
+}
+
+void Home::refused(const shard::Publication& publication, std::span<const Connection> connections) {
+  for (const Connection connection : connections) {
+    Conflation& slow = owe(connection);
+    slow.outbox_full();
+    left_out(connection, slow, publication.shard.position, publication.lsn);
+    out_.tell_room(connection);
+  }
+}
+
+// ---- making good ----
+
+void Home::room(Connection connection) {
+  Session* session = find(connection);
+  Conflation* slow = session == nullptr ? nullptr : owed(connection);
+  if (slow == nullptr) return;
+  const auto stale = slow->next(new_ticket());
+  for (const proto::ShardMark& mark : slow->take_durable()) out_.send(connection, proto::Durable{mark.shard, mark.lsn});
+  for (const Conflation::SharedNote& note : slow->take_presence()) send_presence(connection, *note, out_);
+  if (stale) return request_refresh(*session, *stale);
+  if (slow->over()) forget_owed(connection);
+}
+
+// Also what is not admitted yet: its states may come before the answer, and edits between the two are left out.
+void Home::request_refresh(Session& session, const Conflation::StaleShard& stale) {
+  auto request = std::make_unique<shard::RefreshRequest>();
+  request->shard = {session.world()->id, stale.position};
+  request->origin = session.origin();
+  request->form = session.form();
+  request->ticket = stale.ticket;
+  request->since = stale.since;
+  const auto add = [&](const std::optional<Registration>& registration) {
+    if (!registration) return;
+    for (const Registration::Part& part : registration->parts)
+      if (part.shard == stale.position) request->areas.push_back({part.chunks, registration->layers});
+  };
+  for (const auto& [sub, subscription] : session.subscriptions()) {
+    add(subscription.current);
+    add(subscription.next);
+  }
+  out_.refresh(std::move(request));
+}
+
+void Home::refreshed(Session& session, const shard::StatesReply& reply) {
+  const Connection connection = session.connection();
+  Conflation* slow = owed(connection);
+  if (slow == nullptr || !slow->refreshed(reply.shard, reply.ticket)) return;
+  if (reply.error) {
+    // Its view cannot be made good here; it comes back and is told what can be told.
+    session.error(reply.error->code, reply.error->message, out_);
+    return out_.close(connection, kClosePolicy, error_code_name(reply.error->code));
+  }
+  counters_.chunks_refreshed += reply.chunks;
+  for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
+  out_.send(connection, proto::Refreshed{reply.shard, reply.mark.lsn});
+  out_.tell_room(connection);
+}
+
+// ---- presence ----
+
+// `shared`: made when the first one has to wait, for all of them.
+void Home::tell_presence(Connection connection, const PresenceNote& note, Conflation::SharedNote& shared) {
+  Conflation* slow = owed(connection);
+  if (slow == nullptr || !slow->full()) return send_presence(connection, note, out_);
+  if (!shared) shared = std::make_shared<const PresenceNote>(note);
+  if (!slow->owe_presence(shared)) out_.close(connection, kClosePolicy, error_code_name(ErrorCode::overloaded));
+}
+
+}  // namespace terrazzo::session
