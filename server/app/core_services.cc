@@ -29,6 +29,7 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       shards_(node, encoder_),
       log_(node, self, *io_.files),
       checkpoints_(shards_, log_, *io_.files),
+      history_timer_(node),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
       network_(*io_.loop, listen_fd, network_limits(node.config), *this) {}
@@ -64,6 +65,7 @@ void CoreServices::tick() {
   if (now >= next_publication_ns_) publish_roots(now);
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
+  if (self_ == 0) history_timer_.tick(now, self_);
   deliver_local();
   home_.tick(now);
   log_.submit(now);

@@ -12,6 +12,7 @@
 #include "server/app/backup_job.h"
 #include "server/app/checkpoint_driver.h"
 #include "server/app/core_io.h"
+#include "server/app/history_keeper.h"
 #include "server/app/log_driver.h"
 #include "server/app/mesh_kinds.h"
 #include "server/app/metrics_page.h"
@@ -164,6 +165,7 @@ class CoreServices final : private net::NetworkEvents,
   ShardTable shards_;
   LogDriver log_;
   CheckpointDriver checkpoints_;
+  HistoryTimer history_timer_;  // of core 0
   session::Home home_;
   http::Api api_;
   net::Network network_;

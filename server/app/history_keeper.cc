@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <mutex>
+#include <utility>
 
 #include "map/coords.h"
+#include "server/runtime/clock.h"
 #include "server/shard/log_record.h"
 
 namespace terrazzo::app {
@@ -23,12 +25,17 @@ Status seal(Node& node, const io::SegmentName& segment) {
   return sealed->file.empty() ? Status() : node.data->write_history(segment, sealed->file);
 }
 
-void drop_oldest(Node& node) {
+}  // namespace
+
+void keep_history_limits(Node& node) {
   // Two workers that count at once would drop twice as much.
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const auto files = node.data->list_history();
-  if (!files) return;
+  if (!files) {
+    spdlog::warn("{}", files.error().message);
+    return;
+  }
   std::uint64_t bytes = 0, kept = 0;
   for (const auto& file : *files) bytes += file.bytes;
   const std::uint64_t most = std::uint64_t{node.config.history_mib} << 20;
@@ -40,6 +47,7 @@ void drop_oldest(Node& node) {
     }
     if (const Status removed = node.data->remove_history(file); !removed) {
       spdlog::warn("{}", removed.error().message);
+      ++kept;
       continue;
     }
     bytes -= file.bytes;
@@ -49,7 +57,18 @@ void drop_oldest(Node& node) {
   node.history.files = kept;
 }
 
-}  // namespace
+void HistoryTimer::tick(std::uint64_t now_ns, unsigned core) {
+  constexpr std::uint64_t kEveryNs = 3600 * runtime::kNsPerSecond;
+  if (now_ns < due_ns_) return;
+  const bool first = std::exchange(due_ns_, now_ns + kEveryNs) == 0;
+  if (first) return;
+  const auto look = [&node = node_]() -> WorkerPool::Done {
+    keep_history_limits(node);
+    return {};
+  };
+  // Nothing is lost by an hour more.
+  if (!node_.workers->submit(core, look)) spdlog::warn("history: its limits are looked at in an hour");
+}
 
 storage::ChunkArea chunks_of_record(const storage::Record& record) {
   storage::ChunkArea area;
@@ -78,7 +97,7 @@ void seal_into_history(Node& node, const io::SegmentName& segment) {
   }
   if (const Status removed = node.data->remove_segment(segment.core, segment.incarnation, segment.number); !removed)
     spdlog::warn("{}", removed.error().message);
-  drop_oldest(node);
+  keep_history_limits(node);
 }
 
 }  // namespace terrazzo::app

@@ -7,13 +7,10 @@
 #include <utility>
 
 #include "server/app/history_keeper.h"
-#include "server/runtime/clock.h"
 
 namespace terrazzo::app {
 namespace {
 
-// After a segment could not be made.
-constexpr std::uint64_t kTryAgainNs = 200'000'000;
 // What may wait for the disk before edits are refused: some seconds of a full core, a fraction of its memory. Much less
 // where there is no segment to write to, since nobody knows for how long.
 constexpr std::size_t kPendingBytesMax = 64u << 20, kPendingBytesWithoutSegment = 256u << 10;
@@ -24,10 +21,11 @@ std::uint64_t segment_bytes(const Node& node) {
 
 }  // namespace
 
-LogDriver::LogDriver(Node& node, unsigned core, runtime::FileQueue& files)
+LogDriver::LogDriver(Node& node, unsigned core, runtime::FileQueue& files, Clock clock)
     : node_(node),
       core_(core),
       files_(files),
+      clock_(clock),
       // Segments of this run are numbered after its incarnation's start: recovery has removed all older ones.
       writer_(core, node.incarnation, 1, segment_bytes(node)) {
   prepare_spare();
@@ -44,7 +42,7 @@ std::uint64_t LogDriver::append(const storage::Record& record) {
 }
 
 void LogDriver::prepare_spare() {
-  if (spare_ || spare_asked_ || runtime::monotonic_ns() < spare_not_before_ns_) return;
+  if (spare_ || spare_asked_ || !spare_backoff_.due(clock_())) return;
   const std::uint32_t number = next_spare_;
   spare_asked_ = node_.workers->submit(core_, [this, number]() -> WorkerPool::Done {
     const Result<int> fd = node_.data->create_segment(core_, node_.incarnation, number, segment_bytes(node_));
@@ -53,10 +51,12 @@ void LogDriver::prepare_spare() {
       if (!fd) {  // asked again at a later submit; the disk may be full for a while
         if (!no_spare_) spdlog::warn("core {}: no new log segment: {}", core_, fd.error().message);
         no_spare_ = fd.error();
-        spare_not_before_ns_ = runtime::monotonic_ns() + kTryAgainNs;
+        spare_backoff_.failed(clock_());
         return;
       }
+      if (no_spare_) spdlog::info("core {}: log segments can be made again", core_);
       no_spare_.reset();
+      spare_backoff_.succeeded();
       spare_ = Segment{number, *fd, 0};
       next_spare_ = number + 1;
     };
@@ -110,7 +110,7 @@ bool LogDriver::take_completed() {
   if (!std::exchange(completed_, false)) return false;
   in_flight_ = false;
   waiting_.reset();
-  counters_.sync_ns += runtime::monotonic_ns() - submitted_ns_;
+  counters_.sync_ns += clock_() - submitted_ns_;
   if (result_ < 0) {
     ++counters_.failures;
     writer_.group_synced(

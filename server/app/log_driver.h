@@ -7,8 +7,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "server/app/backoff.h"
 #include "server/app/metrics_page.h"
 #include "server/app/node.h"
+#include "server/runtime/clock.h"
 #include "server/runtime/file_queue.h"
 #include "server/storage/wal.h"
 
@@ -18,7 +20,8 @@ namespace terrazzo::app {
 // spare segment file is prepared by a worker ahead of need, because zero-writing one takes tens of milliseconds.
 class LogDriver final : private runtime::Completion {
  public:
-  LogDriver(Node& node, unsigned core, runtime::FileQueue& files);
+  using Clock = std::uint64_t (*)();  // nanoseconds that never go back
+  LogDriver(Node& node, unsigned core, runtime::FileQueue& files, Clock clock = &runtime::monotonic_ns);
   ~LogDriver() override;
 
   std::uint64_t append(const storage::Record& record);
@@ -35,7 +38,7 @@ class LogDriver final : private runtime::Completion {
   // made.
   std::uint64_t next_try_ns(std::uint64_t now_ns) const {
     constexpr std::uint64_t kNever = ~std::uint64_t{0};
-    return no_spare_ && waiting_ ? std::max(spare_not_before_ns_, now_ns + 1) : kNever;
+    return no_spare_ && waiting_ ? std::max(spare_backoff_.not_before_ns(), now_ns + 1) : kNever;
   }
   // Why no more edits should be taken at the moment: too much waits for the disk.
   std::optional<Error> overloaded() const;
@@ -56,13 +59,15 @@ class LogDriver final : private runtime::Completion {
   Node& node_;
   const unsigned core_;
   runtime::FileQueue& files_;
+  const Clock clock_;
   storage::WalWriter writer_;
   std::deque<Segment> segments_;
   std::optional<storage::WalWrite> waiting_;  // a group whose segment file is still being made
   std::optional<Segment> spare_;
   bool spare_asked_ = false;
-  std::optional<Error> no_spare_;          // why the last try failed
-  std::uint64_t spare_not_before_ns_ = 0;  // the next try
+  std::optional<Error> no_spare_;  // why the last try failed
+  // Each try writes a segment of zeros until the disk is full again: when it stays full, less and less often.
+  Backoff spare_backoff_{200 * runtime::kNsPerMs, 5 * runtime::kNsPerSecond};
   std::uint32_t next_spare_ = 1;
   bool in_flight_ = false;
   bool completed_ = false;

@@ -145,10 +145,12 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
   Page page;
   page.add_node("terrazzo_incarnation", "How often a server has run on this data directory.", MetricType::Gauge,
                 node.incarnation);
-  page.add_node("terrazzo_history_bytes", "Disk space of sealed log segments, as of the last sealing.",
+  page.add_node("terrazzo_history_bytes",
+                "Disk space of sealed log segments, as of the last look: at the start, at each sealing, and hourly.",
                 MetricType::Gauge, node.history_bytes);
-  page.add_node("terrazzo_history_files", "Sealed log segments, as of the last sealing.", MetricType::Gauge,
-                node.history_files);
+  page.add_node("terrazzo_history_files",
+                "Sealed log segments, as of the last look: at the start, at each sealing, and hourly.",
+                MetricType::Gauge, node.history_files);
   page.add_node("terrazzo_history_sealed_total", "Log segments sealed.", MetricType::Counter, node.history_sealed);
   page.add_node("terrazzo_history_dropped_total", "Sealed log segments dropped for age or space.", MetricType::Counter,
                 node.history_dropped);

@@ -101,6 +101,7 @@ Status Recovery::read_logs() {
     const Result<storage::WalScan> scan = storage::scan_segment(segment.bytes, name, collect);
     if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
     segment.scan = *scan;
+    if (segment.records.empty()) segment.bytes = {};  // spares are many and large
   }
   report_.segments = segments_.size();
   return {};
@@ -219,7 +220,7 @@ Status Recovery::put_away() {
       continue;
     }
     // Before the first edit of this run: a later start must not find it and believe that it was replayed.
-    if (damaged && !segment.given_up && node_.config.history_mib != 0) {
+    if (damaged && !segment.given_up && !segment.records.empty() && node_.config.history_mib != 0) {
       const auto replayed = std::span(segment.bytes).first(segment.scan.end_at);
       const auto sealed = storage::seal_segment(replayed, segment.name, chunks_of_record);
       if (!sealed) return sealed.error();

@@ -15,6 +15,7 @@
 #include "map/formats/world_json.h"
 #include "server/app/core_io.h"
 #include "server/app/core_services.h"
+#include "server/app/history_keeper.h"
 #include "server/app/node.h"
 #include "server/app/recovery.h"
 #include "server/maintenance/partial_folder.h"
@@ -139,6 +140,7 @@ Status start_cores(Running& running, const std::vector<int>& listeners) {
   }
   const Result<RecoveryReport> recovered = recover(node, running.cores);
   if (!recovered) return recovered.error();
+  keep_history_limits(node);
   node.versions.forget_deleted();
   if (recovered->segments != 0) {
     spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",

@@ -405,10 +405,7 @@ std::uint64_t DataDirectory::segment_size(const SegmentName& segment) const {
 
 Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation,
                                                            std::uint32_t number) const {
-  Result<std::string> text = read_file(segment_path(core, incarnation, number));
-  if (!text) return text.error();
-  const auto* first = reinterpret_cast<const std::byte*>(text->data());
-  return std::vector<std::byte>(first, first + text->size());
+  return read_bytes(segment_path(core, incarnation, number));
 }
 
 }  // namespace terrazzo::io

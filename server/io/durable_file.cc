@@ -59,6 +59,34 @@ Error failed(const std::string& path, std::string_view what) {
   return file_error(path, what, errno);
 }
 
+// Into room for all of it at once: log segments are large, and a start reads every one.
+template <class Bytes>
+Result<Bytes> read_all(const std::string& path) {
+  constexpr std::size_t kMore = 65536;  // beyond what the file said it has
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return failed(path, "cannot be opened");
+  struct stat about {};
+  Bytes bytes;
+  std::size_t size = 0;
+  // One more than there should be, so that the end is seen without growing.
+  if (::fstat(fd, &about) == 0 && about.st_size > 0) bytes.resize(static_cast<std::size_t>(about.st_size) + 1);
+  for (;;) {
+    if (size == bytes.size()) bytes.resize(size + kMore);
+    const ssize_t count = ::read(fd, bytes.data() + size, bytes.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const Error error = failed(path, "cannot be read");
+      ::close(fd);
+      return error;
+    }
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  ::close(fd);
+  bytes.resize(size);
+  return bytes;
+}
+
 Status write_all(int fd, const std::string& path, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
@@ -92,24 +120,10 @@ Status replace_file(const std::string& path, std::string_view bytes, unsigned mo
 }
 
 Result<std::string> read_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failed(path, "cannot be opened");
-  std::string bytes;
-  struct stat about {};
-  if (::fstat(fd, &about) == 0 && about.st_size > 0) bytes.reserve(static_cast<std::size_t>(about.st_size));
-  char buffer[65536];
-  ssize_t count = 0;
-  while ((count = ::read(fd, buffer, sizeof buffer)) != 0) {
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const Error error = failed(path, "cannot be read");
-      ::close(fd);
-      return error;
-    }
-    bytes.append(buffer, static_cast<std::size_t>(count));
-  }
-  ::close(fd);
-  return bytes;
+  return read_all<std::string>(path);
+}
+Result<std::vector<std::byte>> read_bytes(const std::string& path) {
+  return read_all<std::vector<std::byte>>(path);
 }
 
 Status sync_folder(const std::string& path) {

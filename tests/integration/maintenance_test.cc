@@ -1,6 +1,11 @@
 // terrazzo-server inspect and verify, on a folder that a real server has filled.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -376,6 +381,63 @@ TEST(Maintenance, ASegmentThatIsSealedDuringADumpIsInItOnce) {
   const std::size_t at = output.find(last);
   ASSERT_NE(at, std::string::npos);
   EXPECT_EQ(output.find(last, at + 1), std::string::npos);
+}
+
+// The first look at the metrics after a start, and history that grew too old while no server ran.
+TEST(Maintenance, AStartedServerKnowsItsHistoryAndDropsWhatIsTooOld) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  paint_row(path, true, 1, 3);
+  paint_row(path, false, 2, 3);
+  paint_row(path, false, 3, 0);  // seals the second run's log, and leaves none
+  const auto data = io::DataDirectory::look_at(path);
+  const auto files = (*data)->list_history();
+  ASSERT_EQ(files->size(), 2u);
+  fs::last_write_time(files->front().path, fs::file_time_type::clock::now() - std::chrono::hours(24 * 400));
+  ServerProcess server(path, {"--segment-mib", "1"});
+  const std::string metrics = http(server.port(), "GET", "/metrics").body;
+  for (const std::string& line :
+       {std::string("terrazzo_history_files 1"), std::string("terrazzo_history_dropped_total 1"),
+        "terrazzo_history_bytes " + std::to_string(files->back().bytes)})
+    EXPECT_NE(metrics.find("\n" + line + "\n"), std::string::npos) << line;
+  EXPECT_FALSE(fs::exists(files->front().path));
+  EXPECT_TRUE(fs::exists(files->back().path));
+}
+
+// What a program writes to standard error, a terminal, while its reader takes standard output slowly.
+std::string on_terminal(const std::string& command) {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  EXPECT_EQ(::grantpt(terminal), 0);
+  EXPECT_EQ(::unlockpt(terminal), 0);
+  const std::string name = ::ptsname(terminal);
+  const int kept_open = ::open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  const std::unique_ptr<FILE, int (*)(FILE*)> program(::popen((command + " 2>" + name).c_str(), "r"), &::pclose);
+  std::vector<char> text(65536);
+  std::fread(text.data(), 1, 1, program.get());
+  // The bar comes when the work has lasted longer than people take for at once.
+  pollfd nothing{terminal, POLLIN, 0};
+  ::poll(&nothing, 1, 400);
+  while (std::fread(text.data(), 1, text.size(), program.get()) != 0) {
+  }
+  std::string shown;
+  while (::poll(&nothing, 1, 0) == 1) {
+    const ssize_t count = ::read(terminal, text.data(), text.size());
+    if (count <= 0) break;
+    shown.append(text.data(), static_cast<std::size_t>(count));
+  }
+  ::close(kept_open);
+  ::close(terminal);
+  return shown;
+}
+
+TEST(Maintenance, ADumpShowsABarOnATerminalOnly) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  paint_row(path, true, 7, 1600);  // more lines than a pipe holds
+  const std::string bar = on_terminal(kServer + " dump-wal " + path);
+  EXPECT_NE(bar.find("\rdump-wal ["), std::string::npos) << bar;
+  EXPECT_NE(bar.find("100 %"), std::string::npos) << bar;
+  EXPECT_EQ(run_program(kServer, {"dump-wal", path}).output.find("dump-wal ["), std::string::npos);
 }
 
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
