@@ -2,6 +2,7 @@
 // whole it is damage, and nothing that was acknowledged goes without a word.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "http_peer.h"
@@ -176,6 +178,85 @@ TEST_F(DamagedLog, ATornGroupAtTheEndIsNoDamage) {
   ServerProcess server(path(), kFlags);
   EXPECT_EQ(shown(server), kEdits - 1);
   EXPECT_FALSE(fs::exists(segment_ + ".damaged"));
+}
+
+// A group may be written between the moments at which a dump reads what is before and what is behind it.
+TEST(DamagedLogs, WhatIsBeingWrittenIsNoDamage) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string();
+  ServerProcess server(data, kFlags);
+  make_world(server.port(), "w", 1000);
+  const auto client = painter(server);
+  std::atomic<bool> done = false;
+  std::string wrong;
+  std::thread dumps([&] {
+    for (int i = 0; i < 25 && wrong.empty(); ++i) {
+      const Ran ran = run_program(kServer, {"dump-wal", data, "--json", "--from", "1000000"});
+      if (ran.exit_code != 0) wrong = ran.output;
+    }
+    done = true;
+  });
+  for (std::uint32_t i = 0; !done; ++i) {
+    EXPECT_TRUE(client->edit(client::EditDraft().set(1, {static_cast<int>(i % 100), 5}, map::Cell{1 + i % 50})).ok());
+    client->wait_durable(10s);
+  }
+  dumps.join();
+  EXPECT_EQ(wrong, "");
+}
+
+// Two cores, shards of both, and edits over the borders between them. Whichever log is damaged wherever, the server
+// goes on when the loss is accepted, all that is left is sound, and so is the next start.
+TEST(DamagedLogs, TheLossOfACoresLogIsNoObstacle) {
+  TemporaryFolder folder;
+  const fs::path whole = folder.path() / "whole", data = folder.path() / "data";
+  const std::vector<std::string> flags{"--segment-mib", "1", "--cores", "2"};
+  {
+    ServerProcess server(whole, flags);
+    make_world(server.port(), "w", 1000);
+    const auto client = painter(server);
+    for (std::uint32_t i = 0; i < 30; ++i) {
+      const int border = 8192 * static_cast<int>(1 + i % 3);
+      const auto area =
+          i % 2 == 0 ? map::Rect::of_size(border - 2, 10, 4, 4) : map::Rect::of_size(border + 20, 10, 4, 4);
+      EXPECT_TRUE(client->edit(client::EditDraft().fill(1, area, map::Cell{1 + i})).ok());
+      EXPECT_TRUE(client->wait_durable(10s));
+    }
+    server.kill();
+  }
+  int damaged = 0;
+  for (const char* log : {"wal/core-00/1-1.wal", "wal/core-01/1-1.wal"}) {
+    for (const std::uint64_t page : {0u, 1u, 5u, 9u}) {
+      fs::remove_all(data);
+      fs::copy(whole, data, fs::copy_options::recursive);
+      std::fstream file(data / log, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(static_cast<std::streamoff>(page * kPageBytes + 8));
+      file.write("damage", 6);
+      file.close();
+      const std::string what = std::string(log) + " page " + std::to_string(page);
+      if (run_program(kServer, {"verify", data.string()}).exit_code != 1) continue;  // the log is shorter than that
+      ++damaged;
+      std::vector<std::string> accepting = flags;
+      accepting.push_back("--accept-log-loss");
+      {
+        ServerProcess server(data, accepting);
+        ASSERT_TRUE(server.running()) << what << server.log();
+        const auto client = painter(server);
+        EXPECT_TRUE(client->edit(client::EditDraft().fill(1, map::Rect::of_size(8190, 50, 4, 4), map::Cell{9})).ok());
+        EXPECT_TRUE(client->wait_durable(10s)) << what;
+        server.kill();
+      }
+      const Ran verified = run_program(kServer, {"verify", data.string()});
+      EXPECT_EQ(verified.exit_code, 0) << what << verified.output;
+      ServerProcess server(data, flags);
+      ASSERT_TRUE(server.running()) << what << server.log();
+      const auto client = painter(server);
+      const auto view = client->subscribe(map::Rect::of_size(8190, 50, 4, 4));
+      ASSERT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
+      EXPECT_EQ(client->read(1, {8190, 50}), map::Cell{9}) << what;
+      EXPECT_EQ(client->read(1, {8193, 53}), map::Cell{9}) << what;
+    }
+  }
+  EXPECT_GE(damaged, 6);
 }
 
 }  // namespace

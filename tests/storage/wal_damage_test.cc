@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "server/storage/log_damage.h"
 #include "wal_disk.h"
 
@@ -162,6 +163,31 @@ TEST_F(Damaged, GroupsOfARecycledFilesPastAreNotLaterGroups) {
   EXPECT_EQ(found.records, first);
   EXPECT_EQ(found.scan.end, End::torn);
   EXPECT_EQ(found.scan.end_at, one.bytes.size());
+}
+
+// Before groups had numbers it could not be told where one ends: such a log is read to where it does not check.
+TEST_F(Damaged, ALogOfAnOlderServerIsReadAsItDid) {
+  for (std::uint64_t at = kPageBytes; at < ends_;) {
+    RecordHeader header;
+    std::memcpy(&header, bytes_.data() + at, sizeof header);
+    const std::uint64_t next = at + sizeof header + (header.bytes + 7) / 8 * 8;
+    const bool last = (header.flags & kLastOfGroup) != 0;
+    header.flags = 0;
+    header.ordinal = 0;
+    header.group_page = 0;
+    std::memcpy(bytes_.data() + at, &header, sizeof header);
+    constexpr std::size_t skipped = offsetof(RecordHeader, salt);
+    header.crc = crc32c(std::span(bytes_).subspan(at + skipped, sizeof header - skipped + header.bytes));
+    std::memcpy(bytes_.data() + at, &header, sizeof header);
+    at = last ? (next + kPageBytes - 1) / kPageBytes * kPageBytes : next;
+  }
+  Scanned found = scan();
+  EXPECT_EQ(found.records, all_);
+  EXPECT_EQ(found.scan.end, End::clean);
+  flip(begins_[2] + 100);
+  found = scan();
+  EXPECT_EQ(found.records, std::vector<Kept>(all_.begin(), all_.begin() + 4));
+  EXPECT_EQ(found.scan.end, End::torn);
 }
 
 TEST_F(Damaged, ASegmentUnderAnotherName) {
