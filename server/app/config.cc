@@ -40,7 +40,7 @@ void add_choices(CLI::App& app, Config& config) {
       {"auto", FileIo::automatic}, {"ring", FileIo::ring}, {"threads", FileIo::threads}};
   app.add_option("--file-io", config.file_io,
                  "who writes and syncs files: ring (io_uring), threads (where io_uring must not touch files), or auto: "
-                 "ring where sockets are on it")
+                 "ring where sockets are on it and it works")
       ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
       ->envname("TERRAZZO_FILE_IO")
       ->default_str("auto");

@@ -9,7 +9,7 @@ namespace terrazzo::app {
 
 // What carries sockets; automatic: io_uring where it is there, else epoll.
 enum class Io : std::uint8_t { automatic, ring, epoll };
-// Who writes and syncs files; automatic: the core's io_uring where it has one, else threads.
+// Who writes and syncs files; automatic: the core's io_uring where it has one that may, else threads.
 enum class FileIo : std::uint8_t { automatic, ring, threads };
 
 enum class AuthMode : std::uint8_t { none, token };

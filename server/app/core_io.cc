@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/runtime/epoll_loop.h"
+#include "server/runtime/file_queue_trial.h"
 #include "server/runtime/ring.h"
 
 namespace terrazzo::app {
@@ -15,13 +16,19 @@ constexpr std::uint16_t kReceiveBuffers = 256;  // per core: 4 MiB
 // One may wait for a shard's sync while the other writes the log.
 constexpr unsigned kFileThreads = 2;
 
-Result<std::vector<CoreIo>> open_rings(const Config& config, int cores) {
+// A ring that carries sockets may still be denied files, by a sandbox or by the file system.
+Status ring_takes_files(const Config& config) {
+  if (config.file_io == FileIo::threads) return Error{ErrorCode::unsupported, "as --file-io threads says"};
+  return config.file_io == FileIo::ring ? Status() : runtime::try_ring_files(config.data_dir);
+}
+
+Result<std::vector<CoreIo>> open_rings(int cores, bool files_on_ring) {
   std::vector<CoreIo> all;
   for (int core = 0; core < cores; ++core) {
     Result<std::unique_ptr<runtime::Ring>> ring = runtime::Ring::create(kRingEntries, kReceiveBuffers);
     if (!ring) return ring.error();
-    auto files = config.file_io == FileIo::threads ? runtime::make_thread_file_queue(**ring, kFileThreads)
-                                                   : runtime::make_ring_file_queue(**ring);
+    auto files =
+        files_on_ring ? runtime::make_ring_file_queue(**ring) : runtime::make_thread_file_queue(**ring, kFileThreads);
     all.push_back({*std::move(ring), std::move(files)});
   }
   return all;
@@ -45,9 +52,14 @@ Result<std::vector<CoreIo>> open_core_io(const Config& config, int cores) {
     spdlog::info("sockets on epoll, files on threads, as --io epoll says");
     return open_epolls(cores);
   }
-  Result<std::vector<CoreIo>> rings = open_rings(config, cores);
+  const Status files = ring_takes_files(config);
+  Result<std::vector<CoreIo>> rings = open_rings(cores, files.ok());
   if (rings) {
-    spdlog::info("sockets on io_uring, files on {}", config.file_io == FileIo::threads ? "threads" : "io_uring");
+    if (files) {
+      spdlog::info("sockets on io_uring, files on io_uring");
+    } else {
+      spdlog::info("sockets on io_uring, files on threads: {}", files.error().message);
+    }
     return rings;
   }
   if (config.io == Io::ring || config.file_io == FileIo::ring) {

@@ -16,7 +16,8 @@ struct CoreIo {
   std::unique_ptr<runtime::FileQueue> files;
 };
 
-// One per core, all of one kind: io_uring or epoll, as the configuration says, or by what is there. Says once in the
+// One per core, all of one kind: io_uring or epoll, as the configuration says, or by what is there and works on files of
+// the data folder. Says once in the
 // log which, and why. An error where io_uring was asked for and is not there: what denied it and what to do.
 Result<std::vector<CoreIo>> open_core_io(const Config& config, int cores);
 

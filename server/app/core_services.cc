@@ -19,6 +19,8 @@ constexpr std::uint64_t kMaxWaitNs = 500'000'000;
 // Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
 constexpr std::uint32_t kRetryAfterMs = 1000;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
+// Between tries of what a full disk keeps from being applied.
+constexpr std::uint64_t kParkedNs = 200'000'000;
 
 }  // namespace
 
@@ -63,6 +65,7 @@ void CoreServices::tick() {
   io_.files->collect();
   if (shardfile::bus_faults() != bus_faults_) find_faulted_shards();
   if (now >= next_publication_ns_) publish_roots(now);
+  if (!parked_.empty() && now >= next_parked_try_ns_) try_parked(now);
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
   if (self_ == 0) history_timer_.tick(now, self_);
@@ -78,6 +81,7 @@ std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
   if (somebody_reads_) until = std::min(until, next_publication_ns_);
+  if (!parked_.empty()) until = std::min(until, next_parked_try_ns_);
   // 0 would mean: do not wait.
   return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);
 }
@@ -306,9 +310,27 @@ void CoreServices::refuse(const shard::EditRequest& request, const Error& why) {
 void CoreServices::edit_shard(std::unique_ptr<shard::EditRequest> request) {
   const Result<ShardSlot*> slot = shards_.find_or_open(request->shard);
   if (!slot) return refuse(*request, slot.error());
-  current_ = *slot;
-  current_->shard->edit(*request, *this);
-  current_ = nullptr;
+  refused_part_ = parked_behind(*request);
+  if (!refused_part_) {
+    current_ = *slot;
+    current_->shard->edit(*request, *this);
+    current_ = nullptr;
+  }
+  if (!refused_part_) return;
+  if (parked_.empty()) next_parked_try_ns_ = runtime::monotonic_ns() + kParkedNs;
+  parked_.push_back(std::move(request));
+}
+
+// A shard recognises parts by their numbers, which only grow: one that came later must not be taken first.
+bool CoreServices::parked_behind(const shard::EditRequest& request) const {
+  return request.coordinated != 0 && std::ranges::any_of(parked_, [&](const auto& parked) {
+           return parked->shard == request.shard && parked->coordinated < request.coordinated;
+         });
+}
+
+void CoreServices::try_parked(std::uint64_t now_ns) {
+  next_parked_try_ns_ = now_ns + kParkedNs;
+  for (auto& request : std::exchange(parked_, {})) edit_shard(std::move(request));
 }
 
 void CoreServices::subscribe_shard(const shard::SubscribeRequest& request) {
@@ -379,6 +401,10 @@ void CoreServices::reply(std::unique_ptr<shard::StatesReply> reply) {
 void CoreServices::outcome(shard::EditOutcome outcome) {
   // A shard's word about its part of a coordinated edit is for the coordinator, which answers the author.
   if (outcome.coordinated != 0 && current_coordinator_ == nullptr && current_ != nullptr) {
+    // Decided and in the log: it is taken as soon as there is space. Other refusals need a restart.
+    refused_part_ =
+        outcome.stage == shard::EditOutcome::Stage::rejected && outcome.error->code == ErrorCode::overloaded;
+    if (refused_part_) return;
     const WorldId world = current_->shard->key().world;
     auto message = boxed(MeshKind::part_outcome, std::move(outcome));
     message.words[1] = world.value;

@@ -65,6 +65,9 @@ class CoreServices final : private net::NetworkEvents,
 
   // A shard of this core, ready for an edit or a subscription; errors go to whoever asked.
   void edit_shard(std::unique_ptr<shard::EditRequest> request);
+  // Whether the part of a decided edit waits behind another one of its shard.
+  bool parked_behind(const shard::EditRequest& request) const;
+  void try_parked(std::uint64_t now_ns);
   void refuse(const shard::EditRequest& request, const Error& why);
   void subscribe_shard(const shard::SubscribeRequest& request);
   void refresh_shard(const shard::RefreshRequest& request);
@@ -188,6 +191,10 @@ class CoreServices final : private net::NetworkEvents,
     shard::CoreId tell;
   };
   std::vector<Cut> cuts_;  // wait for the log
+  // Parts of decided edits that their shards could not take yet (the disk is full), in the coordinator's order.
+  std::vector<std::unique_ptr<shard::EditRequest>> parked_;
+  bool refused_part_ = false;  // the shard that is calling back did just that
+  std::uint64_t next_parked_try_ns_ = 0;
   std::uint64_t next_snapshot_ = 1;
   std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
   proto::ByteBuffer payload_;        // scratch of send()

@@ -31,7 +31,9 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
   const std::string path = node_.data->shard_path(key.world, key.position.x, key.position.y);
   auto slot = std::make_unique<ShardSlot>();
   std::unique_ptr<storage::ShardStore> store;
-  if (node_.data->exists(path)) {
+  const Result<bool> there = node_.data->exists(path);
+  if (!there) return there.error();
+  if (*there) {
     Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::open(path);
     if (!file) return file.error();
     Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
@@ -43,11 +45,14 @@ Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) 
   // Runs inside the shard's first edit, on this core; the slot outlives its shard.
   const auto make_store = [this, key, identity, path,
                            owner = slot.get()]() -> Result<std::unique_ptr<storage::ShardStore>> {
-    if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
-    Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
-    if (!created) return created.error();
-    owner->file = *std::move(created);
-    make_publisher(*owner, path);
+    // It may be there from an earlier try, when the disk was full.
+    if (!owner->file) {
+      if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
+      Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
+      if (!created) return created.error();
+      owner->file = *std::move(created);
+      make_publisher(*owner, path);
+    }
     return storage::ShardStore::create(*owner->file, identity);
   };
   shard::RunInfo run{node_.incarnation};

@@ -94,8 +94,9 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::look_at(const std::string&
   const fs::path absolute = fs::canonical(path, error);
   if (error) return file_error(path, "cannot be found", error.value());
   std::unique_ptr<DataDirectory> data(new DataDirectory(absolute.string()));
-  if (!data->exists(data->path_ + "/node.json"))
-    return Error{ErrorCode::not_found, path + " is no data folder of a server: it has no node.json"};
+  const Result<bool> there = data->exists(data->path_ + "/node.json");
+  if (!there) return there.error();
+  if (!*there) return Error{ErrorCode::not_found, path + " is no data folder of a server: it has no node.json"};
   const Result<std::uint64_t> incarnation = data->read_node();
   if (!incarnation) return incarnation.error();
   data->incarnation_ = Incarnation{*incarnation};
@@ -163,13 +164,31 @@ Result<std::uint64_t> DataDirectory::read_node() const {
   return node["incarnation"].get<std::uint64_t>();
 }
 
+// Without node.json: counting from 1 again would give new log segments and edits over several shards the names of old
+// ones.
+Status DataDirectory::expect_nothing_yet() const {
+  const Result<std::vector<std::string>> worlds = list(path_ + "/worlds");
+  if (!worlds) return worlds.error();
+  const Result<std::vector<SegmentName>> segments = list_segments();
+  if (!segments) return segments.error();
+  if (worlds->empty() && segments->empty()) return {};
+  return Error{ErrorCode::internal,
+               path_ +
+                   " holds worlds or logs, but its node.json is missing: restore it from a backup, and set its "
+                   "\"incarnation\" to more than any number that a name in wal/ or history/ begins with"};
+}
+
 Status DataDirectory::load_node() {
   const std::string file = path_ + "/node.json";
   std::uint64_t before = 0;
-  if (exists(file)) {
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (*there) {
     const Result<std::uint64_t> read = read_node();
     if (!read) return read.error();
     before = *read;
+  } else if (Status fresh = expect_nothing_yet(); !fresh) {
+    return fresh;
   }
   incarnation_ = Incarnation{before + 1};
   const nlohmann::json node{{"format", kFormatVersion}, {"incarnation", incarnation_.value}};
@@ -178,7 +197,9 @@ Status DataDirectory::load_node() {
 
 Status DataDirectory::load_secret() {
   const std::string file = path_ + "/node.secret";
-  if (!exists(file)) {
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (!*there) {
     if (Status made = random_bytes(secret_.data(), secret_.size()); !made) return made;
     return replace_file(file, {reinterpret_cast<const char*>(secret_.data()), secret_.size()});
   }
@@ -191,8 +212,11 @@ Status DataDirectory::load_secret() {
   return {};
 }
 
-bool DataDirectory::exists(const std::string& file) const {
-  return ::access(file.c_str(), F_OK) == 0;
+// Only "no such file" means that there is none: what cannot be looked at may be full of a world.
+Result<bool> DataDirectory::exists(const std::string& file) const {
+  if (::access(file.c_str(), F_OK) == 0) return true;
+  if (errno == ENOENT) return false;
+  return failed(file, "cannot be looked for");
 }
 
 // ---- worlds ----
@@ -206,7 +230,9 @@ std::string DataDirectory::shard_path(WorldId world, std::int32_t x, std::int32_
 }
 
 Status DataDirectory::make_shard_folder(WorldId world) {
-  return exists(world_folder(world)) ? Status() : make_folder(world_folder(world));
+  const Result<bool> there = exists(world_folder(world));
+  if (!there) return there.error();
+  return *there ? Status() : make_folder(world_folder(world));
 }
 
 Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
@@ -215,8 +241,11 @@ Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
   std::vector<WorldId> worlds;
   for (const std::string& name : *names) {
     WorldId id;
+    if (!parse(name, id.value)) continue;
+    const Result<bool> there = exists(world_folder(id) + "/world.json");
+    if (!there) return there.error();
     // A folder without metadata is what a crash left of a world that nobody was told of.
-    if (parse(name, id.value) && exists(world_folder(id) + "/world.json")) worlds.push_back(id);
+    if (*there) worlds.push_back(id);
   }
   return worlds;
 }
@@ -243,7 +272,10 @@ Result<WorldId> DataDirectory::new_world_id() const {
     std::uint64_t id = 0;
     if (Status made = random_bytes(&id, sizeof id); !made) return made.error();
     id &= (std::uint64_t{1} << 53) - 1;
-    if (id != 0 && !exists(world_folder(WorldId{id}))) return WorldId{id};
+    if (id == 0) continue;
+    const Result<bool> there = exists(world_folder(WorldId{id}));
+    if (!there) return there.error();
+    if (!*there) return WorldId{id};
   }
 }
 
@@ -263,15 +295,12 @@ std::string DataDirectory::asset_path(const std::string& hash) const {
   return fmt::format("{}/assets/{}/{}", path_, hash.substr(0, 2), hash.substr(2));
 }
 
-bool DataDirectory::has_asset(const std::string& hash) const {
-  TZ_ASSERT(hash.size() == 64);
-  return exists(asset_path(hash));
-}
-
 Status DataDirectory::write_asset(const std::string& hash, std::string_view bytes) {
   TZ_ASSERT(hash.size() == 64);
   const std::string file = asset_path(hash);
-  if (exists(file)) return {};  // the name says what is in it
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (*there) return {};  // the name says what is in it
   if (Status made = make_folder(fs::path(file).parent_path().string()); !made) return made;
   return replace_file(file, bytes);
 }
@@ -279,7 +308,9 @@ Status DataDirectory::write_asset(const std::string& hash, std::string_view byte
 Result<std::string> DataDirectory::read_asset(const std::string& hash) const {
   TZ_ASSERT(hash.size() == 64);
   const std::string file = asset_path(hash);
-  if (!exists(file)) return Error{ErrorCode::not_found, "there is no asset " + hash + "; upload it first"};
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (!*there) return Error{ErrorCode::not_found, "there is no asset " + hash + "; upload it first"};
   return read_file(file);
 }
 
@@ -306,9 +337,12 @@ Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarn
                                           std::uint64_t bytes) {
   const std::string file = segment_path(core, incarnation, number);
   const std::string folder = fs::path(file).parent_path().string();
-  if (!exists(folder))
+  const Result<bool> there = exists(folder);
+  if (!there) return there.error();
+  if (!*there)
     if (Status made = make_folder(folder); !made) return made.error();
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  // Never over another: it may hold edits that are nowhere else.
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return failed(file, "cannot be made");
   const auto give_up = [&](const char* what) {
     const Error error = failed(file, what);
@@ -327,6 +361,7 @@ Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarn
   if (::fsync(fd) != 0) return give_up("cannot be synced");
   if (Status synced = sync_folder(folder); !synced) {
     ::close(fd);
+    ::unlink(file.c_str());
     return synced.error();
   }
   return fd;

@@ -59,10 +59,9 @@ class DataDirectory {
   std::string shard_path(WorldId world, std::int32_t x, std::int32_t y) const;
   Status make_shard_folder(WorldId world);
   Result<std::vector<ShardFile>> list_shards(WorldId world) const;  // empty where nobody has edited yet
-  bool exists(const std::string& file) const;
+  Result<bool> exists(const std::string& file) const;
 
   // ---- assets, by the hex SHA-256 of their bytes ----
-  bool has_asset(const std::string& hash) const;
   Status write_asset(const std::string& hash, std::string_view bytes);
   Result<std::string> read_asset(const std::string& hash) const;  // not_found
   Result<std::vector<std::string>> list_assets() const;           // their hashes
@@ -92,6 +91,7 @@ class DataDirectory {
   explicit DataDirectory(std::string path) : path_(std::move(path)) {}
   Status lock();
   Status load_node();
+  Status expect_nothing_yet() const;
   Result<std::uint64_t> read_node() const;
   Status load_secret();
   std::string world_folder(WorldId world) const;

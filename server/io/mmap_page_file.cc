@@ -46,9 +46,12 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::create(const std::string& pa
   }
   std::unique_ptr<MmapPageFile> file(new MmapPageFile(path, fd));
   // The name must survive a crash before the log may speak of the shard.
-  if (Status synced = sync_folder(std::filesystem::path(path).parent_path().string()); !synced) return synced.error();
-  if (Status mapped = file->map(0); !mapped) return mapped.error();
-  return file;
+  Status made = sync_folder(std::filesystem::path(path).parent_path().string());
+  if (made) made = file->map(0);
+  if (made) return file;
+  // So that it can be tried again.
+  ::unlink(path.c_str());
+  return made.error();
 }
 
 Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path) {

@@ -48,6 +48,7 @@ struct Shard::State {
   InterestIndex interest;
   DedupeWindow applied;
   std::optional<Error> read_only;
+  std::optional<Error> behind;  // why a part of a decided edit could not be taken yet
   std::uint64_t last_coordinated = 0;
   std::uint64_t version = 0;  // the world's newest one that the store has pinned, or was made after
   std::uint64_t born = 0;     // versions up to this one show nothing here: the store was made after them
@@ -247,17 +248,25 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (s.is_duplicate(request)) return s.answer_duplicate(request, out);
   if (s.read_only) return s.reject(request, *s.read_only, out);
   // A part of a decided edit is taken in any case: its whole is in a log already.
-  if (request.coordinated == 0)
+  if (request.coordinated == 0) {
     if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
+    if (s.behind) return s.reject(request, *s.behind, out);
+  }
   if (const Status held = check_conditions(s.store.get(), request.edit.conditions); !held)
     return s.reject(request, held.error(), out);
   Status begun = s.ensure_store();
   if (begun) begun = s.begin(request.edit, request.restore);
   if (!begun) {
-    // A coordinated edit is decided already; a shard that cannot follow must not go on without it.
-    if (request.coordinated != 0) s.become_read_only(begun.error());
+    // A coordinated edit is decided already; a shard that cannot follow must not go on without it. Where space is all
+    // that it lacks, the part comes again.
+    if (request.coordinated != 0 && begun.error().code == ErrorCode::overloaded) {
+      s.behind = begun.error();
+    } else if (request.coordinated != 0) {
+      s.become_read_only(begun.error());
+    }
     return s.reject(request, begun.error(), out);
   }
+  if (request.coordinated != 0) s.behind.reset();
   s.pre_image.clear();
   if (!request.restore && !needs_undo_point(request.edit.ops))
     encode_pre_image(s.store.get(), request.edit.ops, s.pre_image_scratch, s.pre_image);

@@ -42,7 +42,9 @@ struct ShardContent {
 //  1. lsn() counts the edits applied; each is in the log before anybody hears of it.
 //  2. An edit (session, id) is applied once, however often it is sent (window of the last 1024 ids per session).
 //  3. A subscriber gets the states at LSN R and then every edit after R that touches its chunks, in order.
-//  4. After read_only(why) no edit is applied any more.
+//  4. After read_only(why) no edit is applied any more. After a part of a coordinated edit was refused with
+//  `overloaded`,
+//     none is until a part is taken: whoever holds the part sends it again, before later ones.
 //  5. A version shows exactly the edits applied before take_version(); each log record names the newest version of its
 //     time, so that recovery takes them at the same places.
 //  6. Log records hold what the edit overwrote; before going back, and before an edit too large for that, the state is

@@ -1,9 +1,12 @@
 // Preloaded into a server: counts the file operations under one folder and makes one of them fail.
 //   TERRAZZO_FAULT_FOLDER  paths that begin with this count
 //   TERRAZZO_FAULT_AT      the operation that fails, from 1; 0: none
-//   TERRAZZO_FAULT_KIND    an errno, or 0: a write that takes half of the bytes (other operations succeed)
+//   TERRAZZO_FAULT_KIND    an errno, or 0: a read or write that takes half of the bytes. Only operations that can fail
+//   in
+//                          this way are counted: everything for EIO, what takes space for ENOSPC, transfers for 0.
 //   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +14,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <bitset>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -57,21 +59,44 @@ void mark(int fd, bool is_inside) {
   if (fd >= 0 && fd < kFdsMax) inside_fd[fd].store(is_inside ? 1 : 0, std::memory_order_relaxed);
 }
 
+// What an operation does, which tells how it can fail.
+enum class Does {
+  look,      // open, stat, list, map
+  read,      // transfers
+  write,     //
+  allocate,  // disk space or names
+  sync,      // delayed allocation finds the disk full as late as here
+  remove,
+};
+bool can_fail(Does does) {
+  switch (settings().kind) {
+    case 0:
+      return does == Does::read || does == Does::write;
+    case ENOSPC:
+      return does == Does::write || does == Does::allocate || does == Does::sync;
+    default:
+      return true;
+  }
+}
+
+void write_count(long number, const char* what) {
+  static auto* const open_file = real<int(const char*, int, ...)>("open");
+  static auto* const write_file = real<ssize_t(int, const void*, size_t)>("write");
+  static auto* const close_file = real<int(int)>("close");
+  char text[64];
+  const int size = std::snprintf(text, sizeof text, "%ld %s\n", number, what);
+  const int fd = open_file(settings().count, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const ssize_t ignored = write_file(fd, text, static_cast<size_t>(size));
+  static_cast<void>(ignored);
+  close_file(fd);
+}
+
 // Whether this operation is the one that fails.
-bool chosen(const char* what) {
+bool chosen(const char* what, Does does) {
+  if (!can_fail(does)) return false;
   const long number = operations.fetch_add(1) + 1;
   const bool fails = number == settings().at;
-  if (settings().count != nullptr && (fails || settings().at == 0)) {
-    static auto* const open_file = real<int(const char*, int, ...)>("open");
-    static auto* const write_file = real<ssize_t(int, const void*, size_t)>("write");
-    static auto* const close_file = real<int(int)>("close");
-    char text[64];
-    const int size = std::snprintf(text, sizeof text, "%ld %s\n", number, what);
-    const int fd = open_file(settings().count, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    const ssize_t ignored = write_file(fd, text, static_cast<size_t>(size));
-    static_cast<void>(ignored);
-    close_file(fd);
-  }
+  if (settings().count != nullptr && (fails || settings().at == 0)) write_count(number, what);
   return fails;
 }
 
@@ -82,28 +107,39 @@ bool full() {
 }
 
 // True: the operation fails, errno is set.
-bool fails(const char* what, bool takes_space) {
-  if (takes_space && full()) {
+bool fails(const char* what, Does does) {
+  if (does == Does::allocate && full()) {
     errno = ENOSPC;
     return true;
   }
-  if (!chosen(what) || settings().kind == 0) return false;
+  if (!chosen(what, does)) return false;
   errno = settings().kind;
   return true;
 }
 
-int open_as(const char* name, const char* path, int flags, mode_t mode) {
+template <class Open>
+int open_as(const char* path, int flags, Open&& open_file) {
   const bool ours = inside(path);
-  if (ours && fails("open", (flags & O_CREAT) != 0)) return -1;
-  const int fd = real<int(const char*, int, ...)>(name)(path, flags, mode);
+  if (ours && fails("open", (flags & O_CREAT) != 0 ? Does::allocate : Does::look)) return -1;
+  const int fd = open_file();
   mark(fd, ours);
   return fd;
 }
 
 // What lies in the file already has its space.
 bool grows(int fd, size_t size, off_t at) {
+  static auto* const look = real<int(int, struct stat*)>("fstat");
   struct stat about {};
-  return ::fstat(fd, &about) != 0 || at + static_cast<off_t>(size) > about.st_size;
+  return look(fd, &about) != 0 || at + static_cast<off_t>(size) > about.st_size;
+}
+
+// `transfer(bytes)` moves that many.
+template <class Transfer>
+ssize_t transfer_as(const char* what, Does does, size_t size, Transfer&& transfer) {
+  if (!chosen(what, does)) return transfer(size);
+  if (settings().kind == 0) return transfer((size + 1) / 2);
+  errno = settings().kind;
+  return -1;
 }
 
 ssize_t pwrite_as(const char* name, int fd, const void* bytes, size_t size, off_t at) {
@@ -113,12 +149,7 @@ ssize_t pwrite_as(const char* name, int fd, const void* bytes, size_t size, off_
     errno = ENOSPC;
     return -1;
   }
-  if (chosen("pwrite")) {
-    if (settings().kind == 0) return write_real(fd, bytes, (size + 1) / 2, at);
-    errno = settings().kind;
-    return -1;
-  }
-  return write_real(fd, bytes, size, at);
+  return transfer_as("pwrite", Does::write, size, [&](size_t count) { return write_real(fd, bytes, count, at); });
 }
 
 }  // namespace
@@ -130,14 +161,22 @@ int open(const char* path, int flags, ...) {
   va_start(rest, flags);
   const auto mode = static_cast<mode_t>(va_arg(rest, int));
   va_end(rest);
-  return open_as("open", path, flags, mode);
+  return open_as(path, flags, [&] { return real<int(const char*, int, ...)>("open")(path, flags, mode); });
 }
 int open64(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);
   const auto mode = static_cast<mode_t>(va_arg(rest, int));
   va_end(rest);
-  return open_as("open64", path, flags, mode);
+  return open_as(path, flags, [&] { return real<int(const char*, int, ...)>("open64")(path, flags, mode); });
+}
+int openat(int folder, const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const auto mode = static_cast<mode_t>(va_arg(rest, int));
+  va_end(rest);
+  return open_as(path, flags,
+                 [&] { return real<int(int, const char*, int, ...)>("openat")(folder, path, flags, mode); });
 }
 int close(int fd) {
   mark(fd, false);
@@ -156,51 +195,77 @@ ssize_t write(int fd, const void* bytes, size_t size) {
     errno = ENOSPC;
     return -1;
   }
-  if (chosen("write")) {
-    if (settings().kind == 0) return write_real(fd, bytes, (size + 1) / 2);
-    errno = settings().kind;
-    return -1;
-  }
-  return write_real(fd, bytes, size);
+  return transfer_as("write", Does::write, size, [&](size_t count) { return write_real(fd, bytes, count); });
 }
 ssize_t read(int fd, void* bytes, size_t size) {
-  if (inside(fd) && fails("read", false)) return -1;
-  return real<ssize_t(int, void*, size_t)>("read")(fd, bytes, size);
+  auto* const read_real = real<ssize_t(int, void*, size_t)>("read");
+  if (!inside(fd)) return read_real(fd, bytes, size);
+  return transfer_as("read", Does::read, size, [&](size_t count) { return read_real(fd, bytes, count); });
 }
 int fsync(int fd) {
-  if (inside(fd) && fails("fsync", false)) return -1;
+  if (inside(fd) && fails("fsync", Does::sync)) return -1;
   return real<int(int)>("fsync")(fd);
 }
 int fdatasync(int fd) {
-  if (inside(fd) && fails("fdatasync", false)) return -1;
+  if (inside(fd) && fails("fdatasync", Does::sync)) return -1;
   return real<int(int)>("fdatasync")(fd);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
-  if (inside(fd) && fails("fallocate", false)) return -1;
+  if (inside(fd) && chosen("fallocate", Does::allocate)) {
+    errno = settings().kind;
+    return -1;
+  }
   return real<int(int, int, off_t, off_t)>("fallocate")(fd, mode, at, size);
 }
 int posix_fallocate(int fd, off_t at, off_t size) {
-  if (inside(fd) && fails("posix_fallocate", true)) return errno;
+  if (inside(fd) && fails("posix_fallocate", Does::allocate)) return errno;
   return real<int(int, off_t, off_t)>("posix_fallocate")(fd, at, size);
 }
 int ftruncate(int fd, off_t size) {
-  if (inside(fd) && fails("ftruncate", false)) return -1;
+  if (inside(fd) && fails("ftruncate", Does::remove)) return -1;
   return real<int(int, off_t)>("ftruncate")(fd, size);
 }
 int rename(const char* from, const char* to) {
-  if (inside(from) && fails("rename", true)) return -1;
+  if (inside(from) && fails("rename", Does::allocate)) return -1;
   return real<int(const char*, const char*)>("rename")(from, to);
 }
 int unlink(const char* path) {
-  if (inside(path) && fails("unlink", false)) return -1;
+  if (inside(path) && fails("unlink", Does::remove)) return -1;
   return real<int(const char*)>("unlink")(path);
 }
 int mkdir(const char* path, mode_t mode) {
-  if (inside(path) && fails("mkdir", true)) return -1;
+  if (inside(path) && fails("mkdir", Does::allocate)) return -1;
   return real<int(const char*, mode_t)>("mkdir")(path, mode);
 }
+int access(const char* path, int mode) {
+  if (inside(path) && fails("access", Does::look)) return -1;
+  return real<int(const char*, int)>("access")(path, mode);
+}
+int stat(const char* path, struct stat* about) {
+  if (inside(path) && fails("stat", Does::look)) return -1;
+  return real<int(const char*, struct stat*)>("stat")(path, about);
+}
+int fstat(int fd, struct stat* about) {
+  if (inside(fd) && fails("fstat", Does::look)) return -1;
+  return real<int(int, struct stat*)>("fstat")(fd, about);
+}
+DIR* opendir(const char* path) {
+  const bool ours = inside(path);
+  if (ours && fails("opendir", Does::look)) return nullptr;
+  DIR* const folder = real<DIR*(const char*)>("opendir")(path);
+  if (folder != nullptr) mark(::dirfd(folder), ours);
+  return folder;
+}
+struct dirent* readdir(DIR* folder) {
+  if (inside(::dirfd(folder)) && fails("readdir", Does::look)) return nullptr;
+  return real<struct dirent*(DIR*)>("readdir")(folder);
+}
+int closedir(DIR* folder) {
+  mark(::dirfd(folder), false);
+  return real<int(DIR*)>("closedir")(folder);
+}
 void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset) {
-  if (inside(fd) && fails("mmap", false)) return reinterpret_cast<void*>(-1);
+  if (inside(fd) && fails("mmap", Does::look)) return reinterpret_cast<void*>(-1);
   return real<void*(void*, size_t, int, int, int, off_t)>("mmap")(at, size, protection, flags, fd, offset);
 }
 

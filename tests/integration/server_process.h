@@ -9,10 +9,10 @@
 
 namespace terrazzo::integration {
 
-// A folder under the system's temporary one; gone with the object.
+// A folder under the system's temporary one, or under `parent`; gone with the object.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path());
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

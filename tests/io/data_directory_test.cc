@@ -117,6 +117,59 @@ TEST(DataDirectory, RefusesWhatItCannotBelieve) {
   EXPECT_FALSE(DataDirectory::open(path).ok());
 }
 
+// Counting incarnations from 1 again would write new log segments over old ones.
+TEST(DataDirectory, WorldsOrLogsWithoutTheirNodeFileAreRefused) {
+  for (const bool with_world : {true, false}) {
+    ScratchFolder folder;
+    const std::string path = folder / "data";
+    {
+      const auto data = opened(path);
+      if (with_world) {
+        ASSERT_TRUE(data->write_world(WorldId{7}, "{}").ok());
+      } else {
+        const Result<int> segment = data->create_segment(0, Incarnation{1}, 1, 65536);
+        ASSERT_TRUE(segment.ok());
+        ::close(*segment);
+      }
+    }
+    std::filesystem::remove(path + "/node.json");
+    const Result<std::unique_ptr<DataDirectory>> refused = DataDirectory::open(path);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.error().message.find("node.json is missing"), std::string::npos) << refused.error().message;
+  }
+}
+
+// A name that leads to itself cannot be looked up, for root neither: like a disk that fails at this moment.
+TEST(DataDirectory, WhatCannotBeLookedForIsNotTakenForMissing) {
+  ScratchFolder folder;
+  const std::string path = folder / "data";
+  const auto put_loop = [](const std::string& name) {
+    std::filesystem::remove(name);
+    std::filesystem::create_symlink(name, name);
+  };
+  auto data = opened(path);
+  ASSERT_TRUE(data->write_world(WorldId{7}, "{}").ok());
+  ASSERT_TRUE(data->write_asset(hash_of('a'), "x").ok());
+  put_loop(path + "/worlds/7/world.json");
+  EXPECT_FALSE(data->list_worlds().ok());
+  put_loop(path + "/assets/" + hash_of('a').substr(0, 2) + "/" + hash_of('a').substr(2));
+  const Result<std::string> asset = data->read_asset(hash_of('a'));
+  ASSERT_FALSE(asset.ok());
+  EXPECT_EQ(asset.error().code, ErrorCode::internal);
+  EXPECT_FALSE(data->write_asset(hash_of('a'), "x").ok());
+  put_loop(data->shard_path(WorldId{7}, 0, 0));
+  EXPECT_FALSE(data->exists(data->shard_path(WorldId{7}, 0, 0)).ok());
+  data.reset();
+  for (const char* file : {"/node.json", "/node.secret"}) {
+    const std::string text = *read_file(path + file);
+    put_loop(path + file);
+    EXPECT_FALSE(DataDirectory::open(path).ok()) << file;
+    std::filesystem::remove(path + file);
+    put(path + file, text);
+  }
+  EXPECT_TRUE(DataDirectory::open(path).ok());
+}
+
 TEST(DataDirectory, AFileInTheWayIsNamed) {
   ScratchFolder folder;
   put(folder / "data", "not a folder");
@@ -155,8 +208,8 @@ TEST(DataDirectory, ShardsOfAWorld) {
   ASSERT_TRUE(data->write_world(world, "{}").ok());
   for (const auto& [x, y] : {std::pair{0, 0}, {-1, 3}, {2147483647, -2147483647}})
     put(data->shard_path(world, x, y), "");
-  EXPECT_TRUE(data->exists(data->shard_path(world, -1, 3)));
-  EXPECT_FALSE(data->exists(data->shard_path(world, 3, -1)));
+  EXPECT_TRUE(*data->exists(data->shard_path(world, -1, 3)));
+  EXPECT_FALSE(*data->exists(data->shard_path(world, 3, -1)));
   std::set<std::pair<int, int>> found;
   const std::vector<ShardFile> shards = *data->list_shards(world);
   for (const ShardFile& shard : shards) found.emplace(shard.x, shard.y);
@@ -167,14 +220,12 @@ TEST(DataDirectory, Assets) {
   ScratchFolder folder;
   const auto data = opened(folder / "data");
   const std::string bytes("a\0b\xff", 4);
-  EXPECT_FALSE(data->has_asset(hash_of('a')));
   const Result<std::string> none = data->read_asset(hash_of('a'));
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code, ErrorCode::not_found);
   ASSERT_TRUE(data->write_asset(hash_of('a'), bytes).ok());
   ASSERT_TRUE(data->write_asset(hash_of('a'), bytes).ok());
-  EXPECT_TRUE(data->has_asset(hash_of('a')));
-  EXPECT_FALSE(data->has_asset(hash_of('b')));
+  EXPECT_FALSE(data->read_asset(hash_of('b')).ok());
   EXPECT_EQ(*data->read_asset(hash_of('a')), bytes);
 }
 
@@ -206,6 +257,7 @@ TEST(DataDirectory, LogSegments) {
   ASSERT_TRUE(data->remove_segment(1, Incarnation{2}, 8).ok());
   EXPECT_TRUE(data->remove_segment(1, Incarnation{2}, 8).ok()) << "removing is repeated after a crash";
   EXPECT_EQ(data->list_segments()->size(), 2u);
+  EXPECT_FALSE(data->create_segment(0, Incarnation{2}, 7, kBytes).ok()) << "over another one";
 }
 
 // ---- files replaced whole ----

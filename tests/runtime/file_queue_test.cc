@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "server/runtime/clock.h"
+#include "server/runtime/file_queue_trial.h"
 #include "tests/runtime/loop_kinds.h"
 
 namespace terrazzo::runtime {
@@ -158,6 +159,26 @@ TEST_P(FileQueueTest, ManyAreFinishedByTheEnd) {
     EXPECT_EQ(outcomes[i].times, 1);
     EXPECT_EQ(std::memcmp(found.data() + i * 512, all[i].data(), 512), 0);
   }
+}
+
+TEST(FileQueueTrial, TellsWhetherTheRingMayTouchFiles) {
+  const std::string folder = std::filesystem::temp_directory_path().string();
+  const Status works = try_ring_files(folder);
+  EXPECT_TRUE(works.ok()) << works.error().message;
+  const Status nowhere = try_ring_files(folder + "/there/is/no/such/folder");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_EQ(nowhere.error().code, ErrorCode::unsupported);
+
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto before_signal = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const Status refused = try_ring_files(folder);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, before_signal);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("a synced write"), std::string::npos) << refused.error().message;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, FileQueueTest,

@@ -108,6 +108,30 @@ TEST_F(ShardTest, AFullDiskRefusesTheEditWhole) {
   EXPECT_EQ(shard->lsn(), next(before));
 }
 
+// Its whole is decided and in a log: nothing overtakes it, and it is taken when there is space.
+TEST_F(ShardTest, AFullDiskMakesAShardWaitForItsPartOfACoordinatedEdit) {
+  edit(1, fill({0, 0, 1, 1}, 5));
+  file.pages_max = file.page_count();
+  std::vector<map::Cell> cells(8192 * 1024);
+  for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = map::Cell{static_cast<std::uint32_t>(i % 7)};
+  const map::Op op{map::OpKind::set, 0, map::Rect::of_size(0, 0, 8192, 1024), {}, {}, cells};
+  auto parts = split_edit(kWorld, {SessionId{1}, 0, 0, 0}, {EditId{2}, map::AckMode::durable, {&op, 1}, {}});
+  EditRequest& part = *parts->front();
+  part.coordinated = 10;
+  shard->edit(part, out);
+  ASSERT_EQ(out.outcomes.back().stage, Stage::rejected);
+  EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::overloaded);
+  edit(3, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(out.outcomes.back().stage, Stage::rejected) << "it would fit, but comes later";
+  file.pages_max = 1u << 20;
+  shard->edit(part, out);
+  EXPECT_EQ(out.outcomes.back().stage, Stage::applied);
+  edit(3, fill({0, 0, 1, 1}, 6));
+  EXPECT_EQ(out.outcomes.back().stage, Stage::applied);
+  EXPECT_EQ(cell(0, {0, 0}), 6u);
+  EXPECT_EQ(cell(0, {1, 0}), 1u);
+}
+
 TEST_F(ShardTest, ReadOnlyRefusesWithItsReason) {
   edit(1, fill({0, 0, 1, 1}, 5));
   shard->read_only({ErrorCode::read_only, "the log failed"});
