@@ -69,6 +69,6 @@ function(terrazzo_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
   if(A_EPOLL)
     gtest_discover_tests(${name} TEST_FILTER "${A_EPOLL}" TEST_SUFFIX .epoll DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT TERRAZZO_IO=epoll)
+                         PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT TERRAZZO_IO=epoll LABELS "${A_LABELS}")
   endif()
 endfunction()

@@ -119,7 +119,7 @@ TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
 
   TemporaryFolder folder;
   // Small segments, so that some kills meet a log that moves on.
-  const std::vector<std::string> flags{"--segment-mib", "1", "--file-io", GetParam()};
+  const std::vector<std::string> flags{"--segment-mib", "1", "--io", GetParam()};
   auto server = std::make_unique<ServerProcess>(folder.path() / "data", flags);
   make_world(server->port(), "w", 1u << 20);
   const std::uint16_t port = server->port();
@@ -160,7 +160,8 @@ TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   EXPECT_EQ(server->terminate(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(RingAndThreads, Kill, testing::Values("ring", "threads"));
+// On io_uring where it is there, and on epoll with threads for files.
+INSTANTIATE_TEST_SUITE_P(AutoAndEpoll, Kill, testing::Values("auto", "epoll"));
 
 }  // namespace
 }  // namespace terrazzo::integration
