@@ -27,7 +27,9 @@ T member(const nlohmann::json& object, const char* name, T otherwise) {
 // The server writes it; this waits and shows how far it is.
 Status backup(const CommandLine& line) {
   HttpClient http(line.server, line.token);
-  Result<std::string> answer = http.request("POST", "/v1/backups", nlohmann::json{{"name", line.version}}.dump());
+  nlohmann::json wanted{{"name", line.version}};
+  if (!line.since.empty()) wanted["since"] = line.since;
+  Result<std::string> answer = http.request("POST", "/v1/backups", wanted.dump());
   std::optional<Progress> bar;
   for (;;) {
     if (!answer) return answer.error();

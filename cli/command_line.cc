@@ -89,6 +89,8 @@ void add_versions(CLI::App& app, CommandLine& line) {
       "backup",
       "have the server write a backup of all its worlds into its backup folder, while edits go on (owners only)");
   backup->add_option("name", line.version, "of the new backup")->required();
+  backup->add_option("--since", line.since,
+                     "name of an earlier backup there: only what changed since is written, and the new one needs it");
   add_server(backup, line);
 }
 

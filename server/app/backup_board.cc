@@ -4,10 +4,10 @@
 
 namespace terrazzo::app {
 
-bool BackupBoard::begin(const std::string& name) {
+bool BackupBoard::begin(const std::string& name, const std::string& since) {
   const std::lock_guard lock(mutex_);
   if (info_.running) return false;
-  info_ = {name, true, 0, 0, ""};
+  info_ = {name, since, true, 0, 0, ""};
   return true;
 }
 

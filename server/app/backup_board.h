@@ -12,7 +12,7 @@ namespace terrazzo::app {
 // What there is to tell of backups; one runs at a time. Any thread.
 class BackupBoard {
  public:
-  bool begin(const std::string& name);  // false: one is running
+  bool begin(const std::string& name, const std::string& since = {});  // false: one is running
   void progress(std::uint64_t done, std::uint64_t total);
   void end(const Status& outcome);
   http::BackupInfo info() const;

@@ -23,8 +23,9 @@ void BackupJob::start() {
 }
 
 Status BackupJob::begin_folder() {
+  const std::string beside = node_.config.backup_folder() + "/";
   Result<maintenance::BackupWriter> writer =
-      maintenance::BackupWriter::create(node_.config.backup_folder() + "/" + name_);
+      maintenance::BackupWriter::create(beside + name_, since_.empty() ? "" : beside + since_);
   if (!writer) return writer.error();
   writer_ = *std::move(writer);
   for (const auto& world : worlds_) {

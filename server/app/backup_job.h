@@ -32,8 +32,9 @@ class BackupJobOutput {
 // are copied by a worker, and it is let go again, whatever came of it. Lives on the core that was asked.
 class BackupJob : public std::enable_shared_from_this<BackupJob> {
  public:
-  BackupJob(Node& node, shard::CoreId self, BackupJobOutput& out, std::string name)
-      : node_(node), self_(self), out_(out), name_(std::move(name)) {}
+  // `since`: name of the backup to build on; empty: none.
+  BackupJob(Node& node, shard::CoreId self, BackupJobOutput& out, std::string name, std::string since)
+      : node_(node), self_(self), out_(out), name_(std::move(name)), since_(std::move(since)) {}
   void start();
 
  private:
@@ -51,7 +52,7 @@ class BackupJob : public std::enable_shared_from_this<BackupJob> {
   Node& node_;
   const shard::CoreId self_;
   BackupJobOutput& out_;
-  const std::string name_;
+  const std::string name_, since_;
   std::optional<maintenance::BackupWriter> writer_;
   std::vector<std::shared_ptr<const map::World>> worlds_;
   std::size_t at_ = 0;

@@ -145,6 +145,9 @@ void add_commands(CLI::App& app, CommandLine& line) {
       "running server: terrazzo backup NAME --server URL");
   backup->add_option("dir", line.config.data_dir, "the data folder")->required();
   backup->add_option("target", line.target, "the new folder")->required();
+  backup->add_option("--since", line.since,
+                     "folder of an earlier backup beside the new one: only what changed since is written, and the new "
+                     "one needs it");
   CLI::App* restore =
       app.add_subcommand("restore", "make a data folder out of a backup, every byte proven, then start a server on it");
   restore->add_option("backup", line.target, "the backup's folder")->required();

@@ -57,6 +57,7 @@ struct CommandLine {
   Config config;
   std::string url = "http://127.0.0.1:8080";       // of healthcheck
   std::string target;                              // of backup: a new folder; of restore: the backup
+  std::string since;                               // of backup: an earlier one to build on
   std::string shard, world_filter;                 // of dump-wal: "x,y"; a world's number
   std::uint64_t from = 0, to = ~std::uint64_t{0};  // of dump-wal: LSNs
   bool json = false;                               // of inspect and verify

@@ -149,7 +149,7 @@ class CoreServices final : private net::NetworkEvents,
   void metrics(std::function<void(std::string)> done) override;
   bool ready() override;
   std::string user(std::string_view authorization) override;
-  Status start_backup(std::string name) override;
+  Status start_backup(std::string name, std::string since) override;
   http::BackupInfo backup() override;
   std::vector<http::VersionInfo> versions(WorldId world) override;
   void save_version(WorldId world, std::string name, std::string author, VersionDone done) override;

@@ -234,19 +234,33 @@ void CoreServices::gather_content(WorldId world, std::uint64_t version,
   });
 }
 
-Status CoreServices::start_backup(std::string name) {
+namespace {
+
+// A name is a folder's name.
+Status check_backup_name(const std::string& name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
            c == '.';
   };
-  if (maintenance::is_partial_name(name))
-    return Error{ErrorCode::bad_message, "what ends with .partial is no name: unfinished backups are called so"};
   if (name.empty() || name.size() > 100 || name.front() == '.' || !std::ranges::all_of(name, allowed))
     return Error{ErrorCode::bad_message,
                  "a backup has a name of 1 to 100 letters, digits, '-', '_' and '.', not beginning with '.'"};
-  if (!node_.backups.begin(name))
+  if (maintenance::is_partial_name(name))
+    return Error{ErrorCode::bad_message, "what ends with .partial is no name: unfinished backups are called so"};
+  return {};
+}
+
+}  // namespace
+
+Status CoreServices::start_backup(std::string name, std::string since) {
+  if (const Status fits = check_backup_name(name); !fits) return fits;
+  if (!since.empty()) {
+    if (const Status fits = check_backup_name(since); !fits) return fits;
+  }
+  if (!node_.backups.begin(name, since))
     return Error{ErrorCode::conflict, "a backup is running already: GET /v1/backups tells how far it is"};
-  std::make_shared<BackupJob>(node_, self_, static_cast<BackupJobOutput&>(*this), std::move(name))->start();
+  std::make_shared<BackupJob>(node_, self_, static_cast<BackupJobOutput&>(*this), std::move(name), std::move(since))
+      ->start();
   return {};
 }
 

@@ -87,7 +87,7 @@ int backup(const CommandLine& line) {
                      line.config.data_dir, holder)});
   }
   std::optional<Progress> bar;
-  const Status done = maintenance::backup_directory(**data, line.target, bar_of(bar, "backup"));
+  const Status done = maintenance::backup_directory(**data, line.target, line.since, bar_of(bar, "backup"));
   bar.reset();
   if (!done) return say(done.error());
   fmt::print("{} is a backup of {}; terrazzo-server restore {} DIR makes a data folder of it\n", line.target,

@@ -34,7 +34,7 @@ struct ShardDiff {
 
 // The newest backup of this run; no name: there was none.
 struct BackupInfo {
-  std::string name;
+  std::string name, since;
   bool running = false;
   std::uint64_t done = 0, total = 0;  // shards
   std::string problem;                // why it failed; empty: it did not
@@ -69,8 +69,8 @@ class ApiServices {
   using DiffDone = std::function<void(Result<std::vector<ShardDiff>>)>;
   // "now": the present state.
   virtual void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) = 0;
-  // bad_message, conflict: not begun.
-  virtual Status start_backup(std::string name) = 0;
+  // `since`: name of the backup it builds on; empty: none. bad_message, conflict: not begun.
+  virtual Status start_backup(std::string name, std::string since) = 0;
   virtual BackupInfo backup() = 0;
   // Of all cores, in Prometheus' text form.
   virtual void metrics(std::function<void(std::string)> done) = 0;

@@ -4,57 +4,20 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <map>
+#include <optional>
 
 #include "server/io/durable_file.h"
 #include "server/io/read_only_mapping.h"
+#include "server/io/read_only_page_file.h"
+#include "server/maintenance/backup_shards.h"
 #include "server/maintenance/packed_file.h"
+#include "server/maintenance/sha256.h"
 
 namespace terrazzo::maintenance {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kFormat = 1;
-constexpr std::string_view kManifest = "/manifest.json";
-
-// Where a file of a data folder may be. A manifest comes from outside.
-bool is_inside(const std::string& path) {
-  const fs::path parts(path);
-  return !path.empty() && parts.is_relative() &&
-         std::ranges::none_of(parts, [](const fs::path& part) { return part == ".." || part == "."; });
-}
-
-struct Listed {
-  std::string path;
-  PackedFile file;
-};
-
-Result<std::vector<Listed>> read_manifest(const std::string& folder) {
-  const std::string file = folder + std::string(kManifest);
-  const auto damaged = [&] { return Error{ErrorCode::internal, file + " is damaged; take another backup"}; };
-  const Result<std::string> text = io::read_file(file);
-  if (!text && text.error().code == ErrorCode::not_found)
-    return Error{ErrorCode::not_found, folder + " is no backup: it has no manifest.json, or was never finished"};
-  if (!text) return text.error();
-  const nlohmann::json manifest = nlohmann::json::parse(*text, nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("format") || !manifest.contains("files") ||
-      !manifest["files"].is_array())
-    return damaged();
-  if (manifest["format"] != kFormat)
-    return Error{ErrorCode::unsupported,
-                 fmt::format("{} has format {}, this program knows {}", file, manifest["format"].dump(), kFormat)};
-  std::vector<Listed> all;
-  for (const nlohmann::json& item : manifest["files"]) {
-    if (!item.is_object() || !item.contains("path") || !item["path"].is_string() || !item.contains("bytes") ||
-        !item["bytes"].is_number_unsigned() || !item.contains("sha256") || !item["sha256"].is_string())
-      return damaged();
-    Listed listed{item["path"].get<std::string>(),
-                  {item["bytes"].get<std::uint64_t>(), item["sha256"].get<std::string>()}};
-    if (!is_inside(listed.path)) return damaged();
-    all.push_back(std::move(listed));
-  }
-  return all;
-}
 
 // Adds the files below `root`/`top`. Links are followed: `worlds` may be on another disk. What cannot be copied is an
 // error, since a backup with a hole in it would only be noticed when it is needed.
@@ -86,91 +49,203 @@ Result<std::vector<std::string>> files_of(const std::string& root) {
   return files;
 }
 
+// Shards of known worlds, by their files' paths in the data folder.
+Result<std::map<std::string, storage::ShardIdentity>> shards_of(const io::DataDirectory& data) {
+  std::map<std::string, storage::ShardIdentity> shards;
+  const Result<std::vector<WorldId>> worlds = data.list_worlds();
+  if (!worlds) return worlds.error();
+  for (const WorldId world : *worlds) {
+    const Result<std::vector<io::ShardFile>> files = data.list_shards(world);
+    if (!files) return files.error();
+    for (const io::ShardFile& at : *files)
+      shards[fs::path(data.shard_path(world, at.x, at.y)).lexically_relative(data.path()).string()] = {world, at.x,
+                                                                                                       at.y};
+  }
+  return shards;
+}
+
+Error in_file(const std::string& file, const Error& error) {
+  return {error.code, file + ": " + error.message};
+}
+
 }  // namespace
 
 // ---- writing ----
 
-Result<BackupWriter> BackupWriter::create(const std::string& folder) {
+Result<BackupWriter> BackupWriter::create(const std::string& folder, const std::string& since) {
+  BackupChain chain;
+  if (!since.empty()) {
+    if (fs::path(whole_name(since)).parent_path() != fs::path(whole_name(folder)).parent_path())
+      return Error{
+          ErrorCode::bad_message,
+          fmt::format("{} is not beside {}: backups that build on each other stay in one folder", since, folder)};
+    Result<BackupChain> found = open_backup_chain(since);
+    if (!found) return found.error();
+    chain = *std::move(found);
+  }
   Result<PartialFolder> partial = PartialFolder::begin(folder);
   if (!partial) return partial.error();
-  return BackupWriter(*std::move(partial));
+  BackupWriter writer(*std::move(partial), std::move(chain));
+  if (!writer.chain_.empty()) {
+    const BackupLink& base = writer.chain_.front();
+    writer.manifest_.base = {fs::path(base.folder).filename().string(), base.sha256};
+  }
+  return writer;
+}
+
+bool BackupWriter::base_has(const std::string& path, const PackedFile& packed) const {
+  if (chain_.empty()) return false;
+  const auto& files = chain_.front().manifest.files;
+  const auto found = files.find(path);
+  return found != files.end() && found->second.packed == packed;
 }
 
 Status BackupWriter::add_file(const std::string& path, const std::string& from) {
+  if (!chain_.empty() && chain_.front().manifest.files.contains(path)) {
+    const Result<PackedFile> now = hash_file(from);
+    if (!now) return now.error();
+    if (base_has(path, *now)) {
+      manifest_.files[path] = {*now, true};
+      return {};
+    }
+  }
   Result<PackedFile> packed = pack_file(from, folder_.path() + "/" + path + ".zst");
   if (!packed) return packed.error();
-  entries_.push_back({path, packed->sha256, packed->bytes});
-  bytes_ += packed->bytes;
+  manifest_.files[path] = {*std::move(packed), false};
   return {};
 }
 
 Status BackupWriter::add_text(const std::string& path, std::string_view text) {
-  const std::string plain = folder_.path() + "/text";
-  if (Status written = io::replace_file(plain, text); !written) return written;
-  Status added = add_file(path, plain);
-  std::error_code error;
-  fs::remove(plain, error);
-  return added;
+  const PackedFile now{text.size(), sha256_hex(text)};
+  const bool in_base = base_has(path, now);
+  if (!in_base) {
+    Result<PackWriter> out = PackWriter::create(folder_.path() + "/" + path + ".zst");
+    if (!out) return out.error();
+    if (Status written = out->write(std::as_bytes(std::span(text))); !written) return written;
+    if (const Result<PackedFile> packed = out->finish(); !packed) return packed.error();
+  }
+  manifest_.files[path] = {now, in_base};
+  return {};
 }
 
 Status BackupWriter::add_shard(const std::string& path, const std::string& from, const ShardImage& image) {
   const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(from);
   if (!file) return file.error();
-  const std::string plain = folder_.path() + "/shard";
-  if (Status written = write_shard_image((*file)->bytes(), image, plain); !written)
-    return Error{written.error().code, from + ": " + written.error().message};
-  Status added = add_file(path, plain);
-  std::error_code error;
-  fs::remove(plain, error);
-  return added;
+  if (Status added = add_trees(path, (*file)->bytes(), image); !added) return in_file(from, added.error());
+  if (!(*file)->faulted()) return {};
+  return Error{ErrorCode::internal, from + " was cut off while it was copied; stop the server and restore the file"};
+}
+
+Status BackupWriter::add_closed_shard(const std::string& path, const std::string& from,
+                                      const storage::ShardIdentity& identity) {
+  const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(from);
+  if (!file) return file.error();
+  const Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
+  if (!opened) return in_file(from, opened.error());
+  const storage::ShardStore& store = **opened;
+  // Trees that lead lives of their own are not for this form.
+  if (!store.branches().empty()) return add_file(path, from);
+  ShardImage image{identity, store.lsn(), store.top(), {}, store.aux()};
+  for (const storage::PinInfo& pin : store.pins())
+    if (!pin.dropping && pin.kind != storage::PinKind::snapshot) image.pins.push_back(pin);
+  const std::span<const std::byte> bytes((*file)->base(), std::size_t{(*file)->page_count()} * storage::kPageBytes);
+  const Status added = add_trees(path, bytes, image);
+  return added ? added : in_file(from, added.error());
+}
+
+Status BackupWriter::add_trees(const std::string& path, std::span<const std::byte> file, const ShardImage& image) {
+  std::optional<ShardTrees> base;
+  if (!chain_.empty() && chain_.front().manifest.shards.contains(path)) {
+    Result<ShardTrees> known = read_trees(chain_, path);
+    if (!known) return known.error();
+    if (known->roots.identity == image.identity) base = *std::move(known);
+  }
+  Result<BackupManifest::Shard> written =
+      write_shard(folder_.path() + "/" + path, file, image, base ? &*base : nullptr);
+  if (!written) return written.error();
+  manifest_.shards[path] = *std::move(written);
+  return {};
 }
 
 Status BackupWriter::finish() {
-  nlohmann::json files = nlohmann::json::array();
-  for (const Entry& entry : entries_)
-    files.push_back({{"path", entry.path}, {"bytes", entry.bytes}, {"sha256", entry.sha256}});
-  const nlohmann::json manifest{{"format", kFormat}, {"files", std::move(files)}};
   // What it lists is on disk before it says so.
   if (Status synced = folder_.sync(); !synced) return synced;
-  const std::string file = folder_.path() + std::string(kManifest);
-  if (Status written = io::replace_file(file, manifest.dump(1) + "\n"); !written) return written;
+  const std::string file = folder_.path() + "/" + kManifestName;
+  if (Status written = io::replace_file(file, manifest_.to_json()); !written) return written;
   return folder_.finish();
 }
 
-Status backup_directory(io::DataDirectory& data, const std::string& folder, const BackupProgress& progress) {
+Status backup_directory(io::DataDirectory& data, const std::string& folder, const std::string& since,
+                        const BackupProgress& progress) {
   if (Status alone = data.keep_servers_out(); !alone) return alone;
   const Result<std::vector<std::string>> files = files_of(data.path());
   if (!files) return files.error();
-  Result<BackupWriter> writer = BackupWriter::create(folder);
+  const Result<std::map<std::string, storage::ShardIdentity>> shards = shards_of(data);
+  if (!shards) return shards.error();
+  Result<BackupWriter> writer = BackupWriter::create(folder, since);
   if (!writer) return writer.error();
-  std::uint64_t total = 0;
+  std::uint64_t done = 0, total = 0;
   std::error_code error;
   for (const std::string& path : *files) total += fs::file_size(data.path() + "/" + path, error);
   for (const std::string& path : *files) {
-    if (progress) progress(path, writer->bytes(), total);
-    if (Status added = writer->add_file(path, data.path() + "/" + path); !added) return added;
+    if (progress) progress(path, done, total);
+    const std::string from = data.path() + "/" + path;
+    const auto shard = shards->find(path);
+    const Status added =
+        shard == shards->end() ? writer->add_file(path, from) : writer->add_closed_shard(path, from, shard->second);
+    if (!added) return added;
+    done += fs::file_size(from, error);
   }
-  if (progress) progress("manifest.json", total, total);
+  if (progress) progress(kManifestName, total, total);
   return writer->finish();
 }
 
 // ---- restoring ----
 
+namespace {
+
+// The backup of a chain that has a file's bytes.
+Result<const BackupLink*> holder_of(const BackupChain& chain, const std::string& path) {
+  const BackupManifest::File* wanted = nullptr;
+  for (const BackupLink& link : chain) {
+    const auto found = link.manifest.files.find(path);
+    if (found == link.manifest.files.end() || (wanted != nullptr && found->second.packed != wanted->packed)) break;
+    wanted = &found->second;
+    if (!wanted->in_base) return &link;
+  }
+  return Error{ErrorCode::internal, path + " is in none of the backups that should have it; take another backup"};
+}
+
+std::uint64_t bytes_of(const BackupManifest& manifest) {
+  std::uint64_t total = 0;
+  for (const auto& [path, file] : manifest.files) total += file.packed.bytes;
+  for (const auto& [path, shard] : manifest.shards) total += shard.trees.bytes + shard.cells.bytes;
+  return total;
+}
+
+}  // namespace
+
 Status restore_backup(const std::string& folder, const std::string& target, const BackupProgress& progress) {
-  const Result<std::vector<Listed>> files = read_manifest(folder);
-  if (!files) return files.error();
+  const Result<BackupChain> chain = open_backup_chain(folder);
+  if (!chain) return chain.error();
   Result<PartialFolder> into = PartialFolder::begin(target);
   if (!into) return into.error();
-  std::uint64_t done = 0, total = 0;
-  for (const Listed& listed : *files) total += listed.file.bytes;
-  for (const Listed& listed : *files) {
+  const BackupManifest& manifest = chain->front().manifest;
+  std::uint64_t done = 0, total = bytes_of(manifest);
+  for (const auto& [path, file] : manifest.files) {
     const auto within = [&](std::uint64_t bytes) {
-      if (progress) progress(listed.path, done + bytes, total);
+      if (progress) progress(path, done + bytes, total);
     };
-    const Status unpacked =
-        unpack_file(folder + "/" + listed.path + ".zst", into->path() + "/" + listed.path, listed.file, within);
+    const Result<const BackupLink*> link = holder_of(*chain, path);
+    if (!link) return link.error();
+    const Status unpacked = unpack_file((*link)->packed(path), into->path() + "/" + path, file.packed, within);
     if (!unpacked) return unpacked;
-    done += listed.file.bytes;
+    done += file.packed.bytes;
+  }
+  for (const auto& [path, shard] : manifest.shards) {
+    if (progress) progress(path, done, total);
+    if (Status restored = restore_shard(*chain, path, into->path() + "/" + path); !restored) return restored;
+    done += shard.trees.bytes + shard.cells.bytes;
   }
   return into->finish();
 }

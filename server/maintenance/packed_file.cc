@@ -8,8 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <memory>
-#include <vector>
+#include <utility>
 
 #include "server/io/durable_file.h"
 
@@ -33,13 +32,12 @@ class File {
     for (;;)
       if (const ssize_t count = ::read(fd_, to, size); count >= 0 || errno != EINTR) return count;
   }
-  Status write(const char* from, std::size_t size) {
-    while (size > 0) {
-      const ssize_t count = ::write(fd_, from, size);
+  Status write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return failed("cannot be written");
-      from += count;
-      size -= static_cast<std::size_t>(count);
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
     }
     return {};
   }
@@ -53,7 +51,7 @@ class File {
 class Sha256 {
  public:
   Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
-  void add(const void* bytes, std::size_t size) { EVP_DigestUpdate(context_.get(), bytes, size); }
+  void add(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
   std::string hex() {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
@@ -71,78 +69,166 @@ Status make_parent(const std::string& path) {
   return io::make_folder(std::filesystem::path(path).parent_path().string());
 }
 
-Status inflate(File& in, File& out, const std::string& from, PackedFile& found, const PackProgress& progress) {
-  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
-  std::vector<char> source(kBuffer), target(kBuffer);
-  Sha256 hash;
-  std::size_t left = 1;  // 0: a frame is complete
+Error damaged(const std::string& file, const char* how) {
+  return {ErrorCode::internal, fmt::format("{} {}; take another backup of the same time", file, how)};
+}
+
+// Reads a whole file in pieces.
+Status read_all(File& in, const PieceSink& sink) {
+  std::vector<std::byte> piece(kBuffer);
   for (;;) {
-    const ssize_t count = in.read(source.data(), source.size());
+    const ssize_t count = in.read(piece.data(), piece.size());
     if (count < 0) return in.failed("cannot be read");
-    if (count == 0) break;
-    ZSTD_inBuffer input{source.data(), static_cast<std::size_t>(count), 0};
-    while (input.pos < input.size) {
-      ZSTD_outBuffer output{target.data(), target.size(), 0};
-      left = ZSTD_decompressStream(context.get(), &output, &input);
-      if (ZSTD_isError(left) != 0)
-        return Error{ErrorCode::internal, fmt::format("{} is damaged: {}; take another backup of the same time", from,
-                                                      ZSTD_getErrorName(left))};
-      hash.add(target.data(), output.pos);
-      found.bytes += output.pos;
-      if (Status written = out.write(target.data(), output.pos); !written) return written;
-      if (progress) progress(found.bytes);
-    }
+    if (count == 0) return {};
+    if (Status taken = sink({piece.data(), static_cast<std::size_t>(count)}); !taken) return taken;
   }
-  if (left != 0) return Error{ErrorCode::internal, from + " is cut off; take another backup of the same time"};
-  found.sha256 = hash.hex();
-  return out.sync();
 }
 
 }  // namespace
 
-Result<PackedFile> pack_file(const std::string& from, const std::string& to, const PackProgress& progress) {
-  if (Status made = make_parent(to); !made) return made.error();
-  File in(from, O_RDONLY), out(to, O_WRONLY | O_CREAT | O_EXCL);
-  if (!in.is_open()) return in.failed("cannot be opened");
-  if (!out.is_open()) return out.failed("cannot be made");
-  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, kLevel);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-  std::vector<char> source(kBuffer), target(kBuffer);
-  PackedFile packed;
-  Sha256 hash;
-  for (bool last = false; !last;) {
-    const ssize_t count = in.read(source.data(), source.size());
-    if (count < 0) return in.failed("cannot be read");
-    last = count == 0;
-    hash.add(source.data(), static_cast<std::size_t>(count));
-    packed.bytes += static_cast<std::uint64_t>(count);
-    ZSTD_inBuffer input{source.data(), static_cast<std::size_t>(count), 0};
+// ---- packing ----
+
+struct PackWriter::State {
+  explicit State(const std::string& path) : out(path, O_WRONLY | O_CREAT | O_EXCL) {}
+
+  Status compress(std::span<const std::byte> bytes, ZSTD_EndDirective how) {
+    ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
     for (std::size_t left = 1; left != 0;) {
       ZSTD_outBuffer output{target.data(), target.size(), 0};
-      left = ZSTD_compressStream2(context.get(), &output, &input, last ? ZSTD_e_end : ZSTD_e_continue);
-      if (ZSTD_isError(left) != 0) return Error{ErrorCode::internal, from + ": " + ZSTD_getErrorName(left)};
-      if (Status written = out.write(target.data(), output.pos); !written) return written.error();
-      if (!last && input.pos == input.size) break;
+      left = ZSTD_compressStream2(context.get(), &output, &input, how);
+      if (ZSTD_isError(left) != 0)
+        return Error{ErrorCode::internal, fmt::format("what goes into a backup: {}", ZSTD_getErrorName(left))};
+      if (Status written = out.write({target.data(), output.pos}); !written) return written;
+      if (how == ZSTD_e_continue && input.pos == input.size) return {};
     }
-    if (progress) progress(packed.bytes);
+    return {};
   }
-  if (Status synced = out.sync(); !synced) return synced.error();
-  packed.sha256 = hash.hex();
-  return packed;
+
+  File out;
+  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context{ZSTD_createCCtx(), &ZSTD_freeCCtx};
+  std::vector<std::byte> target = std::vector<std::byte>(kBuffer);
+  Sha256 hash;
+  PackedFile packed;
+};
+
+PackWriter::PackWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PackWriter::PackWriter(PackWriter&&) noexcept = default;
+PackWriter& PackWriter::operator=(PackWriter&&) noexcept = default;
+PackWriter::~PackWriter() = default;
+
+Result<PackWriter> PackWriter::create(const std::string& path) {
+  if (Status made = make_parent(path); !made) return made.error();
+  auto state = std::make_unique<State>(path);
+  if (!state->out.is_open()) return state->out.failed("cannot be made");
+  ZSTD_CCtx_setParameter(state->context.get(), ZSTD_c_compressionLevel, kLevel);
+  ZSTD_CCtx_setParameter(state->context.get(), ZSTD_c_checksumFlag, 1);
+  return PackWriter(std::move(state));
+}
+
+Status PackWriter::write(std::span<const std::byte> bytes) {
+  state_->hash.add(bytes);
+  state_->packed.bytes += bytes.size();
+  return state_->compress(bytes, ZSTD_e_continue);
+}
+
+Result<PackedFile> PackWriter::finish() {
+  if (Status ended = state_->compress({}, ZSTD_e_end); !ended) return ended.error();
+  if (Status synced = state_->out.sync(); !synced) return synced.error();
+  state_->packed.sha256 = state_->hash.hex();
+  return state_->packed;
+}
+
+Result<PackedFile> pack_file(const std::string& from, const std::string& to, const PackProgress& progress) {
+  File in(from, O_RDONLY);
+  if (!in.is_open()) return in.failed("cannot be opened");
+  Result<PackWriter> out = PackWriter::create(to);
+  if (!out) return out.error();
+  std::uint64_t done = 0;
+  const Status read = read_all(in, [&](std::span<const std::byte> piece) {
+    done += piece.size();
+    if (progress) progress(done);
+    return out->write(piece);
+  });
+  if (!read) return read.error();
+  return out->finish();
+}
+
+Result<PackedFile> hash_file(const std::string& path) {
+  File in(path, O_RDONLY);
+  if (!in.is_open()) return in.failed("cannot be opened");
+  Sha256 hash;
+  PackedFile found;
+  const Status read = read_all(in, [&](std::span<const std::byte> piece) {
+    hash.add(piece);
+    found.bytes += piece.size();
+    return Status();
+  });
+  if (!read) return read.error();
+  found.sha256 = hash.hex();
+  return found;
+}
+
+// ---- unpacking ----
+
+Status unpack(const std::string& from, const PackedFile& expected, const PieceSink& sink) {
+  File in(from, O_RDONLY);
+  if (!in.is_open()) return in.failed("cannot be opened");
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  std::vector<std::byte> target(kBuffer);
+  ZSTD_outBuffer output{target.data(), target.size(), 0};
+  Sha256 hash;
+  std::uint64_t bytes = 0;
+  const auto give_out = [&]() -> Status {
+    const std::span<const std::byte> piece(target.data(), output.pos);
+    bytes += piece.size();
+    if (bytes > expected.bytes) return damaged(from, "holds more than its manifest says");
+    hash.add(piece);
+    output.pos = 0;
+    return sink(piece);
+  };
+  std::size_t left = 1;  // 0: a frame is complete
+  Status read = read_all(in, [&](std::span<const std::byte> source) -> Status {
+    ZSTD_inBuffer input{source.data(), source.size(), 0};
+    // A full target may hide that there is more.
+    for (bool more = true; more;) {
+      left = ZSTD_decompressStream(context.get(), &output, &input);
+      if (ZSTD_isError(left) != 0) return damaged(from, ZSTD_getErrorName(left));
+      const bool full = output.pos == output.size;
+      more = input.pos < input.size || (full && left != 0);
+      if (!full) continue;
+      if (Status given = give_out(); !given) return given;
+    }
+    return {};
+  });
+  if (read && left != 0) read = damaged(from, "is cut off");
+  if (read && output.pos != 0) read = give_out();
+  if (!read) return read;
+  const bool same = bytes == expected.bytes && hash.hex() == expected.sha256;
+  return same ? Status() : Status(damaged(from, "does not hold what its manifest says"));
+}
+
+Result<std::vector<std::byte>> unpack_bytes(const std::string& from, const PackedFile& expected) {
+  std::vector<std::byte> all;
+  const Status unpacked = unpack(from, expected, [&](std::span<const std::byte> piece) {
+    all.insert(all.end(), piece.begin(), piece.end());
+    return Status();
+  });
+  if (!unpacked) return unpacked.error();
+  return all;
 }
 
 Status unpack_file(const std::string& from, const std::string& to, const PackedFile& expected,
                    const PackProgress& progress) {
   if (Status made = make_parent(to); !made) return made;
-  File in(from, O_RDONLY), out(to, O_WRONLY | O_CREAT | O_EXCL);
-  if (!in.is_open()) return in.failed("cannot be opened");
+  File out(to, O_WRONLY | O_CREAT | O_EXCL);
   if (!out.is_open()) return out.failed("cannot be made");
-  PackedFile found;
-  Status done = inflate(in, out, from, found, progress);
-  if (done && (found.bytes != expected.bytes || found.sha256 != expected.sha256))
-    done = Error{ErrorCode::internal,
-                 from + " does not hold what its manifest says; take another backup of the same time"};
+  std::uint64_t bytes = 0;
+  Status done = unpack(from, expected, [&](std::span<const std::byte> piece) -> Status {
+    bytes += piece.size();
+    if (progress) progress(bytes);
+    return out.write(piece);
+  });
+  if (done) done = out.sync();
   if (!done) ::unlink(to.c_str());
   return done;
 }

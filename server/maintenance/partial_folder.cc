@@ -39,17 +39,16 @@ bool remove_left_over(const std::string& partial) {
   return !error;
 }
 
-// Absolute and without a slash at the end, so that a name beside it can be made.
-std::string folder_name(const std::string& path) {
+}  // namespace
+
+std::string whole_name(const std::string& folder) {
   std::error_code error;
-  const fs::path whole = fs::absolute(path, error).lexically_normal();
+  const fs::path whole = fs::absolute(folder, error).lexically_normal();
   return (whole.has_filename() ? whole : whole.parent_path()).string();
 }
 
-}  // namespace
-
 Result<PartialFolder> PartialFolder::begin(const std::string& folder) {
-  const std::string path = folder_name(folder);
+  const std::string path = whole_name(folder);
   std::error_code error;
   const fs::file_status there = fs::symlink_status(path, error);
   if (there.type() != fs::file_type::not_found && (!fs::is_directory(there) || !fs::is_empty(path, error)))

@@ -38,6 +38,9 @@ class PartialFolder {
 // no such folder.
 Status remove_partial_folders(const std::string& folder);
 
+// A folder's name, absolute and without a slash at the end, so that a name beside it can be made.
+std::string whole_name(const std::string& folder);
+
 // Whether a folder may not have this name because unfinished ones have such.
 bool is_partial_name(const std::string& name);
 

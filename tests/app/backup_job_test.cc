@@ -64,7 +64,7 @@ class BackupJobTest : public testing::Test {
 
   void back_up(const std::string& name) {
     ASSERT_TRUE(node_.backups.begin(name));
-    std::make_shared<BackupJob>(node_, shard::CoreId{0}, core_, name)->start();
+    std::make_shared<BackupJob>(node_, shard::CoreId{0}, core_, name, "")->start();
     while (node_.backups.info().running) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return results_ > 0; });

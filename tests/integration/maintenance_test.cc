@@ -477,5 +477,62 @@ TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
   EXPECT_EQ(client.read(1, {6, 6}), map::Cell{9});
 }
 
+// Full, then what changed, made by a running server; then by hand, when it is stopped.
+TEST(Maintenance, BackupsBuildOnEachOtherWhetherAServerRunsOrNot) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string(), backups = data + "/backups/";
+  const std::string cli = TERRAZZO_BIN_DIR "/terrazzo";
+  const auto paint = [&](const ServerProcess& server, const char* rect, const char* tile) {
+    ASSERT_EQ(run_program(cli, {"paint", "w", "--rect", rect, "--tile", tile, "--server", server.http_url()}).exit_code,
+              0);
+  };
+  {
+    ServerProcess server(data, {"--segment-mib", "1"});
+    make_world(server.port(), "w", 1000);
+    paint(server, "0,0,2000,2000", "3");
+    paint(server, "10,10,300,3", "4");
+    ASSERT_EQ(run_program(cli, {"backup", "monday", "--server", server.http_url()}).exit_code, 0);
+    paint(server, "9000,10,3,3", "5");  // another shard
+    paint(server, "10,11,3,3", "6");
+    const Ran tuesday = run_program(cli, {"backup", "tuesday", "--since", "monday", "--server", server.http_url()});
+    ASSERT_EQ(tuesday.exit_code, 0) << tuesday.output;
+    EXPECT_EQ(nlohmann::json::parse(http(server.port(), "GET", "/v1/backups").body)["since"], "monday");
+    const Ran nowhere = run_program(cli, {"backup", "x", "--since", "nowhere", "--server", server.http_url()});
+    EXPECT_EQ(nowhere.exit_code, 1);
+    EXPECT_NE(nowhere.output.find("nowhere is no backup"), std::string::npos) << nowhere.output;
+    EXPECT_FALSE(fs::exists(backups + "x"));
+    EXPECT_EQ(http(server.port(), "POST", "/v1/backups", R"({"name":"x","since":"../data"})").status, 400u);
+    EXPECT_EQ(http(server.port(), "POST", "/v1/backups", R"({"name":"x","since":7})").status, 400u);
+    paint(server, "10,12,3,3", "7");
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  const Ran made = run_program(kServer, {"backup", data, backups + "wednesday", "--since", backups + "tuesday"});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  const std::string second = (folder.path() / "second").string();
+  fs::rename(backups + "monday", backups + "away");
+  const Ran missing = run_program(kServer, {"restore", backups + "wednesday", second});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_NE(missing.output.find("\"monday\", which is missing"), std::string::npos) << missing.output;
+  fs::rename(backups + "away", backups + "monday");
+  const Ran restored = run_program(kServer, {"restore", backups + "wednesday", second});
+  ASSERT_EQ(restored.exit_code, 0) << restored.output;
+  EXPECT_NE(restored.output.find("2 shards"), std::string::npos) << restored.output;
+  ServerProcess server(second);
+  client::ConnectOptions options;
+  options.url = server.websocket_url();
+  client::Client client(options);
+  ASSERT_TRUE(client.connect().ok());
+  ASSERT_TRUE(client.open("w").ok());
+  ASSERT_TRUE(client.wait_live(10s).ok());
+  const auto near = client.subscribe(map::Rect::of_size(0, 0, 400, 40));
+  const auto far = client.subscribe(map::Rect::of_size(8990, 0, 40, 40));
+  ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*near) && client.is_ready(*far); }, 10s));
+  EXPECT_EQ(client.read(1, {5, 5}), map::Cell{3});
+  EXPECT_EQ(client.read(1, {10, 10}), map::Cell{4});
+  EXPECT_EQ(client.read(1, {9001, 11}), map::Cell{5});
+  EXPECT_EQ(client.read(1, {11, 12}), map::Cell{7});
+  EXPECT_EQ(client.read(1, {11, 11}), map::Cell{6});
+}
+
 }  // namespace
 }  // namespace terrazzo::integration
