@@ -4,11 +4,15 @@
 //   TERRAZZO_FAULT_KIND    an errno, or 0: a read or write that takes half of the bytes. Only operations that can fail
 //   in
 //                          this way are counted: everything for EIO, what takes space for ENOSPC, transfers for 0.
+//                          -1: the power is cut: the process ends before the operation. What changes files is counted.
+//   TERRAZZO_FAULT_DISK    folder that is told what is on disk for certain, for power_cut.h: a copy of each file as of
+//                          its last sync, and a journal of names
 //   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -19,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 namespace {
 
@@ -32,6 +37,7 @@ struct Settings {
   int kind = static_cast<int>(number("TERRAZZO_FAULT_KIND"));
   const char* count = std::getenv("TERRAZZO_FAULT_COUNT");
   const char* while_exists = std::getenv("TERRAZZO_FAULT_WHILE");
+  const char* disk = std::getenv("TERRAZZO_FAULT_DISK");
 
   static long number(const char* name) {
     const char* text = std::getenv(name);
@@ -74,6 +80,8 @@ bool can_fail(Does does) {
       return does == Does::read || does == Does::write;
     case ENOSPC:
       return does == Does::write || does == Does::allocate || does == Does::sync;
+    case -1:
+      return does != Does::look && does != Does::read;
     default:
       return true;
   }
@@ -97,7 +105,78 @@ bool chosen(const char* what, Does does) {
   const long number = operations.fetch_add(1) + 1;
   const bool fails = number == settings().at;
   if (settings().count != nullptr && (fails || settings().at == 0)) write_count(number, what);
+  if (fails && settings().kind == -1) ::kill(::getpid(), SIGKILL);
   return fails;
+}
+
+// ---- what is on disk for certain ----
+
+// Held from before an operation until it is written down, so that the journal has their order.
+std::recursive_mutex order;
+class Journal {
+ public:
+  Journal() : lock_(order) {}
+  template <class... Words>
+  void write(const char* form, Words... words) {
+    static const int fd = open_in_disk("journal", O_APPEND);
+    char text[3 * 4096];
+    const int size = std::snprintf(text, sizeof text, form, words...);
+    const ssize_t ignored = real<ssize_t(int, const void*, size_t)>("write")(fd, text, static_cast<size_t>(size));
+    static_cast<void>(ignored);
+  }
+  // The file's content as of now becomes <inode><ending>.
+  void copy(int fd, const char* ending) {
+    char path[64], name[64], buffer[65536];
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    std::snprintf(name, sizeof name, "%lu%s", inode(fd), ending);
+    const int from = real<int(const char*, int, ...)>("open")(path, O_RDONLY | O_CLOEXEC);
+    const int to = open_in_disk(name, O_TRUNC);
+    ssize_t count = 0;
+    while ((count = real<ssize_t(int, void*, size_t)>("read")(from, buffer, sizeof buffer)) > 0) {
+      const ssize_t ignored = real<ssize_t(int, const void*, size_t)>("write")(to, buffer, static_cast<size_t>(count));
+      static_cast<void>(ignored);
+    }
+    real<int(int)>("close")(from);
+    real<int(int)>("close")(to);
+  }
+  void copy(const char* path, const char* ending) {
+    const int fd = real<int(const char*, int, ...)>("open")(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    copy(fd, ending);
+    real<int(int)>("close")(fd);
+  }
+  static unsigned long inode(int fd) {
+    struct stat about {};
+    return real<int(int, struct stat*)>("fstat")(fd, &about) == 0 ? about.st_ino : 0;
+  }
+  static unsigned long inode(const char* path) {
+    struct stat about {};
+    return real<int(const char*, struct stat*)>("stat")(path, &about) == 0 ? about.st_ino : 0;
+  }
+
+ private:
+  static int open_in_disk(const char* name, int how) {
+    char path[4096];
+    std::snprintf(path, sizeof path, "%s/%s", settings().disk, name);
+    return real<int(const char*, int, ...)>("open")(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
+  }
+  std::lock_guard<std::recursive_mutex> lock_;
+};
+bool journaled() {
+  return settings().disk != nullptr;
+}
+
+void synced(int fd) {
+  Journal journal;
+  struct stat about {};
+  if (real<int(int, struct stat*)>("fstat")(fd, &about) != 0) return;
+  if (!S_ISDIR(about.st_mode)) return journal.copy(fd, "");
+  char link[64], path[4096];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const ssize_t size = ::readlink(link, path, sizeof path - 1);
+  if (size < 0) return;
+  path[size] = 0;
+  journal.write("synced-folder %s\n", path);
 }
 
 bool full() {
@@ -118,8 +197,20 @@ bool fails(const char* what, Does does) {
 }
 
 template <class Open>
+int make_file(const char* path, Open&& open_file) {
+  Journal journal;
+  const unsigned long before = Journal::inode(path);
+  if (fails("open", Does::allocate)) return -1;
+  const int fd = open_file();
+  mark(fd, true);
+  if (fd >= 0 && before == 0) journal.write("made %s %lu\n", path, Journal::inode(fd));
+  return fd;
+}
+
+template <class Open>
 int open_as(const char* path, int flags, Open&& open_file) {
   const bool ours = inside(path);
+  if (ours && journaled() && (flags & O_CREAT) != 0) return make_file(path, open_file);
   if (ours && fails("open", (flags & O_CREAT) != 0 ? Does::allocate : Does::look)) return -1;
   const int fd = open_file();
   mark(fd, ours);
@@ -204,10 +295,12 @@ ssize_t read(int fd, void* bytes, size_t size) {
 }
 int fsync(int fd) {
   if (inside(fd) && fails("fsync", Does::sync)) return -1;
+  if (inside(fd) && journaled()) synced(fd);
   return real<int(int)>("fsync")(fd);
 }
 int fdatasync(int fd) {
   if (inside(fd) && fails("fdatasync", Does::sync)) return -1;
+  if (inside(fd) && journaled()) synced(fd);
   return real<int(int)>("fdatasync")(fd);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
@@ -226,16 +319,37 @@ int ftruncate(int fd, off_t size) {
   return real<int(int, off_t)>("ftruncate")(fd, size);
 }
 int rename(const char* from, const char* to) {
-  if (inside(from) && fails("rename", Does::allocate)) return -1;
-  return real<int(const char*, const char*)>("rename")(from, to);
+  auto* const rename_real = real<int(const char*, const char*)>("rename");
+  if (!inside(from)) return rename_real(from, to);
+  const std::lock_guard<std::recursive_mutex> lock(order);
+  if (fails("rename", Does::allocate)) return -1;
+  if (!journaled()) return rename_real(from, to);
+  Journal journal;
+  journal.copy(to, ".gone");
+  const int result = rename_real(from, to);
+  if (result == 0) journal.write("moved %s %s %lu\n", from, to, Journal::inode(to));
+  return result;
 }
 int unlink(const char* path) {
-  if (inside(path) && fails("unlink", Does::remove)) return -1;
-  return real<int(const char*)>("unlink")(path);
+  auto* const unlink_real = real<int(const char*)>("unlink");
+  if (!inside(path)) return unlink_real(path);
+  const std::lock_guard<std::recursive_mutex> lock(order);
+  if (fails("unlink", Does::remove)) return -1;
+  if (!journaled()) return unlink_real(path);
+  Journal journal;
+  journal.copy(path, ".gone");
+  const int result = unlink_real(path);
+  if (result == 0) journal.write("gone %s\n", path);
+  return result;
 }
 int mkdir(const char* path, mode_t mode) {
-  if (inside(path) && fails("mkdir", Does::allocate)) return -1;
-  return real<int(const char*, mode_t)>("mkdir")(path, mode);
+  auto* const mkdir_real = real<int(const char*, mode_t)>("mkdir");
+  if (!inside(path)) return mkdir_real(path, mode);
+  const std::lock_guard<std::recursive_mutex> lock(order);
+  if (fails("mkdir", Does::allocate)) return -1;
+  const int result = mkdir_real(path, mode);
+  if (result == 0 && journaled()) Journal().write("folder %s %lu\n", path, Journal::inode(path));
+  return result;
 }
 int access(const char* path, int mode) {
   if (inside(path) && fails("access", Does::look)) return -1;

@@ -150,7 +150,8 @@ void Painter::send(int index, std::uint32_t value) {
 bool Painter::hear() {
   const auto decided = [&](const Sent& s) { return client_.is_durable(s.id) || client_.rejection(s.id).has_value(); };
   // A server whose log is dead never says durable: it is waited for once.
-  const bool all = client_.wait_until([&] { return std::ranges::all_of(waiting_, decided); }, patience_);
+  const bool all = client_.wait_until(
+      [&] { return client_.state() != client::State::live || std::ranges::all_of(waiting_, decided); }, patience_);
   if (!all) patience_ = 5ms;
   for (const Sent& sent : waiting_)
     if (client_.is_durable(sent.id)) told_.durable[sent.index] = sent.value;
@@ -162,6 +163,7 @@ bool Painter::hear() {
 bool Painter::go_on(std::uint32_t value) {
   const auto until = std::chrono::steady_clock::now() + 2s;
   do {
+    if (client_.state() != client::State::live) return false;
     for (int index = 0; index < kBlocks; ++index) send(index, value + static_cast<std::uint32_t>(index));
     value += kBlocks;
     patience_ = 200ms;

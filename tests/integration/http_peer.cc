@@ -43,7 +43,8 @@ HttpAnswer http(std::uint16_t port, std::string_view method, const std::string& 
   http_ns::response_parser<http_ns::string_body> parser;
   parser.body_limit(boost::none);
   http_ns::read(stream, buffer, parser, error);
-  if (error && error != http_ns::error::end_of_stream) return {};
+  // A connection that ends without an answer is no answer, whatever an empty message says.
+  if ((error && error != http_ns::error::end_of_stream) || !parser.is_header_done()) return {};
   return {parser.get().result_int(), parser.get().body()};
 }
 

@@ -1,0 +1,12 @@
+#include "tests/fuzz/targets.h"
+
+#include <array>
+
+namespace terrazzo::fuzz {
+
+std::span<const Target* const> all_targets() {
+  static constexpr std::array<const Target*, 5> kAll{&kTiled, &kWorldJson, &kSegment, &kHistory, &kShardFile};
+  return kAll;
+}
+
+}  // namespace terrazzo::fuzz
