@@ -19,6 +19,18 @@ Error wrong(const char* what, int code) {
   return {ErrorCode::bad_message, fmt::format("{}: {}", what, spng_strerror(code))};
 }
 
+// Deflate makes at most so many bytes of one (zlib's technical details: 258 bytes of 2 bits).
+constexpr std::uint64_t kDeflateRatioMax = 1032;
+
+// What is compressed of a picture: rows of pixels, each with the byte that says how it is filtered.
+std::uint64_t rows_bytes(const spng_ihdr& header) {
+  std::uint64_t samples = 1;
+  if (header.color_type == SPNG_COLOR_TYPE_TRUECOLOR) samples = 3;
+  if (header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA) samples = 2;
+  if (header.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA) samples = 4;
+  return header.height * ((header.width * samples * header.bit_depth + 7) / 8 + 1);
+}
+
 }  // namespace
 
 Result<Image> decode_png(std::string_view bytes) {
@@ -35,6 +47,9 @@ Result<Image> decode_png(std::string_view bytes) {
   if (std::uint64_t{header.width} * header.height > kPixelsMax)
     return Error{ErrorCode::too_large,
                  fmt::format("a picture of {}×{} pixels; at most {} in all", header.width, header.height, kPixelsMax)};
+  if (rows_bytes(header) > bytes.size() * kDeflateRatioMax)
+    return Error{ErrorCode::bad_message, fmt::format("a damaged PNG picture: {}×{} pixels are never in {} bytes",
+                                                     header.width, header.height, bytes.size())};
   Image image{header.width, header.height, {}};
   image.rgba.resize(std::size_t{header.width} * header.height * 4);
   if (const int code =
