@@ -33,20 +33,36 @@ void CheckpointDriver::complete(std::int32_t result, std::uint32_t) {
 void CheckpointDriver::reclaim() {
   reclaiming_ = false;
   shards_.for_each([&](ShardSlot& slot) {
-    if (!reclaiming_) reclaiming_ = slot.shard->reclaim(kEntriesPerTick);
+    if (reclaiming_) return;
+    missing_.clear();
+    reclaiming_ = slot.shard->reclaim(kEntriesPerTick, &missing_);
+    // What lies below a damaged page stays taken; whoever repairs the file gets it back.
+    if (missing_.damaged) reclaiming_ = false;
+    if (reclaiming_) bring(slot);
   });
 }
 
+bool CheckpointDriver::bring(ShardSlot& slot) {
+  if (missing_.pages.empty()) return false;
+  bringing_ = pages_.bring(slot, std::move(missing_.pages), [this] { bringing_ = false; });
+  return true;
+}
+
 bool CheckpointDriver::advance(std::uint64_t now_ns) {
-  if (reclaiming_) reclaim();
+  if (reclaiming_ && !bringing_) reclaim();
   if (slot_ == nullptr) {
+    if (bringing_ && !hurry_) return false;
     if (!hurry_ && now_ns - looked_ns_ < kLookEveryNs) return false;
     looked_ns_ = now_ns;
     if (!hurry_ && !reclaiming_) reclaim();
     return begin(now_ns);
   }
   if (working_) {
-    step(slot_->shard->checkpoint_work(hurry_ ? std::numeric_limits<std::uint32_t>::max() : kPagesPerTick));
+    if (bringing_ && !hurry_) return false;
+    missing_.clear();
+    step(hurry_ ? slot_->shard->checkpoint_work(std::numeric_limits<std::uint32_t>::max())
+                : slot_->shard->checkpoint_work(kPagesPerTick, &missing_));
+    if (working_) bring(*slot_);
     return false;
   }
   if (!std::exchange(synced_, false)) return false;
@@ -72,6 +88,11 @@ bool CheckpointDriver::begin(std::uint64_t now_ns) {
     if (due && (chosen == nullptr || slot.dirty_since_ns < chosen->dirty_since_ns)) chosen = &slot;
   });
   if (chosen == nullptr) return false;
+  if (!hurry_) {
+    missing_.clear();
+    chosen->shard->look_checkpoint(missing_);
+    if (bring(*chosen)) return false;
+  }
   slot_ = chosen;
   slot_->dirty_since_ns = 0;
   covers_ = slot_->logged;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "server/app/log_driver.h"
+#include "server/app/page_bringer.h"
 #include "server/app/shard_table.h"
 #include "server/runtime/file_queue.h"
 
@@ -12,13 +13,13 @@ namespace terrazzo::app {
 // are short. A shard's turn comes when it asks, or when it has been dirty for long.
 class CheckpointDriver final : private runtime::Completion {
  public:
-  CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::FileQueue& files)
-      : shards_(shards), log_(log), files_(files) {}
+  CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::FileQueue& files, PageBringer& pages)
+      : shards_(shards), log_(log), files_(files), pages_(pages) {}
 
   // Takes the next step, if one is due. True: a checkpoint has become durable.
   bool advance(std::uint64_t now_ns);
   bool running() const { return slot_ != nullptr; }
-  bool wants_a_step() const { return synced_ || working_ || reclaiming_; }
+  bool wants_a_step() const { return synced_ || ((working_ || reclaiming_) && !bringing_); }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }
   bool all_clean();
@@ -28,16 +29,21 @@ class CheckpointDriver final : private runtime::Completion {
   void complete(std::int32_t result, std::uint32_t flags) override;
   bool begin(std::uint64_t now_ns);
   void reclaim();
+  // Whether there was something to bring; the driver goes on when it is there.
+  bool bring(ShardSlot& slot);
   void step(Result<storage::CheckpointStep> next);
 
   ShardTable& shards_;
   LogDriver& log_;
   runtime::FileQueue& files_;
+  PageBringer& pages_;
+  storage::Missing missing_;  // scratch
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
   bool working_ = false;     // checksums are left to compute
   bool reclaiming_ = false;  // pages of dropped versions are left to give back
+  bool bringing_ = false;    // pages for that, or for a root, are on their way
   std::int32_t result_ = 0;
   bool hurry_ = false;
   std::uint64_t not_before_ns_ = 0;  // the disk was full

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "server/io/memory_size.h"
+
 namespace terrazzo::app {
 namespace {
 
@@ -101,6 +103,10 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--history-days", config.history_days, "how long sealed log segments are kept")
       ->envname("TERRAZZO_HISTORY_DAYS")
       ->capture_default_str();
+  app.add_option("--memory-mib", config.memory_mib,
+                 "memory for parts of maps that nobody is using; 0: half of what the machine or container has")
+      ->envname("TERRAZZO_MEMORY_MIB")
+      ->capture_default_str();
   app.add_option("--publish-ms", config.publish_ms,
                  "how often programs on this host that read shard files see news; 0: never")
       ->check(CLI::Range(0u, 60000u))
@@ -182,6 +188,10 @@ Status validate(const Config& config) {
     return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};
   }
   return {};
+}
+
+std::uint64_t Config::memory_bytes() const {
+  return memory_mib != 0 ? std::uint64_t{memory_mib} << 20 : io::usable_memory_bytes() / 2;
 }
 
 CommandLine parse_command_line(int argc, char** argv) {

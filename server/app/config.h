@@ -34,6 +34,8 @@ struct Config {
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   Io io = Io::automatic;
   FileIo file_io = FileIo::automatic;
+  std::uint32_t memory_mib = 0;      // for pages of maps; 0: half of what the machine or container has
+  std::uint64_t memory_bytes() const;
   std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
   std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes
   bool pin = true;

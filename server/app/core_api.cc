@@ -1,4 +1,6 @@
 // What the HTTP endpoints ask of the node (http::ApiServices): whatever touches the disk runs on a worker.
+#include <sys/resource.h>
+
 #include <utility>
 
 #include "map/formats/world_json.h"
@@ -128,6 +130,17 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.ticks = ticks_;
   shot.system_calls = io_.loop->system_calls();
   shot.log = log_.counters();
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  shot.residency = {.resident_pages = memory_.resident(),
+                    .brought_pages = pages_.brought(),
+                    .damaged_pages = pages_.damaged(),
+                    .released_pages = memory_.released(),
+                    .opened_shards = lobby_.opened(),
+                    .waits = lobby_.waits(),
+                    .wait_ns = lobby_.wait_ns(),
+                    .major_faults = static_cast<std::uint64_t>(usage.ru_majflt),
+                    .minor_faults = static_cast<std::uint64_t>(usage.ru_minflt)};
   return shot;
 }
 

@@ -18,6 +18,8 @@ namespace {
 constexpr std::uint64_t kMaxWaitNs = 500'000'000;
 // Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
 constexpr std::uint32_t kRetryAfterMs = 1000;
+// When the page workers have too much to do.
+constexpr std::uint64_t kRetryNs = 1'000'000;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
 // Between tries of what a full disk keeps from being applied.
 constexpr std::uint64_t kParkedNs = 200'000'000;
@@ -29,8 +31,12 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       self_(self),
       io_(std::move(io)),
       shards_(node, encoder_),
+      pages_(node, self),
+      lobby_(node, self, shards_, pages_, *this),
+      memory_(node, self, shards_,
+              node.config.memory_bytes() / storage::kPageBytes / static_cast<std::uint64_t>(node.cores)),
       log_(node, self, *io_.files),
-      checkpoints_(shards_, log_, *io_.files),
+      checkpoints_(shards_, log_, *io_.files, pages_),
       history_timer_(node),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
@@ -61,7 +67,10 @@ void CoreServices::tick() {
   network_.dispatch(now);
   node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
   node_.workers->collect(self_);
+  node_.page_workers->collect(self_);
+  if (lobby_.has_retries()) lobby_.tick();
   deliver_local();
+  if (!held_.empty()) answer_holds();
   io_.files->collect();
   if (shardfile::bus_faults() != bus_faults_) find_faulted_shards();
   if (now >= next_publication_ns_) publish_roots(now);
@@ -69,6 +78,7 @@ void CoreServices::tick() {
   if (log_.take_completed()) on_log_durable();
   if (checkpoints_.advance(now)) forget_log();
   if (self_ == 0) history_timer_.tick(now, self_);
+  memory_.advance(now);
   deliver_local();
   home_.tick(now);
   log_.submit(now);
@@ -77,9 +87,10 @@ void CoreServices::tick() {
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
-  if (!local_.empty() || checkpoints_.wants_a_step()) return 0;
+  if (!local_.empty() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
+  if (lobby_.has_retries()) until = std::min(until, now_ns + kRetryNs);
   if (somebody_reads_) until = std::min(until, next_publication_ns_);
   if (!parked_.empty()) until = std::min(until, next_parked_try_ns_);
   // 0 would mean: do not wait.
@@ -106,7 +117,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
   if (!held_.empty() && held_back(message)) return;
   switch (static_cast<MeshKind>(message.kind)) {
     case MeshKind::edit:
-      return edit_shard(unboxed<shard::EditRequest>(message));
+      return lobby_.admit(boxed_in<shard::EditRequest>(message).shard, message);
     case MeshKind::coordinate: {
       auto request = unboxed<shard::CoordinatedRequest>(message);
       request->version = node_.versions.newest(request->world);
@@ -116,14 +127,11 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return;
     }
     case MeshKind::subscribe:
-      return subscribe_shard(*unboxed<shard::SubscribeRequest>(message));
+      return lobby_.admit(boxed_in<shard::SubscribeRequest>(message).shard, message);
     case MeshKind::refresh:
-      return refresh_shard(*unboxed<shard::RefreshRequest>(message));
-    case MeshKind::interest_off: {
-      const auto off = unboxed<shard::InterestOff>(message);
-      if (const auto slot = shards_.find_or_open(off->shard); slot) (*slot)->shard->interest_off(*off);
-      return;
-    }
+      return lobby_.admit(boxed_in<shard::RefreshRequest>(message).shard, message);
+    case MeshKind::interest_off:
+      return lobby_.admit(boxed_in<shard::InterestOff>(message).shard, message);
     case MeshKind::states:
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
@@ -276,7 +284,7 @@ bool CoreServices::drained() {
   }
   // Until the last connection anywhere is gone, edits may still come through the mesh.
   const bool quiet = counted_drained_ && node_.cores_drained.load() == node_.cores && local_.empty() &&
-                     node_.mesh->empty(self_) && log_.idle() && held_.empty();
+                     node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle();
   return quiet || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
 }
 
@@ -293,7 +301,47 @@ void CoreServices::last_checkpoints() {
 
 // ---- shards ----
 
-void CoreServices::refuse(const shard::EditRequest& request, const Error& why) {
+void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
+  if (static_cast<MeshKind>(message.kind) == MeshKind::edit)
+    return edit_shard(slot, unboxed<shard::EditRequest>(message));
+  current_ = &slot;
+  switch (static_cast<MeshKind>(message.kind)) {
+    case MeshKind::subscribe:
+      slot.shard->subscribe(*unboxed<shard::SubscribeRequest>(message), *this);
+      break;
+    case MeshKind::refresh:
+      slot.shard->refresh(*unboxed<shard::RefreshRequest>(message), *this);
+      break;
+    case MeshKind::interest_off:
+      slot.shard->interest_off(*unboxed<shard::InterestOff>(message));
+      break;
+    default:
+      current_ = nullptr;
+      return gather_pins(unboxed<PinsGather>(message));
+  }
+  current_ = nullptr;
+}
+
+void CoreServices::refuse(const runtime::MeshMessage& message, const Error& why) {
+  switch (static_cast<MeshKind>(message.kind)) {
+    case MeshKind::edit:
+      return refuse_edit(*unboxed<shard::EditRequest>(message), why);
+    case MeshKind::subscribe:
+      return refuse_subscription(*unboxed<shard::SubscribeRequest>(message), why);
+    case MeshKind::refresh:
+      return refuse_refresh(*unboxed<shard::RefreshRequest>(message), why);
+    case MeshKind::interest_off:
+      unboxed<shard::InterestOff>(message).reset();
+      return;
+    default:
+      auto gather = unboxed<PinsGather>(message);
+      if (gather->with_content) gather->problem = why;
+      ++gather->next;
+      return gather_pins(std::move(gather));
+  }
+}
+
+void CoreServices::refuse_edit(const shard::EditRequest& request, const Error& why) {
   shard::EditOutcome refused;
   refused.origin = request.origin;
   refused.edit = request.edit.id;
@@ -307,13 +355,11 @@ void CoreServices::refuse(const shard::EditRequest& request, const Error& why) {
   post(shard::coordinator_core(request.shard.world, node_.cores), message);
 }
 
-void CoreServices::edit_shard(std::unique_ptr<shard::EditRequest> request) {
-  const Result<ShardSlot*> slot = shards_.find_or_open(request->shard);
-  if (!slot) return refuse(*request, slot.error());
+void CoreServices::edit_shard(ShardSlot& slot, std::unique_ptr<shard::EditRequest> request) {
   refused_part_ = parked_behind(*request);
   if (!refused_part_) {
-    current_ = *slot;
-    current_->shard->edit(*request, *this);
+    current_ = &slot;
+    slot.shard->edit(*request, *this);
     current_ = nullptr;
   }
   if (!refused_part_) return;
@@ -328,41 +374,37 @@ bool CoreServices::parked_behind(const shard::EditRequest& request) const {
          });
 }
 
+// Not through the lobby, where a later part may wait already.
 void CoreServices::try_parked(std::uint64_t now_ns) {
   next_parked_try_ns_ = now_ns + kParkedNs;
-  for (auto& request : std::exchange(parked_, {})) edit_shard(std::move(request));
+  for (auto& request : std::exchange(parked_, {})) {
+    ShardSlot* const slot = shards_.find(request->shard);
+    if (slot != nullptr && !slot->in_line) {
+      edit_shard(*slot, std::move(request));
+    } else {
+      parked_.push_back(std::move(request));
+    }
+  }
 }
 
-void CoreServices::subscribe_shard(const shard::SubscribeRequest& request) {
-  const Result<ShardSlot*> slot = shards_.find_or_open(request.shard);
-  if (!slot) {
-    auto refused = std::make_unique<shard::StatesReply>();
-    refused->origin = request.origin;
-    refused->sub = request.sub;
-    refused->ticket = request.ticket;
-    refused->shard = request.shard.position;
-    refused->error = slot.error();
-    return reply(std::move(refused));
-  }
-  current_ = *slot;
-  current_->shard->subscribe(request, *this);
-  current_ = nullptr;
+void CoreServices::refuse_subscription(const shard::SubscribeRequest& request, const Error& why) {
+  auto refused = std::make_unique<shard::StatesReply>();
+  refused->origin = request.origin;
+  refused->sub = request.sub;
+  refused->ticket = request.ticket;
+  refused->shard = request.shard.position;
+  refused->error = why;
+  reply(std::move(refused));
 }
 
-void CoreServices::refresh_shard(const shard::RefreshRequest& request) {
-  const Result<ShardSlot*> slot = shards_.find_or_open(request.shard);
-  if (!slot) {
-    auto refused = std::make_unique<shard::StatesReply>();
-    refused->origin = request.origin;
-    refused->ticket = request.ticket;
-    refused->shard = request.shard.position;
-    refused->refresh = true;
-    refused->error = slot.error();
-    return reply(std::move(refused));
-  }
-  current_ = *slot;
-  current_->shard->refresh(request, *this);
-  current_ = nullptr;
+void CoreServices::refuse_refresh(const shard::RefreshRequest& request, const Error& why) {
+  auto refused = std::make_unique<shard::StatesReply>();
+  refused->origin = request.origin;
+  refused->ticket = request.ticket;
+  refused->shard = request.shard.position;
+  refused->refresh = true;
+  refused->error = why;
+  reply(std::move(refused));
 }
 
 shard::Coordinator& CoreServices::coordinator(WorldId world) {

@@ -14,9 +14,12 @@
 #include "server/app/core_io.h"
 #include "server/app/history_keeper.h"
 #include "server/app/log_driver.h"
+#include "server/app/memory_budget.h"
 #include "server/app/mesh_kinds.h"
 #include "server/app/metrics_page.h"
 #include "server/app/node.h"
+#include "server/app/page_bringer.h"
+#include "server/app/shard_lobby.h"
 #include "server/app/shard_table.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
@@ -35,6 +38,7 @@ class CoreServices final : private net::NetworkEvents,
                            private shard::ShardOutput,
                            private session::SessionOutput,
                            private session::SessionDirectory,
+                           private ShardLobbyOutput,
                            private VersionDeskOutput,
                            private BackupJobOutput,
                            private http::ApiServices {
@@ -63,15 +67,19 @@ class CoreServices final : private net::NetworkEvents,
   bool drained();
   void last_checkpoints();
 
-  // A shard of this core, ready for an edit or a subscription; errors go to whoever asked.
-  void edit_shard(std::unique_ptr<shard::EditRequest> request);
+  void edit_shard(ShardSlot& slot, std::unique_ptr<shard::EditRequest> request);
   // Whether the part of a decided edit waits behind another one of its shard.
   bool parked_behind(const shard::EditRequest& request) const;
   void try_parked(std::uint64_t now_ns);
-  void refuse(const shard::EditRequest& request, const Error& why);
-  void subscribe_shard(const shard::SubscribeRequest& request);
-  void refresh_shard(const shard::RefreshRequest& request);
+  // Errors go to whoever asked.
+  void refuse_edit(const shard::EditRequest& request, const Error& why);
+  void refuse_subscription(const shard::SubscribeRequest& request, const Error& why);
+  void refuse_refresh(const shard::RefreshRequest& request, const Error& why);
   shard::Coordinator& coordinator(WorldId world);
+
+  // ShardLobbyOutput
+  void run(ShardSlot& slot, const runtime::MeshMessage& message) override;
+  void refuse(const runtime::MeshMessage& message, const Error& why) override;
 
   // net::NetworkEvents
   void on_open(net::ConnectionId connection, proto::Form form) override;
@@ -129,6 +137,9 @@ class CoreServices final : private net::NetworkEvents,
   void take_cut(WorldId world, std::uint64_t version, shard::CoreId tell);
   void drop_in_shards(WorldId world, std::uint64_t version);
   void gather_pins(std::unique_ptr<PinsGather> gather);
+  void gather_from(shard::Shard& shard, PinsGather& gather);
+  // Says that this core takes no more edits of a world, once none wait in the lobby.
+  void answer_holds();
   // Holds and cuts that waited for the log.
   void on_log_durable_versions();
   VersionDesk& desk(WorldId world);
@@ -166,6 +177,9 @@ class CoreServices final : private net::NetworkEvents,
   CoreIo io_;
   proto::Encoder encoder_;
   ShardTable shards_;
+  PageBringer pages_;
+  ShardLobby lobby_;
+  MemoryBudget memory_;
   LogDriver log_;
   CheckpointDriver checkpoints_;
   HistoryTimer history_timer_;  // of core 0
@@ -182,7 +196,8 @@ class CoreServices final : private net::NetworkEvents,
     std::vector<runtime::MeshMessage> edits;        // for this core's shards, once `edits_held`
     std::vector<runtime::MeshMessage> coordinated;  // for this core's coordinator, once `coordinated_held`
     bool edits_held = false, coordinated_held = false;
-    bool hold_asked = false;  // goes out when the coordinator has forwarded everything
+    bool hold_asked = false;                 // goes out when the coordinator has forwarded everything
+    std::optional<shard::CoreId> tell = {};  // who waits for this core's word that it holds
   };
   std::unordered_map<WorldId, Held> held_;
   struct Cut {

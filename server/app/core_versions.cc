@@ -46,7 +46,8 @@ void CoreServices::deliver_version(const runtime::MeshMessage& message) {
     }
     case MeshKind::hold:
       held_[world].edits_held = true;
-      return post(static_cast<shard::CoreId>(message.words[1]), about(MeshKind::held, world));
+      held_[world].tell = static_cast<shard::CoreId>(message.words[1]);
+      return answer_holds();
     case MeshKind::held:
       return desk(world).held();
     case MeshKind::cut:
@@ -86,6 +87,15 @@ void CoreServices::hold(WorldId world) {
   Held& held = held_[world];
   held.coordinated_held = held.hold_asked = true;
   on_log_durable_versions();
+}
+
+void CoreServices::answer_holds() {
+  for (auto& [world, held] : held_) {
+    const bool parked = std::ranges::any_of(parked_, [&](const auto& part) { return part->shard.world == world; });
+    if (!held.tell || parked || lobby_.edits_wait(world)) continue;
+    post(*held.tell, about(MeshKind::held, world));
+    held.tell.reset();
+  }
 }
 
 void CoreServices::on_log_durable_versions() {
@@ -159,34 +169,39 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
     auto done = std::move(gather->done);
     return done(std::move(gather));
   }
-  for (const map::ShardPos position : gather->shards) {
-    const shard::ShardKey key{gather->world, position};
+  for (; gather->next < gather->shards.size(); ++gather->next) {
+    const shard::ShardKey key{gather->world, gather->shards[gather->next]};
     if (shard::owner_core(key, node_.cores) != self_) continue;
-    const Result<ShardSlot*> slot = shards_.find_or_open(key);
-    if (!slot) {
-      // A damaged shard tells whoever reads or edits it; who copies a world must not leave it out.
-      if (gather->with_content) gather->problem = slot.error();
+    // A damaged shard tells whoever reads or edits it; who copies a world must not leave it out.
+    if (const Error* const why = shards_.damage(key)) {
+      if (gather->with_content) gather->problem = *why;
       continue;
     }
-    shard::Shard& at = *(*slot)->shard;
-    if (gather->release) {
-      at.drop_snapshot(gather->snapshot);
-      continue;
-    }
-    if (gather->with_content) {
-      gather->found.push_back(
-          {position, node_.data->shard_path(key.world, position.x, position.y), {}, {}, at.content_of(gather->a)});
-      continue;
-    }
-    const auto top = [&](std::uint64_t version) {
-      return version == 0 ? at.take_snapshot(gather->snapshot) : at.version_top(version);
-    };
-    gather->found.push_back({position, node_.data->shard_path(key.world, position.x, position.y), top(gather->a),
-                             top(gather->b), std::nullopt});
+    ShardSlot* const slot = shards_.find(key);
+    // Comes back when the shard is open.
+    if (slot == nullptr) return lobby_.admit(key, boxed(MeshKind::pins, std::move(gather)));
+    gather_from(*slot->shard, *gather);
   }
+  gather->next = 0;
   --gather->missing;
   const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
   post(static_cast<shard::CoreId>(next), boxed(MeshKind::pins, std::move(gather)));
+}
+
+void CoreServices::gather_from(shard::Shard& at, PinsGather& gather) {
+  if (gather.release) return at.drop_snapshot(gather.snapshot);
+  const map::ShardPos position = at.key().position;
+  PinsGather::Shard found{position, node_.data->shard_path(gather.world, position.x, position.y), {}, {}, {}};
+  const auto top = [&](std::uint64_t version) {
+    return version == 0 ? at.take_snapshot(gather.snapshot) : at.version_top(version);
+  };
+  if (gather.with_content) {
+    found.content = at.content_of(gather.a);
+  } else {
+    found.a = top(gather.a);
+    found.b = top(gather.b);
+  }
+  gather.found.push_back(std::move(found));
 }
 
 // ---- backups ----

@@ -57,6 +57,7 @@ struct PinsGather {
   std::uint64_t snapshot = 0;         // number of the snapshots
   bool release = false;               // second round: let the snapshots go
   std::vector<map::ShardPos> shards;  // that have files
+  std::size_t next = 0;               // of them, on the present core
   struct Shard {
     map::ShardPos position;
     std::string path;
@@ -92,6 +93,12 @@ runtime::MeshMessage boxed(MeshKind kind, std::unique_ptr<T> value) {
 template <class T>
 runtime::MeshMessage boxed(MeshKind kind, T value) {
   return boxed(kind, std::make_unique<T>(std::move(value)));
+}
+
+// Stays the message's.
+template <class T>
+const T& boxed_in(const runtime::MeshMessage& message) {
+  return *reinterpret_cast<const T*>(message.words[0]);
 }
 
 template <class T>

@@ -123,6 +123,28 @@ void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.reader_evictions; });
 }
 
+void add_residency(Page& page, const std::vector<CoreSnapshot>& cores) {
+  constexpr auto counter = MetricType::Counter;
+  page.add(MetricType::Gauge, "terrazzo_resident_pages", "Pages of shards that are in memory, as far as is known.",
+           cores, [](Core c) { return c.residency.resident_pages; });
+  page.add(counter, "terrazzo_pages_brought_total", "Cold pages read and proven by workers.", cores,
+           [](Core c) { return c.residency.brought_pages; });
+  page.add(counter, "terrazzo_pages_damaged_total", "Cold pages that were not what they must be.", cores,
+           [](Core c) { return c.residency.damaged_pages; });
+  page.add(counter, "terrazzo_pages_released_total", "Pages let go to keep the memory budget.", cores,
+           [](Core c) { return c.residency.released_pages; });
+  page.add(counter, "terrazzo_shards_opened_total", "Shards opened while the server ran.", cores,
+           [](Core c) { return c.residency.opened_shards; });
+  page.add(counter, "terrazzo_page_waits_total", "Messages that waited for a shard's file or cold pages.", cores,
+           [](Core c) { return c.residency.waits; });
+  page.add(counter, "terrazzo_page_wait_nanoseconds_total", "Time shards had messages waiting for that.", cores,
+           [](Core c) { return c.residency.wait_ns; });
+  page.add(counter, "terrazzo_major_faults_total", "Page faults for which the core itself waited for the disk.", cores,
+           [](Core c) { return c.residency.major_faults; });
+  page.add(counter, "terrazzo_minor_faults_total", "Page faults of the core that needed no disk.", cores,
+           [](Core c) { return c.residency.minor_faults; });
+}
+
 void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
   constexpr auto counter = MetricType::Counter;
   page.add(counter, "terrazzo_log_records_total", "Records appended to the write-ahead log.", cores,
@@ -159,6 +181,7 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
   add_network(page, cores);
   add_sessions(page, cores);
   add_shards(page, cores);
+  add_residency(page, cores);
   add_log(page, cores);
   return page.text();
 }

@@ -16,6 +16,11 @@ struct LogCounters {
   std::uint64_t records = 0, groups = 0, bytes = 0, sync_ns = 0, failures = 0;
 };
 
+struct ResidencyCounters {
+  std::uint64_t resident_pages = 0, brought_pages = 0, damaged_pages = 0, released_pages = 0;
+  std::uint64_t opened_shards = 0, waits = 0, wait_ns = 0, major_faults = 0, minor_faults = 0;
+};
+
 // One core's counters at a moment, taken by that core itself: nothing is counted across cores.
 struct CoreSnapshot {
   unsigned core = 0;
@@ -26,6 +31,7 @@ struct CoreSnapshot {
                 system_calls = 0, reader_evictions = 0;
   shard::ShardCounters shard;
   LogCounters log;
+  ResidencyCounters residency;
 };
 
 // A request for /metrics on its way through all cores; the asking core answers when the last one has written its part.

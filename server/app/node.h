@@ -35,6 +35,8 @@ struct Node {
   std::unique_ptr<ResumeTokens> resume_tokens;
   std::unique_ptr<runtime::Mesh> mesh;
   std::unique_ptr<WorkerPool> workers;
+  // For reading cold pages and opening shards: people wait for these, so they do not queue behind sealing and backups.
+  std::unique_ptr<WorkerPool> page_workers;
 
   HistoryCounters history;
   std::atomic<bool> draining{false};  // SIGTERM came

@@ -26,11 +26,15 @@
 namespace terrazzo::app {
 namespace {
 
+constexpr unsigned kPageThreads = 4;           // they wait for the disk more than they work
 constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
 
 struct Running {
   // Jobs of the workers point into cores: they end first.
-  ~Running() { node.workers.reset(); }
+  ~Running() {
+    node.workers.reset();
+    node.page_workers.reset();
+  }
 
   Node node;
   std::vector<std::unique_ptr<CoreServices>> cores;
@@ -131,8 +135,9 @@ Status start_cores(Running& running, const std::vector<int>& listeners) {
   std::vector<runtime::EventLoop*> wakers;
   for (const CoreIo& core : *io) wakers.push_back(core.loop.get());
   node.mesh = std::make_unique<runtime::Mesh>(wakers, kMeshCapacity);
-  node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores),
-                                              [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); });
+  const auto wake = [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); };
+  node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores), wake);
+  node.page_workers = std::make_unique<WorkerPool>(kPageThreads, static_cast<unsigned>(node.cores), wake);
   for (int core = 0; core < node.cores; ++core) {
     const auto at = static_cast<std::size_t>(core);
     running.cores.push_back(

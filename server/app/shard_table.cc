@@ -5,71 +5,124 @@
 #include <utility>
 
 namespace terrazzo::app {
+namespace {
 
-Result<ShardSlot*> ShardTable::find_or_open(const shard::ShardKey& key) {
-  if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
-  Result<ShardSlot*> opened = find_or_open_unrecovered(key);
-  if (opened) (*opened)->shard->recovered();
+// Of a new file: so many that the first edits need not wait for disk space.
+constexpr storage::PageNo kFirstPages = 64;
+
+std::string path_of(const Node& node, const shard::ShardKey& key) {
+  return node.data->shard_path(key.world, key.position.x, key.position.y);
+}
+
+storage::ShardIdentity identity_of(const shard::ShardKey& key) {
+  return {key.world, key.position.x, key.position.y};
+}
+
+std::unique_ptr<io::SharedPage> page_for_readers(const Node& node, const std::string& path) {
+  if (node.config.publish_ms == 0) return nullptr;
+  const std::string page = path.substr(0, path.size() - std::string_view(".shard").size()) + ".readers";
+  Result<std::unique_ptr<io::SharedPage>> shared = io::SharedPage::open(page);
+  if (shared) return *std::move(shared);
+  spdlog::warn("readers on this host cannot see a shard: {}", shared.error().message);
+  return nullptr;
+}
+
+}  // namespace
+
+Result<ShardFile> open_shard_file(const Node& node, const shard::ShardKey& key) {
+  const std::string path = path_of(node, key);
+  ShardFile opened;
+  const Result<bool> there = node.data->exists(path);
+  if (!there) return there.error();
+  if (!*there) return opened;
+  Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::open(path);
+  if (!file) return file.error();
+  opened.file = *std::move(file);
+  Result<std::unique_ptr<storage::ShardStore>> store = storage::ShardStore::open(*opened.file, identity_of(key));
+  if (!store) return Error{store.error().code, path + ": " + store.error().message};
+  opened.store = *std::move(store);
+  opened.readers = page_for_readers(node, path);
   return opened;
 }
 
-Result<ShardSlot*> ShardTable::find_or_open_unrecovered(const shard::ShardKey& key) {
-  if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
-  if (const auto found = damaged_.find(key); found != damaged_.end()) return found->second;
-  Result<std::unique_ptr<ShardSlot>> opened = open(key);
-  if (!opened) {
-    damaged_.emplace(key, opened.error());
-    return opened.error();
-  }
-  return slots_.emplace(key, *std::move(opened)).first->second.get();
+Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key) {
+  const std::string path = path_of(node, key);
+  if (const Status made = node.data->make_shard_folder(key.world); !made) return made.error();
+  Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::create(path);
+  if (!file) return file.error();
+  ShardFile created;
+  created.file = *std::move(file);
+  // If there is no space for them, the first edit asks again and is told.
+  if (const Status grown = created.file->grow(kFirstPages); !grown) spdlog::warn("{}", grown.error().message);
+  Result<std::unique_ptr<storage::ShardStore>> store = storage::ShardStore::create(*created.file, identity_of(key));
+  if (!store) return store.error();
+  created.store = *std::move(store);
+  created.readers = page_for_readers(node, path);
+  return created;
 }
 
-Result<std::unique_ptr<ShardSlot>> ShardTable::open(const shard::ShardKey& key) {
+ShardSlot* ShardTable::find(const shard::ShardKey& key) const {
+  const auto found = slots_.find(key);
+  return found == slots_.end() ? nullptr : found->second.get();
+}
+
+const Error* ShardTable::damage(const shard::ShardKey& key) const {
+  const auto found = damaged_.find(key);
+  return found == damaged_.end() ? nullptr : &found->second;
+}
+
+Result<ShardSlot*> ShardTable::find_or_open_unrecovered(const shard::ShardKey& key) {
+  if (ShardSlot* const slot = find(key)) return slot;
+  if (const Error* const why = damage(key)) return *why;
+  return add(key, open_shard_file(node_, key));
+}
+
+Result<ShardSlot*> ShardTable::open(const shard::ShardKey& key, Result<ShardFile> file) {
+  Result<ShardSlot*> added = add(key, std::move(file));
+  if (added) (*added)->shard->recovered();
+  return added;
+}
+
+std::unique_ptr<storage::ShardStore> ShardTable::adopt(ShardSlot& slot, ShardFile file) {
+  slot.file = std::move(file.file);
+  slot.readers = std::move(file.readers);
+  if (slot.readers)
+    slot.publisher =
+        std::make_unique<storage::RootPublisher>(*static_cast<shardfile::PublishedRoot*>(slot.readers->memory()),
+                                                 std::uint64_t{node_.config.reader_hold_s} * 1'000'000'000);
+  return std::move(file.store);
+}
+
+Result<ShardSlot*> ShardTable::add(const shard::ShardKey& key, Result<ShardFile> file) {
   std::shared_ptr<const map::World> world = node_.worlds.find(key.world);
+  // Not damage: the world may come.
   if (!world) return Error{ErrorCode::not_found, "there is no world " + std::to_string(key.world.value)};
-  const storage::ShardIdentity identity{key.world, key.position.x, key.position.y};
-  const std::string path = node_.data->shard_path(key.world, key.position.x, key.position.y);
-  auto slot = std::make_unique<ShardSlot>();
-  std::unique_ptr<storage::ShardStore> store;
-  const Result<bool> there = node_.data->exists(path);
-  if (!there) return there.error();
-  if (*there) {
-    Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::open(path);
-    if (!file) return file.error();
-    Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
-    if (!opened) return Error{opened.error().code, path + ": " + opened.error().message};
-    slot->file = *std::move(file);
-    store = *std::move(opened);
+  if (!file) {
+    damaged_.emplace(key, file.error());
+    return file.error();
   }
-  if (store) make_publisher(*slot, path);
-  // Runs inside the shard's first edit, on this core; the slot outlives its shard.
-  const auto make_store = [this, key, identity, path,
-                           owner = slot.get()]() -> Result<std::unique_ptr<storage::ShardStore>> {
-    // It may be there from an earlier try, when the disk was full.
-    if (!owner->file) {
-      if (const Status made = node_.data->make_shard_folder(key.world); !made) return made.error();
-      Result<std::unique_ptr<io::MmapPageFile>> created = io::MmapPageFile::create(path);
-      if (!created) return created.error();
-      owner->file = *std::move(created);
-      make_publisher(*owner, path);
-    }
-    return storage::ShardStore::create(*owner->file, identity);
+  auto slot = std::make_unique<ShardSlot>();
+  std::unique_ptr<storage::ShardStore> store = adopt(*slot, *std::move(file));
+  // Asked by recovery's first edit, and by the core's when making the file beforehand failed; the slot outlives its
+  // shard.
+  const auto make_store = [this, key, owner = slot.get()]() -> Result<std::unique_ptr<storage::ShardStore>> {
+    if (owner->no_file) return *std::exchange(owner->no_file, std::nullopt);
+    Result<ShardFile> created = create_shard_file(node_, key);
+    if (!created) return created.error();
+    return adopt(*owner, *std::move(created));
   };
   shard::RunInfo run{node_.incarnation};
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
   slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, std::move(store), make_store);
-  return slot;
+  return slots_.emplace(key, std::move(slot)).first->second.get();
 }
 
-void ShardTable::make_publisher(ShardSlot& slot, const std::string& path) {
-  if (node_.config.publish_ms == 0) return;
-  const std::string page = path.substr(0, path.size() - std::string_view(".shard").size()) + ".readers";
-  Result<std::unique_ptr<io::SharedPage>> shared = io::SharedPage::open(page);
-  if (!shared) return spdlog::warn("readers on this host cannot see a shard: {}", shared.error().message);
-  slot.readers = *std::move(shared);
-  slot.publisher =
-      std::make_unique<storage::RootPublisher>(*static_cast<shardfile::PublishedRoot*>(slot.readers->memory()),
-                                               std::uint64_t{node_.config.reader_hold_s} * 1'000'000'000);
+void ShardTable::give_file(ShardSlot& slot, Result<ShardFile> file) {
+  if (file) {
+    slot.shard->give_store(adopt(slot, *std::move(file)));
+  } else {
+    slot.no_file = file.error();
+  }
 }
 
 }  // namespace terrazzo::app

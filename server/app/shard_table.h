@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -32,20 +33,38 @@ struct ShardSlot {
   std::uint64_t logged = 0;   // sequence of its newest log record of this run
   std::uint64_t covered = 0;  // all its records up to here are in the durable checkpoint
   std::uint64_t dirty_since_ns = 0;
-  bool waiting = false;         // for the log to become durable
+  bool waiting = false;  // for the log to become durable
+  bool in_line = false;  // messages for it wait in the lobby
+  // Why its file could not be made just now; the edit that needed it is told so.
+  std::optional<Error> no_file;
   bool faulted = false;         // pages of its file were missing
   bool no_checkpoints = false;  // one failed: what is on disk stays as it is
 };
 
-// The shards one core owns, opened when first asked for. Used by recovery before the core runs, by the core afterwards.
+// A shard's file and what was read of it, opened or made on any thread; nothing: there is no file.
+struct ShardFile {
+  std::unique_ptr<io::MmapPageFile> file;
+  std::unique_ptr<storage::ShardStore> store;
+  std::unique_ptr<io::SharedPage> readers;
+};
+Result<ShardFile> open_shard_file(const Node& node, const shard::ShardKey& key);
+Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key);
+
+// The shards one core owns. Used by recovery before the core runs, by the core afterwards.
 class ShardTable {
  public:
   ShardTable(Node& node, proto::Encoder& encoder) : node_(node), encoder_(encoder) {}
 
-  // Opens the shard's file where there is one; a place nobody has edited yet has none. An error: no such world, or the
-  // file cannot be believed (then every later call says the same).
-  Result<ShardSlot*> find_or_open(const shard::ShardKey& key);
-  // Likewise, for recovery: log records may have to be replayed before the shard counts as recovered.
+  // Null: not open.
+  ShardSlot* find(const shard::ShardKey& key) const;
+  // Why it could not be opened: no such world, or the file cannot be believed. It stays so until the next start.
+  const Error* damage(const shard::ShardKey& key) const;
+  // What open_shard_file() gave for a shard that is not open.
+  Result<ShardSlot*> open(const shard::ShardKey& key, Result<ShardFile> file);
+  // What create_shard_file() gave for a shard without a file; an error stays with the slot until somebody was told.
+  void give_file(ShardSlot& slot, Result<ShardFile> file);
+
+  // Waits for the disk: recovery does, and log records may have to be replayed before the shard counts as recovered.
   Result<ShardSlot*> find_or_open_unrecovered(const shard::ShardKey& key);
   template <class Visit>
   void for_each(Visit visit) {
@@ -58,8 +77,9 @@ class ShardTable {
   std::size_t size() const { return slots_.size(); }
 
  private:
-  Result<std::unique_ptr<ShardSlot>> open(const shard::ShardKey& key);
-  void make_publisher(ShardSlot& slot, const std::string& path);
+  Result<ShardSlot*> add(const shard::ShardKey& key, Result<ShardFile> file);
+  // The store moves on to the shard.
+  std::unique_ptr<storage::ShardStore> adopt(ShardSlot& slot, ShardFile file);
 
   Node& node_;
   proto::Encoder& encoder_;

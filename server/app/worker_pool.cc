@@ -29,10 +29,12 @@ bool WorkerPool::submit(unsigned core, Job job) {
 }
 
 void WorkerPool::collect(unsigned core) {
+  if (!results_[core].any.load(std::memory_order_acquire)) return;
   std::vector<Done> results;
   {
     const std::lock_guard lock(mutex_);
-    results.swap(results_[core]);
+    results.swap(results_[core].done);
+    results_[core].any.store(false, std::memory_order_relaxed);
   }
   for (const Done& done : results)
     if (done) done();
@@ -42,7 +44,7 @@ bool WorkerPool::idle() const {
   const std::lock_guard lock(mutex_);
   if (!tasks_.empty() || running_ != 0) return false;
   for (const auto& results : results_)
-    if (!results.empty()) return false;
+    if (!results.done.empty()) return false;
   return true;
 }
 
@@ -58,7 +60,8 @@ void WorkerPool::work() {
     Done done = task.job();
     lock.lock();
     --running_;
-    results_[task.core].push_back(std::move(done));
+    results_[task.core].done.push_back(std::move(done));
+    results_[task.core].any.store(true, std::memory_order_release);
     lock.unlock();
     wake_(task.core);
     lock.lock();

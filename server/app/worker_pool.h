@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -37,7 +38,11 @@ class WorkerPool {
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Task> tasks_;
-  std::vector<std::vector<Done>> results_;  // by core
+  struct Results {
+    std::vector<Done> done;
+    std::atomic<bool> any{false};  // cores ask at every tick
+  };
+  std::vector<Results> results_;  // by core
   std::size_t running_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

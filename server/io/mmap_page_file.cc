@@ -58,6 +58,7 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return failed(path, "cannot be opened");
   std::unique_ptr<MmapPageFile> file(new MmapPageFile(path, fd));
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);  // see map_part()
   struct stat about {};
   if (::fstat(fd, &about) != 0) return failed(path, "cannot be looked at");
   // What a crash left of growing by less than a page is nobody's.
@@ -134,6 +135,11 @@ Status MmapPageFile::grow(storage::PageNo pages) {
   }
   pages_ = pages;
   return {};
+}
+
+void MmapPageFile::unmap_pages(storage::PageNo first, storage::PageNo count) {
+  // Of a shared mapping: what was written stays in the file's cache.
+  ::madvise(base_ + bytes_of(first), bytes_of(count), MADV_DONTNEED);
 }
 
 Status MmapPageFile::look_whether_whole() const {

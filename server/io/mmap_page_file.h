@@ -26,6 +26,8 @@ class MmapPageFile final : public storage::PageFile {
   bool has_holes() const override { return has_holes_; }
   Status back(storage::PageNo first, storage::PageNo count) override;
   int fd() const { return fd_; }
+  // This mapping does not hold these pages any more, so that the kernel can let them go; touching one brings it back.
+  void unmap_pages(storage::PageNo first, storage::PageNo count);
   // Whether pages were missing when they were touched: the file was cut off, or its disk fails. What was read since is
   // not to be believed.
   bool faulted() const { return guard_.faulted(); }

@@ -60,6 +60,10 @@ void DedupeWindow::drop_oldest() {
   std::erase_if(windows_, [limit = *quarter](const auto& entry) { return entry.second.last_lsn < limit; });
 }
 
+std::size_t DedupeWindow::encoded_bytes() const {
+  return sizeof(std::uint64_t) + windows_.size() * sizeof(Stored);
+}
+
 void DedupeWindow::encode(std::vector<std::byte>& out) const {
   const std::uint64_t count = windows_.size();
   std::size_t at = out.size();

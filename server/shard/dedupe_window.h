@@ -27,6 +27,7 @@ class DedupeWindow {
   void remember(SessionId author, EditId edit, Lsn now);
   std::size_t sessions() const { return windows_.size(); }
 
+  std::size_t encoded_bytes() const;
   void encode(std::vector<std::byte>& out) const;
   // Consumes its bytes from the front of `bytes`.
   Status decode(std::span<const std::byte>& bytes);

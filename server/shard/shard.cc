@@ -13,6 +13,7 @@
 #include "server/shard/fanout.h"
 #include "server/shard/interest.h"
 #include "server/shard/log_record.h"
+#include "server/shard/look_ahead.h"
 #include "server/shard/store_apply.h"
 #include "server/shard/store_restore.h"
 #include "server/shard/undo_points.h"
@@ -24,6 +25,8 @@ namespace {
 constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
 // After a restore viewers get the chunks they watch as they are now, this many in a message.
 constexpr std::size_t kRestoredChunksPerMessage = 64;
+// Of the shard's own bytes in a checkpoint, before the table of applied edits.
+constexpr std::size_t kAuxNumbers = 3;
 
 }  // namespace
 
@@ -68,6 +71,7 @@ struct Shard::State {
 
   std::uint64_t log_bytes = 0;                // since the last checkpoint began
   std::vector<std::byte> payload, pre_image;  // scratch
+  storage::PinInfo source;                    // of the restore that has begun
   PreImageScratch pre_image_scratch;
   ShardCounters counters;
 
@@ -143,6 +147,43 @@ void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
 }
 
+// ---- looking ahead ----
+
+void Shard::look(const EditRequest& request, storage::Missing& missing) {
+  State& s = *state_;
+  if (!s.store || s.read_only) return;
+  if (!request.restore) return look_edit(*s.store, request.edit, missing);
+  const auto watched = [&](const map::Rect& chunks) {
+    return (s.interest.viewers(proto::Form::binary, chunks) | s.interest.viewers(proto::Form::json, chunks)) != 0;
+  };
+  if (const Result<storage::PinInfo> source = s.source_of(*request.restore); source)
+    look_restore(*s.store, *source, *request.restore, watched, missing);
+}
+
+void Shard::look(const SubscribeRequest& request, storage::Missing& missing) {
+  State& s = *state_;
+  if (s.store) look_states(*s.store, request, {s.run.incarnation, s.recovered}, missing);
+}
+
+void Shard::look(const RefreshRequest& request, storage::Missing& missing) {
+  if (state_->store) look_changed(*state_->store, request, missing);
+}
+
+bool Shard::lacks_store(const EditRequest& request) const {
+  const State& s = *state_;
+  return !s.store && !s.read_only && check_conditions(nullptr, request.edit.conditions).ok();
+}
+
+void Shard::give_store(std::unique_ptr<storage::ShardStore> store) {
+  TZ_ASSERT(!state_->store);
+  state_->store = std::move(store);
+  state_->born = state_->version;
+}
+
+storage::Residency* Shard::residency() {
+  return state_->store ? &state_->store->residency() : nullptr;
+}
+
 // ---- applying ----
 
 Status Shard::State::ensure_store() {
@@ -167,7 +208,11 @@ Result<storage::PinInfo> Shard::State::source_of(const Restore& restore) const {
 Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& restore) {
   const Lsn lsn = next(store->lsn());
   if (restore) {
-    if (const Result<storage::PinInfo> source = source_of(*restore); !source) return source.error();
+    // A copy: the new undo point may be one too many, and the one that goes for it the very one that is restored. Its
+    // pages stay until they are reclaimed.
+    Result<storage::PinInfo> found = source_of(*restore);
+    if (!found) return found.error();
+    source = *std::move(found);
   }
   const bool pinned = restore || needs_undo_point(edit.ops);
   if (pinned) add_undo_point(*store, lsn, kUndoPoints);
@@ -182,7 +227,7 @@ Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& 
 void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit,
                          const std::optional<Restore>& restore) {
   if (restore) {
-    apply_restore(*store, *source_of(*restore), *restore);
+    apply_restore(*store, source, *restore);
   } else {
     apply_ops(*store, edit.ops);
   }
@@ -441,14 +486,14 @@ bool Shard::publish_root(storage::RootPublisher& publisher, storage::PageNo page
   return state_->store && publisher.publish(*state_->store, pages, now_ns);
 }
 
-bool Shard::reclaim(std::size_t entries) {
-  return state_->store && state_->store->reclaim(entries);
+bool Shard::reclaim(std::size_t entries, storage::Missing* missing) {
+  return state_->store && state_->store->reclaim(entries, missing);
 }
 
 // ---- checkpoint ----
 
 std::vector<std::byte> Shard::State::aux() const {
-  const std::uint64_t numbers[] = {last_coordinated, version, born};
+  const std::uint64_t numbers[kAuxNumbers] = {last_coordinated, version, born};
   std::vector<std::byte> bytes(sizeof numbers);
   std::memcpy(bytes.data(), numbers, sizeof numbers);
   applied.encode(bytes);
@@ -459,7 +504,7 @@ Status Shard::State::read_aux() {
   const std::vector<std::byte> bytes = store->aux();
   std::span<const std::byte> rest = bytes;
   if (rest.empty()) return {};  // a new store
-  std::uint64_t numbers[3];
+  std::uint64_t numbers[kAuxNumbers];
   if (rest.size() < sizeof numbers) return Error{ErrorCode::internal, "the shard's own state is damaged"};
   std::memcpy(numbers, rest.data(), sizeof numbers);
   last_coordinated = numbers[0];
@@ -473,14 +518,18 @@ bool Shard::wants_checkpoint() const {
   return state_->log_bytes >= kCheckpointLogBytes && state_->store && !state_->store->checkpoint_running();
 }
 
+void Shard::look_checkpoint(storage::Missing& missing) {
+  state_->store->look_checkpoint(kAuxNumbers * sizeof(std::uint64_t) + state_->applied.encoded_bytes(), missing);
+}
+
 Result<storage::CheckpointStep> Shard::begin_checkpoint() {
   TZ_ASSERT(state_->store != nullptr);
   state_->log_bytes = 0;
   return state_->store->begin_checkpoint(state_->aux());
 }
 
-storage::CheckpointStep Shard::checkpoint_work(std::size_t pages) {
-  return state_->store->checkpoint_work(pages);
+storage::CheckpointStep Shard::checkpoint_work(std::size_t pages, storage::Missing* missing) {
+  return state_->store->checkpoint_work(pages, missing);
 }
 
 Result<storage::CheckpointStep> Shard::checkpoint_synced(Status outcome) {

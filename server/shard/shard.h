@@ -78,6 +78,15 @@ class Shard {
   // For a connection that was left out of edits: the states that make it good, as of now.
   void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
+  // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked right
+  // before.
+  void look(const EditRequest& request, storage::Missing& missing);
+  void look(const SubscribeRequest& request, storage::Missing& missing);
+  void look(const RefreshRequest& request, storage::Missing& missing);
+  // Whether this edit would make the shard's store, because it is the first one that is not refused: whoever does not
+  // want to wait for that gives one before.
+  bool lacks_store(const EditRequest& request) const;
+  void give_store(std::unique_ptr<storage::ShardStore> store);
   // Everything of the core's log up to `sequence` is durable: acknowledges what waited for it.
   void log_durable(std::uint64_t sequence, ShardOutput& out);
   // The world's new version shows the present state. O(1). Versions count up.
@@ -92,17 +101,20 @@ class Shard {
   void drop_snapshot(std::uint64_t number);
   // For readers on the same host; true: somebody reads.
   bool publish_root(storage::RootPublisher& publisher, storage::PageNo pages, std::uint64_t now_ns);
-  // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more.
-  bool reclaim(std::size_t entries);
+  // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more, perhaps after
+  // bringing what is missing.
+  bool reclaim(std::size_t entries, storage::Missing* missing = nullptr);
   void set_world(std::shared_ptr<const map::World> world);
   void read_only(const Error& why);
 
   // ---- checkpoint (driven by app) ----
   bool wants_checkpoint() const;
+  void look_checkpoint(storage::Missing& missing);
   Result<storage::CheckpointStep> begin_checkpoint();
-  storage::CheckpointStep checkpoint_work(std::size_t pages);
+  storage::CheckpointStep checkpoint_work(std::size_t pages, storage::Missing* missing = nullptr);
   Result<storage::CheckpointStep> checkpoint_synced(Status outcome);
   const storage::ShardStore* store() const;
+  storage::Residency* residency();  // null: no store
 
   const ShardCounters& counters() const;
 

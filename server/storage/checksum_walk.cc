@@ -40,13 +40,20 @@ bool ChecksumWalk::enter(Entry& entry, std::uint32_t index, std::size_t depth) {
   return true;
 }
 
-bool ChecksumWalk::step(std::size_t pages) {
+bool ChecksumWalk::is_missing(const Entry& entry, Missing* missing) {
+  if (missing == nullptr || !entry.has_page() || entry.crc != 0 || residency_.touch(entry.value)) return false;
+  missing->pages.push_back({entry.value, 0});
+  return true;
+}
+
+bool ChecksumWalk::step(std::size_t pages, Missing* missing) {
   // Looking at an entry costs a few nanoseconds, the checksum of a page a few hundred.
   constexpr std::size_t kPageCost = 64;
   std::size_t cost = 0;
   while (cost < pages * kPageCost) {
     if (path_.empty()) {
       if (next_top_ == tops_.size()) return false;
+      if (is_missing(tops_[next_top_], missing)) return true;
       enter(tops_[next_top_], static_cast<std::uint32_t>(next_top_), 0);
       ++next_top_;
       continue;
@@ -63,6 +70,7 @@ bool ChecksumWalk::step(std::size_t pages) {
       continue;
     }
     Entry& child = node(frame.page)[frame.next];
+    if (is_missing(child, missing)) return true;
     const std::uint32_t index = frame.next++;
     const bool pending = child.has_page() && child.crc == 0;
     if (!enter(child, index, depth)) {

@@ -213,25 +213,4 @@ std::uint64_t NodeTree::restore_leaf(const Entry& from, std::uint8_t layer, std:
   return differed;
 }
 
-void NodeTree::visit_pages(std::uint8_t layer, const ChunkRect& chunks,
-                           const std::function<bool(PageNo)>& visit) const {
-  if (top_.tag() != Tag::page || !visit(top_.value)) return;
-  const Entry regions = node(top_.value)[layer];
-  if (regions.tag() != Tag::page || !visit(regions.value)) return;
-  for (int y = chunks.y0 >> 4; y << 4 < chunks.y1; ++y) {
-    for (int x = chunks.x0 >> 4; x << 4 < chunks.x1; ++x) {
-      const Entry leaf = node(regions.value)[static_cast<std::size_t>(y * 16 + x)];
-      if (leaf.tag() != Tag::page || !visit(leaf.value)) continue;
-      for (int cy = std::max(y << 4, chunks.y0); cy < std::min((y + 1) << 4, chunks.y1); ++cy) {
-        for (int cx = std::max(x << 4, chunks.x0); cx < std::min((x + 1) << 4, chunks.x1); ++cx) {
-          const Entry entry = node(leaf.value)[static_cast<std::size_t>((cy & 15) * 16 + (cx & 15))];
-          if (entry.tag() == Tag::page) visit(entry.value);
-          PageNo page = entry.tag() == Tag::blob ? entry.value : 0;
-          while (page != 0 && visit(page)) page = reinterpret_cast<const shardfile::BlobPage*>(bytes(page))->next;
-        }
-      }
-    }
-  }
-}
-
 }  // namespace terrazzo::storage

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "base/error.h"
@@ -29,7 +28,6 @@ class NodeTree {
   void fill_layer(std::uint8_t layer, std::uint32_t value);
   void write_blob(std::uint8_t layer, std::uint16_t chunk, std::span<const std::byte> bytes);
   std::uint64_t restore(const shardfile::Entry& from, std::uint8_t layer, const ChunkRect& chunks);
-  void visit_pages(std::uint8_t layer, const ChunkRect& chunks, const std::function<bool(PageNo)>& visit) const;
 
   void begin_edit(std::uint64_t lsn) {
     // What the edit before shared with a pin has that edit's revision and must not be taken for private.
@@ -40,6 +38,8 @@ class NodeTree {
   // restore() is the last thing an edit does.
   bool restored() const { return restored_; }
   std::uint64_t pinned_lsn() const { return pinned_lsn_; }
+  // What that will be once the next edit has begun.
+  std::uint64_t next_pinned_lsn() const { return restored_ ? lsn_ : pinned_lsn_; }
   // The present state stays as it is.
   void pin_now() {
     pinned_lsn_ = lsn_;

@@ -22,7 +22,14 @@ PageNo PagePool::take() {
   free_.pop_back();
   if (page >= young_.size()) young_.resize(file_.page_count());
   young_[page] = true;
+  residency_.written(page);
   return page;
+}
+
+void PagePool::look(std::size_t pages, Missing& missing) {
+  const std::size_t first = free_.size() - std::min(free_.size(), pages);
+  for (std::size_t i = first; i < free_.size(); ++i)
+    if (!residency_.touch(free_[i])) missing.pages.push_back({free_[i], 0});
 }
 
 // Runs of pages at a time, the lowest first.
@@ -55,6 +62,7 @@ Status PagePool::grow(std::size_t wanted) {
   // A nearly full disk may still have room for what is needed now.
   if (!grown && missing < extent) grown = file_.grow(before + missing);
   if (!grown) return grown;
+  residency_.cover(file_.page_count(), true);
   // The lowest pages are taken first.
   for (PageNo page = file_.page_count(); page > before; --page) free_.push_back(page - 1);
   return {};
@@ -64,11 +72,13 @@ void PagePool::root_begun() {
   leaving_.insert(leaving_.end(), retired_.begin(), retired_.end());
   retired_.clear();
   young_.assign(young_.size(), false);
+  residency_.root_begun();
 }
 
 void PagePool::root_durable() {
   free_.insert(free_.end(), leaving_.begin(), leaving_.end());
   leaving_.clear();
+  residency_.root_durable();
 }
 
 std::vector<std::byte> PagePool::free_bits() const {
@@ -83,6 +93,7 @@ bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
   if (bits.size() < (pages + 7) / 8 || pages > file_.page_count()) return false;
   free_.clear();
   unbacked_.clear();
+  residency_.cover(file_.page_count(), false);
   std::vector<PageNo>& found = file_.has_holes() ? unbacked_ : free_;
   for (PageNo page = file_.page_count(); page > pages; --page) found.push_back(page - 1);
   for (PageNo page = pages; page > kRootSlots; --page)
@@ -92,6 +103,7 @@ bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
 
 void PagePool::adopt_new() {
   free_.clear();
+  residency_.cover(file_.page_count(), true);
   for (PageNo page = file_.page_count(); page > kRootSlots; --page) free_.push_back(page - 1);
 }
 

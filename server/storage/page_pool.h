@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "server/storage/page_file.h"
+#include "server/storage/residency.h"
 
 namespace terrazzo::storage {
 
@@ -13,11 +14,13 @@ namespace terrazzo::storage {
 // every state that was pinned until the next checkpoint.
 class PagePool {
  public:
-  explicit PagePool(PageFile& file) : file_(file) {}
+  PagePool(PageFile& file, Residency& residency) : file_(file), residency_(residency) {}
 
   // At least `pages` calls of take() will succeed. overloaded: the disk is full.
   Status reserve(std::size_t pages) { return free_.size() >= pages ? Status() : grow(pages); }
   PageNo take();
+  // Looks ahead at what `pages` calls of take() will give: the kernel reads a page before it lets one overwrite it.
+  void look(std::size_t pages, Missing& missing);
   // A page that no root knows.
   void give_back(PageNo page) { free_.push_back(page); }
   // A page that no head or pin reaches any more. Waits for the next root if the newest one (durable or being written)
@@ -55,6 +58,7 @@ class PagePool {
   bool is_young(PageNo page) const { return page < young_.size() && young_[page]; }
 
   PageFile& file_;
+  Residency& residency_;
   std::vector<PageNo> free_, retired_, leaving_;
   std::vector<PageNo> unbacked_;  // free, but perhaps without disk space yet
   std::vector<bool> young_;       // by page: taken since the newest root began

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "server/storage/node_tree.h"
+#include "server/storage/page_look.h"
 
 namespace terrazzo::storage {
 
@@ -57,6 +58,13 @@ bool PinSet::held(PageNo page, const Position& at, const NodeTree* but) const {
   return false;
 }
 
+void PinSet::look_held(PageNo page, const Position& at, const NodeTree* but, PageLook& look) const {
+  for (auto pin = pins_.rbegin(); pin != pins_.rend(); ++pin)
+    if (at.last_leaf() >= pin->cursor && look.leads_to(pin->info.top, at, page)) return;
+  for (const NodeTree* head : heads_)
+    if (head != but && look.leads_to(head->top(), at, page)) return;
+}
+
 bool PinSet::held_by_others(PageNo page, const Position& at, const Pin& than) const {
   for (const NodeTree* head : heads_)
     if (page_at(head->top(), at) == page) return true;
@@ -78,13 +86,40 @@ PinSet::Pin* PinSet::dropping() {
 }
 
 // One pin after the other: the others that are being dropped count as holders until it is their turn.
-bool PinSet::reclaim(std::size_t entries) {
+bool PinSet::reclaim(std::size_t entries, Residency& residency, Missing* missing) {
   std::size_t looked = 0;
   while (Pin* pin = dropping()) {
     if (looked >= entries) return true;
+    if (missing != nullptr) {
+      PageLook look(file_, residency, *missing);
+      look_step(*pin, look);
+      if (!missing->nothing()) return true;
+    }
     looked += step(*pin);
   }
   return false;
+}
+
+// The path to the leaf, in every tree that may share a part of it; of blobs the chains, which are followed to be freed.
+void PinSet::look_step(const Pin& pin, PageLook& look) const {
+  if (pin.cursor == kLeaves) return;
+  const auto layer = static_cast<std::uint8_t>(pin.cursor >> 8), region = static_cast<std::uint8_t>(pin.cursor);
+  const Access leaf{layer,
+                    {(region & 15) * 16, (region >> 4) * 16, (region & 15) * 16 + 16, (region >> 4) * 16 + 16},
+                    Access::Depth::blobs,
+                    {}};
+  look.tree(pin.info.top, leaf, *this, nullptr);
+  const Position regions_at = Position{}.below(layer), below = regions_at.below(region).below(0);
+  for (const NodeTree* head : heads_) look.leads_to(head->top(), below, 0);
+  for (const Pin& other : pins_) {
+    if (&other == &pin) continue;
+    // What another one that is being dropped has given back already is another page by now.
+    if (below.last_leaf() >= other.cursor) {
+      look.leads_to(other.info.top, below, 0);
+    } else if (regions_at.last_leaf() >= other.cursor) {
+      look.leads_to(other.info.top, regions_at, 0);
+    }
+  }
 }
 
 std::size_t PinSet::step(Pin& pin) {

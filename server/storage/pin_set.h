@@ -11,6 +11,7 @@
 namespace terrazzo::storage {
 
 class NodeTree;
+class PageLook;
 
 // The trees of one shard besides each other: its heads and what is pinned. Knows whether anybody else still reaches a
 // page, and gives the pages of dropped pins back. There is no list of dead pages for each pin, as ZFS has it: trees may
@@ -27,11 +28,13 @@ class PinSet {
   // Marks it as being dropped; false: there is none.
   bool drop(PinKind kind, std::uint64_t id);
   PinInfo* find(PinKind kind, std::uint64_t id);
-  // Goes on with what is being dropped; true: there is more.
-  bool reclaim(std::size_t entries);
+  // Goes on with what is being dropped; true: there is more. With `missing`: as far as what it reads is present.
+  bool reclaim(std::size_t entries, Residency& residency, Missing* missing);
 
   // Whether a head other than `but` or a pin reaches the page there.
   bool held(PageNo page, const Position& at, const NodeTree* but) const;
+  // Looks ahead at what held() will read.
+  void look_held(PageNo page, const Position& at, const NodeTree* but, PageLook& look) const;
   // An entry of a later revision is in no other tree. Takes the pin, restore or branch at `lsn` into account.
   std::uint64_t shared_lsn() const { return shared_lsn_; }
   void share(std::uint64_t lsn) { shared_lsn_ = std::max(shared_lsn_, lsn); }
@@ -52,6 +55,8 @@ class PinSet {
 
  private:
   Pin* dropping();
+  // Looks ahead at what step() will read.
+  void look_step(const Pin& pin, PageLook& look) const;
   // One leaf, or the node above when its last leaf is done. Returns the entries looked at.
   std::size_t step(Pin& pin);
   std::size_t drop_leaf(const Pin& pin, const shardfile::Entry& leaf, const Position& at);

@@ -12,6 +12,7 @@
 #include "server/storage/checksum_walk.h"
 #include "server/storage/node_tree.h"
 #include "server/storage/page_chain.h"
+#include "server/storage/page_look.h"
 #include "server/storage/page_pool.h"
 #include "server/storage/pin_set.h"
 #include "server/storage/tree_check.h"
@@ -94,7 +95,8 @@ struct ShardStore::State {
 
   PageFile& file;
   ShardIdentity identity;
-  PagePool pool{file};
+  Residency residency;
+  PagePool pool{file, residency};
   PinSet pins{file, pool};
   NodeTree main{file, pool, pins};
   std::vector<Branch> branches;
@@ -105,7 +107,7 @@ struct ShardStore::State {
   std::uint64_t durable_changes = 0;  // all_changes() of the newest root begun
 
   Phase phase = Phase::idle;
-  ChecksumWalk walk{file};
+  ChecksumWalk walk{file, residency};
   std::vector<TableRecord> records;  // of the root being written; their tops are walk.tops() from 1 on
   PageChain aux{file}, table{file}, free_bits{file};
   Root next{};  // the root being written
@@ -122,9 +124,13 @@ struct ShardStore::State {
   }
   std::vector<TableRecord> table_records() const;
   Status adopt(const Root& root);
+  void stays(PageNo page) {
+    residency.touch_node(page);
+    residency.brought(page);
+  }
   Status adopt_table();
   void adopt_record(const TableRecord& record);
-  Status reserve_chains(std::size_t aux_bytes);
+  std::size_t chain_pages(std::size_t aux_bytes) const;
   void write_root_pages();
 };
 
@@ -138,6 +144,7 @@ Result<std::unique_ptr<ShardStore>> ShardStore::create(PageFile& file, const Sha
   // No root yet: until the first checkpoint, everything is in the log.
   if (Status grown = file.grow(std::max<PageNo>(file.page_count(), kRootSlots)); !grown) return grown.error();
   state->pool.adopt_new();
+  for (PageNo slot = 0; slot < kRootSlots; ++slot) state->stays(slot);
   return std::unique_ptr<ShardStore>(new ShardStore(std::move(state)));
 }
 
@@ -191,6 +198,10 @@ Status ShardStore::State::adopt(const Root& root) {
   if (Status adopted = adopt_table(); !adopted) return adopted;
   if (!pool.adopt(free_bits.read(), root.pages)) return damaged("its list of free pages is too short");
   durable_changes = all_changes();
+  // Opening has read them.
+  for (PageNo slot = 0; slot < kRootSlots; ++slot) stays(slot);
+  for (const PageChain* chain : {&aux, &table, &free_bits})
+    for (const PageNo page : chain->pages()) residency.brought(page);
   return {};
 }
 
@@ -281,11 +292,6 @@ void ShardStore::write_blob(std::uint8_t layer, std::uint16_t chunk, std::span<c
 std::uint64_t ShardStore::restore(const PinInfo& from, std::uint8_t layer, const ChunkRect& chunks) {
   return state_->editing->restore(from.top, layer, chunks);
 }
-void ShardStore::visit_pages(std::uint8_t layer, const ChunkRect& chunks,
-                             const std::function<bool(PageNo)>& visit) const {
-  state_->main.visit_pages(layer, chunks, visit);
-}
-
 // ---- pins and branches ----
 
 const PinInfo& ShardStore::pin(PinKind kind, std::uint64_t id, HeadId head) {
@@ -317,8 +323,8 @@ ChunkRead ShardStore::read(const PinInfo& pin, std::uint8_t layer, std::uint16_t
   return {view.cells, view.fill, Lsn{view.revision}};
 }
 
-bool ShardStore::reclaim(std::size_t entries) {
-  return state_->pins.reclaim(entries);
+bool ShardStore::reclaim(std::size_t entries, Missing* missing) {
+  return state_->pins.reclaim(entries, state_->residency, missing);
 }
 
 Status ShardStore::add_branch(HeadId branch, const PinInfo& origin) {
@@ -355,6 +361,30 @@ std::vector<HeadId> ShardStore::branches() const {
   return ids;
 }
 
+// ---- looking ahead ----
+
+void ShardStore::look_read(const Access& access, Missing& missing) {
+  State& s = *state_;
+  PageLook(s.file, s.residency, missing).tree(s.main.top(), access, s.pins, nullptr);
+}
+void ShardStore::look_read(const PinInfo& pin, const Access& access, Missing& missing) {
+  State& s = *state_;
+  PageLook(s.file, s.residency, missing).tree(pin.top, access, s.pins, nullptr);
+}
+void ShardStore::look_write(const Access& access, Missing& missing) {
+  State& s = *state_;
+  PageLook(s.file, s.residency, missing).tree(s.main.top(), access, s.pins, &s.main);
+}
+void ShardStore::look_fresh(std::size_t fresh, Missing& missing) {
+  state_->pool.look(fresh, missing);
+}
+void ShardStore::look_checkpoint(std::size_t aux_bytes, Missing& missing) {
+  state_->pool.look(state_->chain_pages(aux_bytes), missing);
+}
+Residency& ShardStore::residency() {
+  return state_->residency;
+}
+
 // ---- checkpoint ----
 
 std::vector<TableRecord> ShardStore::State::table_records() const {
@@ -382,11 +412,11 @@ std::vector<std::byte> ShardStore::aux() const {
   return state_->aux.read();
 }
 
-Status ShardStore::State::reserve_chains(std::size_t aux_bytes) {
+std::size_t ShardStore::State::chain_pages(std::size_t aux_bytes) const {
   // Growing the file may need a longer list of free pages; the spare covers that.
-  const std::size_t bits = file.page_count() / 8 + 1;
-  return pool.reserve(PageChain::pages_for(aux_bytes) + PageChain::pages_for(records.size() * sizeof(TableRecord)) +
-                      PageChain::pages_for(bits) + 1);
+  const std::size_t bits = file.page_count() / 8 + 1, trees = branches.size() + pins.pins().size();
+  return PageChain::pages_for(aux_bytes) + PageChain::pages_for(trees * sizeof(TableRecord)) +
+         PageChain::pages_for(bits) + 1;
 }
 
 Result<CheckpointStep> ShardStore::begin_checkpoint(std::span<const std::byte> aux) {
@@ -394,7 +424,7 @@ Result<CheckpointStep> ShardStore::begin_checkpoint(std::span<const std::byte> a
   if (s.failed) return Error{ErrorCode::read_only, "an earlier sync of the shard's file failed"};
   if (s.phase != Phase::idle) return Error{ErrorCode::conflict, "a checkpoint of this shard is running"};
   s.records = s.table_records();
-  if (Status reserved = s.reserve_chains(aux.size()); !reserved) return reserved.error();
+  if (Status reserved = s.pool.reserve(s.chain_pages(aux.size())); !reserved) return reserved.error();
   s.durable_changes = s.all_changes();
   s.main.pin_now();
   for (const State::Branch& branch : s.branches) branch.tree->pin_now();
@@ -423,10 +453,10 @@ Result<CheckpointStep> ShardStore::begin_checkpoint(std::span<const std::byte> a
   return CheckpointStep::work;
 }
 
-CheckpointStep ShardStore::checkpoint_work(std::size_t pages) {
+CheckpointStep ShardStore::checkpoint_work(std::size_t pages, Missing* missing) {
   State& s = *state_;
   TZ_ASSERT(s.phase == Phase::checksums);
-  if (s.walk.step(pages)) return CheckpointStep::work;
+  if (s.walk.step(pages, missing)) return CheckpointStep::work;
   s.write_root_pages();
   s.phase = Phase::pages;
   return CheckpointStep::sync_pages;
@@ -443,10 +473,14 @@ void ShardStore::State::write_root_pages() {
       if (NodeTree* tree = head(records[i].head); tree != nullptr && tree != &main) tree->finished(tops[i + 1]);
       continue;
     }
-    for (PinSet::Pin& pin : pins.pins())
-      if (table_kind(pin.info.kind) == records[i].kind && pin.info.id == records[i].id &&
-          pin.info.top.value == tops[i + 1].value)
-        pin.info.top = tops[i + 1];
+  }
+  // Pins taken while the checkpoint ran are among them: the next one need not look at what this one has proven.
+  for (PinSet::Pin& pin : pins.pins()) {
+    const Entry& top = pin.info.top;
+    if (top.tag() != shardfile::Tag::page || top.crc != 0) continue;
+    const auto same =
+        std::ranges::find_if(tops, [&](const Entry& t) { return t.tag() == top.tag() && t.value == top.value; });
+    if (same != tops.end()) pin.info.top = *same;
   }
   table.write({reinterpret_cast<const std::byte*>(records.data()), records.size() * sizeof(TableRecord)});
   next.layers = tops[0];

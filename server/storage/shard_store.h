@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/strong_id.h"
 #include "server/storage/page_file.h"
+#include "server/storage/residency.h"
 #include "shardfile/tree_reader.h"
 
 namespace terrazzo::storage {
@@ -34,6 +35,16 @@ struct ChunkRead {
 // Chunks [x0, x1) × [y0, y1) of a shard, 0..256.
 struct ChunkRect {
   int x0 = 0, y0 = 0, x1 = 256, y1 = 256;
+};
+
+// Chunks of one layer that somebody is about to use: the nodes above them, the blobs, or the cells as well. `wanted`
+// (empty: all) tells by number and revision which of the chunks that have pages count.
+struct Access {
+  enum class Depth : std::uint8_t { nodes, blobs, cells };
+  std::uint8_t layer = 0;
+  ChunkRect chunks;
+  Depth depth = Depth::cells;
+  std::function<bool(std::uint16_t chunk, Lsn revision)> wanted = {};
 };
 
 // A line of edits: the main one, or a branch that began at a pin. Each counts its own LSNs.
@@ -115,16 +126,24 @@ class ShardStore {
   const PinInfo* find_pin(PinKind kind, std::uint64_t id) const;  // not those being dropped
   std::vector<PinInfo> pins() const;                              // those being dropped included
   ChunkRead read(const PinInfo& pin, std::uint8_t layer, std::uint16_t chunk) const;
-  // Goes on with dropped pins, looking at about `entries` entries of nodes. True: there is more to do.
-  bool reclaim(std::size_t entries);
+  // Goes on with dropped pins, looking at about `entries` entries of nodes. True: there is more to do; with `missing`,
+  // perhaps after bringing what is in there.
+  bool reclaim(std::size_t entries, Missing* missing = nullptr);
   // A new head that begins at a pin. already_exists.
   Status add_branch(HeadId branch, const PinInfo& origin);
   Status drop_branch(HeadId branch);  // not_found; its pages come back through reclaim()
   std::vector<HeadId> branches() const;
 
-  // Calls `visit` for each page that reading these chunks touches, nodes before what is below them; it returns whether
-  // to look below (a node that is not in memory yet must be fetched first).
-  void visit_pages(std::uint8_t layer, const ChunkRect& chunks, const std::function<bool(PageNo)>& visit) const;
+  // ---- looking ahead ----
+  // What is not in memory of what comes next: bring it, tell residency(), look again until nothing is missing. Nothing
+  // that is not present is touched by looking. Without looking everything works, too, and may wait for the disk.
+  void look_read(const Access& access, Missing& missing);
+  void look_read(const PinInfo& pin, const Access& access, Missing& missing);
+  // For an edit of the main head that changes these chunks. `fresh`: the pages it may need (pages_worst).
+  void look_write(const Access& access, Missing& missing);
+  void look_fresh(std::size_t fresh, Missing& missing);
+  void look_checkpoint(std::size_t aux_bytes, Missing& missing);
+  Residency& residency();
 
   // ---- checkpoint ----
   // Newest LSN of the durable root.
@@ -133,8 +152,8 @@ class ShardStore {
   // At most one at a time. `aux`: opaque bytes kept with the root (the shard's own state, e.g. dedupe windows).
   // overloaded: no space for the root's chains; nothing happened, try again later.
   Result<CheckpointStep> begin_checkpoint(std::span<const std::byte> aux);
-  // Computes checksums of about `pages` pages.
-  CheckpointStep checkpoint_work(std::size_t pages);
+  // Computes checksums of about `pages` pages; with `missing`, perhaps after bringing what is in there.
+  CheckpointStep checkpoint_work(std::size_t pages, Missing* missing = nullptr);
   // Reports the outcome of the sync asked for. After a failure the store is read-only: nobody knows what is on disk.
   Result<CheckpointStep> checkpoint_synced(Status outcome);
   bool checkpoint_running() const;

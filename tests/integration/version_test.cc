@@ -115,14 +115,40 @@ TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
 
 // Three writers: edits over two shards, and pairs of edits in two shards of which the second is sent when the first is
 // known to be applied. A version that shows half an edit, or an effect without its cause, is no consistent cut.
-class CutUnderLoad : public testing::TestWithParam<bool> {};
+enum class Load : std::uint8_t {
+  plain,
+  kill,  // before the versions are looked at
+  cold,  // every edit over two shards waits for a page from the disk in one of them
+};
+class CutUnderLoad : public testing::TestWithParam<Load> {
+ protected:
+  static constexpr int kColdSide = 60;  // chunks
+  static map::CellPos cold_cell(std::uint32_t number) {
+    const auto chunk = static_cast<std::int32_t>(number * 7919 % (kColdSide * kColdSide));
+    return {8192 + chunk % kColdSide * 32, 1024 + chunk / kColdSide * 32};
+  }
+  static void make_cold(const TemporaryFolder& folder) {
+    ServerProcess server(folder.path() / "data");
+    make_world(server.port(), "w", 1u << 20);
+    const auto client = enter(server.port());
+    for (std::uint32_t i = 0; i < kColdSide * kColdSide; i += kColdSide) {
+      client::EditDraft draft;
+      for (std::uint32_t j = i; j < i + kColdSide; ++j) draft.set(kLayer, cold_cell(j), map::Cell{1});
+      ASSERT_TRUE(client->edit(draft).ok());
+    }
+    ASSERT_TRUE(client->wait_durable(10s));
+    ASSERT_EQ(server.terminate(), 0);
+  }
+};
 
 TEST_P(CutUnderLoad, IsConsistent) {
-  const bool with_kill = GetParam();
+  const bool cold = GetParam() == Load::cold;
   TemporaryFolder folder;
-  auto server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{"--cores", "2"});
+  if (cold) make_cold(folder);
+  auto server = std::make_unique<ServerProcess>(folder.path() / "data",
+                                                std::vector<std::string>{"--cores", "2", "--memory-mib", "1"});
   const std::uint16_t port = server->port();
-  make_world(port, "w", 1u << 20);
+  if (!cold) make_world(port, "w", 1u << 20);
   const map::Rect both = map::Rect::of_size(8190, 3, 4, 4);
   const map::CellPos cause{40'000, 7}, effect{-40'000, 7};
 
@@ -141,7 +167,11 @@ TEST_P(CutUnderLoad, IsConsistent) {
   std::optional<EditId> cause_edit;
   while (saved.load() < kVersionCount && !HasFatalFailure()) {
     if (wide->edits_waiting() < 16) {
-      ASSERT_TRUE(wide->edit(client::EditDraft().fill(kLayer, both, map::Cell{value++})).ok());
+      client::EditDraft draft;
+      draft.fill(kLayer, both, map::Cell{value});
+      if (cold) draft.set(kLayer, cold_cell(value), map::Cell{value});
+      ASSERT_TRUE(wide->edit(draft).ok());
+      ++value;
     }
     if (!cause_edit) {
       const auto sent = first->edit(client::EditDraft().set(kLayer, cause, map::Cell{pair}));
@@ -155,7 +185,7 @@ TEST_P(CutUnderLoad, IsConsistent) {
   }
   saver.join();
   ASSERT_GT(value, 20u);
-  if (with_kill) {
+  if (GetParam() == Load::kill) {
     server->kill();
     server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{"--cores", "1"}, port);
   }
@@ -176,7 +206,7 @@ TEST_P(CutUnderLoad, IsConsistent) {
   EXPECT_GT(last, 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(WithAndWithoutAKill, CutUnderLoad, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Loads, CutUnderLoad, testing::Values(Load::plain, Load::kill, Load::cold));
 
 }  // namespace
 }  // namespace terrazzo::integration

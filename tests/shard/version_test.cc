@@ -123,6 +123,20 @@ TEST_F(ShardTest, OnlyTheNewestUndoPointsAreKept) {
   EXPECT_EQ(cell(0, {0, 0}), static_cast<std::uint32_t>(last - 1));
 }
 
+// Going back pins the state before it, which lets the oldest undo point go: here the one that is gone back to.
+TEST_F(ShardTest, TheOldestUndoPointCanBeRestored) {
+  const map::Rect big = map::Rect::of_size(0, 0, 512, 512);
+  for (std::uint64_t id = 1; id <= Shard::kUndoPoints; ++id) edit(id, fill(big, static_cast<std::uint32_t>(id)));
+  ASSERT_NE(shard->store()->find_pin(PinKind::undo_point, 1), nullptr);
+  restore(500, {PinKind::undo_point, 1, {{0, big}}});
+  EXPECT_EQ(out.outcomes.back().stage, Stage::applied);
+  EXPECT_EQ(cell(0, {0, 0}), 0u);
+  while (shard->reclaim(1000)) {
+  }
+  EXPECT_EQ(cell(0, {0, 0}), 0u);
+  EXPECT_TRUE(shard->store()->verify().ok());
+}
+
 TEST_F(ShardTest, ReplayUndoesAndGoesBackLikeTheFirstTime) {
   for (const unsigned seed : {1u, 2u, 3u, 4u, 5u, 6u}) {
     SCOPED_TRACE(seed);

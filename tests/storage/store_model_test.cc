@@ -334,6 +334,24 @@ class StoreModel {
       }
   }
 
+  template <class Visit>
+  void visit_pages(const shardfile::Entry& top, std::uint8_t layer, Visit&& visit) {
+    const auto below = [&](auto& self, const shardfile::Entry& entry, int level) -> void {
+      if (!entry.has_page()) return;
+      visit(entry.value);
+      const std::byte* bytes = file_.base() + std::size_t{entry.value} * kPageBytes;
+      if (entry.tag() == shardfile::Tag::blob) {
+        const PageNo next = reinterpret_cast<const shardfile::BlobPage*>(bytes)->next;
+        if (next != 0) self(self, shardfile::Entry::make(shardfile::Tag::blob, 0, next), level);
+      } else if (level < 3) {
+        const auto& node = *reinterpret_cast<const shardfile::Node*>(bytes);
+        for (unsigned i = 0; i < shardfile::kNodeEntries; ++i)
+          if (level != 0 || i == layer) self(self, node[i], level + 1);
+      }
+    };
+    below(below, top, 0);
+  }
+
   PageNo reached_by_main() {
     PageNo pages = shardfile::kRootSlots;
     const auto chain = [&](std::size_t bytes) { pages += static_cast<PageNo>((bytes + 4087) / 4088); };
@@ -343,10 +361,9 @@ class StoreModel {
     pages += store_->pages().pending;
     std::vector<bool> seen(file_.page_count());
     for (const std::uint8_t l : kLayers)
-      store_->visit_pages(l, {}, [&](PageNo page) {
+      visit_pages(store_->top(), l, [&](PageNo page) {
         if (!seen[page]) ++pages;
         seen[page] = true;
-        return true;
       });
     return pages;
   }
