@@ -101,7 +101,7 @@ void look_changed(storage::ShardStore& store, const RefreshRequest& request, sto
   for (const RefreshRequest::Area& area : request.areas)
     for (const map::LayerId layer : area.layers)
       store.look_read({layer, in_shard(area.chunks), storage::Access::Depth::cells,
-                       [&](std::uint16_t, Lsn revision) { return revision > request.since; }},
+                       [&](std::uint16_t, Lsn revision) { return revision >= request.since; }},
                       missing);
 }
 
