@@ -12,6 +12,7 @@ Status export_world(const CommandLine& line);
 Status watch(const CommandLine& line);
 Status paint(const CommandLine& line);
 Status render(const CommandLine& line);
+Status read_local(const CommandLine& line);
 Status list_versions(const CommandLine& line);
 Status save_version(const CommandLine& line);
 Status restore_version(const CommandLine& line);

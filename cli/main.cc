@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
                    {"watch", watch},
                    {"paint", paint},
                    {"render", render},
+                   {"read-local", read_local},
                    {"versions", list_versions},
                    {"save", save_version},
                    {"go-back", restore_version},

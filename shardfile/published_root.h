@@ -31,7 +31,8 @@ struct alignas(64) ReaderSlot {
 
 struct alignas(4096) PublishedRoot {
   std::atomic<std::uint64_t> magic;
-  std::atomic<std::uint64_t> run;  // changes when a server starts: what an earlier one published may be gone
+  std::atomic<std::uint64_t> run;     // changes when a server starts: what an earlier one published may be gone
+  std::atomic<std::uint64_t> server;  // process_identity.h, of the run
   // Raised by each reader that comes. Who is there now is what the slots say: a count of them would be wrong for ever
   // after a reader was killed between its slot and the count.
   std::atomic<std::uint32_t> arrivals;

@@ -1,6 +1,7 @@
 #include "server/storage/root_publisher.h"
 
 #include "base/assert.h"
+#include "shardfile/process_identity.h"
 
 namespace terrazzo::storage {
 namespace {
@@ -13,6 +14,7 @@ constexpr std::uint64_t kNumbers = std::uint64_t{1} << 63;
 RootPublisher::RootPublisher(shardfile::PublishedRoot& root, std::uint64_t hold_ns) : root_(root), hold_ns_(hold_ns) {
   // What the page says is of another run, and so are its trees.
   root_.run.fetch_add(1);
+  root_.server.store(shardfile::own_identity());
   root_.publish({});
   last_ = kNumbers;
   root_.magic.store(shardfile::kPublishedMagic);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -280,6 +281,7 @@ TEST_F(LocalReader, ARestartOfTheServerClosesViews) {
   ASSERT_TRUE(look(**shard).ok());
   server_->kill();
   EXPECT_TRUE(look(**shard).ok()) << "nobody writes there now";
+  EXPECT_EQ(client::LocalShard::open(file_, 0ms).error().code, ErrorCode::overloaded) << "it will never see news";
   server_ = std::make_unique<ServerProcess>(folder_.path() / "data", std::vector<std::string>{"--publish-ms", "1"});
   ASSERT_EQ(run_program(TERRAZZO_BIN_DIR "/terrazzo",
                         {"paint", "w", "--rect", "500,490,80,70", "--tile", "77", "--server", server_->http_url()})
@@ -392,6 +394,71 @@ TEST(LocalReaderOpens, SaysWhatIsMissing) {
   const auto off = client::LocalShard::open(file, 0ms);
   ASSERT_FALSE(off.ok());
   EXPECT_NE(off.error().message.find("--publish-ms"), std::string::npos) << off.error().message;
+}
+
+// ---- programs ----
+
+class LocalPrograms : public LocalReader {
+ protected:
+  Ran paint(const std::string& rect, const std::string& tile) {
+    return run_program(TERRAZZO_BIN_DIR "/terrazzo",
+                       {"paint", "w", "--rect", rect, "--tile", tile, "--server", server_->http_url()});
+  }
+  Ran read_local(const std::string& world, const std::string& rect, const std::string& layer = "1") {
+    return run_program(TERRAZZO_BIN_DIR "/terrazzo",
+                       {"read-local", (folder_.path() / "data").string(), world, "--layer", layer, "--rect", rect});
+  }
+};
+
+TEST_F(LocalPrograms, ReadLocalPrintsCellsAcrossShards) {
+  ASSERT_NO_FATAL_FAILURE(start({}));
+  ASSERT_EQ(paint("-2,-1,5,2", "7").exit_code, 0);
+  ASSERT_EQ(paint("1,0,1,1", "9").exit_code, 0);
+  const Ran read = read_local("w", "-3,-1,6,3");
+  EXPECT_EQ(read.exit_code, 0) << read.output;
+  EXPECT_NE(read.output.find("0,7,7,7,7,7\n0,7,7,7,9,7\n0,0,0,0,0,0\n"), std::string::npos) << read.output;
+  for (const char* shard :
+       {"shard -1,-1 after edit", "shard 0,-1 after edit", "shard -1,0 after edit", "shard 0,0 after"})
+    EXPECT_NE(read.output.find(shard), std::string::npos) << read.output;
+  // Where nobody has ever painted there is nothing to open.
+  const Ran empty = read_local("w", "20000,20000,2,1");
+  EXPECT_EQ(empty.exit_code, 0) << empty.output;
+  EXPECT_NE(empty.output.find("\n0,0\n"), std::string::npos) << empty.output;
+}
+
+TEST_F(LocalPrograms, ReadLocalSaysWhatIsWrong) {
+  ASSERT_NO_FATAL_FAILURE(start({}));
+  const auto expect_failure = [](const Ran& ran, const char* words) {
+    EXPECT_EQ(ran.exit_code, 1) << ran.output;
+    EXPECT_NE(ran.output.find(words), std::string::npos) << ran.output;
+  };
+  expect_failure(read_local("x", "0,0,1,1"), "there are: w");
+  expect_failure(read_local("w", "0,0,1,1", "sky"), "there is no tile layer \"sky\"");
+  expect_failure(run_program(TERRAZZO_BIN_DIR "/terrazzo", {"read-local", "/nowhere", "w", "--rect", "0,0,1,1"}),
+                 "no data folder");
+  // No server: the words say what to do, and that is so.
+  server_->kill();
+  expect_failure(read_local("w", "500,490,1,1"), "terrazzo watch w --once --rect 0,0,1,1");
+  server_ = std::make_unique<ServerProcess>(folder_.path() / "data");
+  EXPECT_EQ(run_program(TERRAZZO_BIN_DIR "/terrazzo",
+                        {"watch", "w", "--once", "--rect", "0,0,1,1", "--server", server_->http_url()})
+                .exit_code,
+            0);
+  EXPECT_NE(read_local("w", "500,490,1,1").output.find("\n1\n"), std::string::npos);
+}
+
+TEST_F(LocalPrograms, TheExampleCounts) {
+  ASSERT_NO_FATAL_FAILURE(start({}));
+  // A whole chunk, which is kept as one number, and two cells.
+  ASSERT_EQ(paint("64,64,32,32", "7").exit_code, 0);
+  ASSERT_EQ(paint("8190,8191,4,1", "8").exit_code, 0);
+  const Ran counted = run_program(TERRAZZO_BIN_DIR "/count_cells", {file_, "1"});
+  EXPECT_EQ(counted.exit_code, 0) << counted.output;
+  const std::vector<map::Cell> cells = picture(1);
+  const auto painted = std::ranges::count_if(cells, [](map::Cell cell) { return !cell.empty(); });
+  EXPECT_EQ(counted.output.substr(0, counted.output.find(" after")),
+            fmt::format("{} cells are painted", painted + 1024 + 2));
+  EXPECT_EQ(run_program(TERRAZZO_BIN_DIR "/count_cells", {}).exit_code, 2);
 }
 
 }  // namespace

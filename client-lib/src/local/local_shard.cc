@@ -178,7 +178,10 @@ Result<std::unique_ptr<LocalShard>> LocalShard::open(const std::string& file, st
   std::unique_ptr<LocalShard> shard(new LocalShard(std::move(state)));
   const auto until = std::chrono::steady_clock::now() + patience;
   for (;;) {
-    const Status refreshed = shard->refresh();
+    // What a server published that was killed is still there, but nobody will ever publish anything newer.
+    const Status refreshed = shardfile::process_gone(shard->state_->root->server.load())
+                                 ? Error{ErrorCode::overloaded, file + ": the server that had it open has gone"}
+                                 : shard->refresh();
     if (refreshed) return shard;
     if (refreshed.error().code != ErrorCode::overloaded || std::chrono::steady_clock::now() > until)
       return refreshed.error();
@@ -192,6 +195,8 @@ map::ShardPos LocalShard::position() const {
 
 Status LocalShard::refresh() {
   State& s = *state_;
+  // Nothing to write where nothing is new: a store to what the server reads would cost more than the rest.
+  if (s.holds() && s.root->snapshot.load(std::memory_order_acquire) == s.now.snapshot) return {};
   if (s.slot->reader.load() != s.identity) return s.why_not();
   const std::uint64_t run = s.root->run.load(std::memory_order_acquire);
   const std::optional<shardfile::Publication> found = s.root->claim(*s.slot);
