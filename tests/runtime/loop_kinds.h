@@ -28,10 +28,11 @@ inline std::unique_ptr<EventLoop> make_loop(LoopKind kind, std::uint16_t receive
   return nullptr;
 }
 
-// Of suites that ctest runs once for each kind (TERRAZZO_IO=epoll).
+// Of suites that ctest runs once for each kind: epoll by TERRAZZO_IO=epoll, and where there is no other.
 inline LoopKind loop_kind_of_this_run() {
   const char* name = std::getenv("TERRAZZO_IO");
-  return name != nullptr && std::string_view(name) == "epoll" ? LoopKind::epoll : LoopKind::ring;
+  const bool epoll = (name != nullptr && std::string_view(name) == "epoll") || !probe_ring().available;
+  return epoll ? LoopKind::epoll : LoopKind::ring;
 }
 
 inline const char* name_of(LoopKind kind) {

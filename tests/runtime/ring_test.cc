@@ -32,6 +32,7 @@ struct Outcome final : Completion {
 class RingTest : public testing::Test {
  protected:
   void SetUp() override {
+    if (const RingFeatures features = probe_ring(); !features.available) GTEST_SKIP() << features.why_not;
     Result<std::unique_ptr<Ring>> made = Ring::create(64);
     ASSERT_TRUE(made.ok()) << made.error().message;
     ring_ = *std::move(made);
