@@ -82,9 +82,12 @@ Status BackupJob::write_world(const PinsGather& gather) {
   const map::World& world = *worlds_[at_];
   const std::string folder = fmt::format("worlds/{}/", world.id.value);
   if (Status added = writer_->add_text(folder + "world.json", formats::world_to_json(world)); !added) return added;
-  const std::string versions = node_.versions.to_json_without(world.id, version_);
+  // Not those that were saved since: their states are not in the trees.
+  const std::string versions = node_.versions.to_json_before(world.id, version_);
   if (Status added = writer_->add_text(folder + "versions.json", versions); !added) return added;
   for (const PinsGather::Shard& shard : gather.found) {
+    // A large world takes longer than a server may take to stop.
+    if (node_.draining.load()) return Error{ErrorCode::overloaded, "the server was stopped meanwhile"};
     if (!shard.content) continue;
     maintenance::ShardImage image{{world.id, shard.position.x, shard.position.y},
                                   shard.content->lsn,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace terrazzo::app {
@@ -56,13 +57,17 @@ Status VersionRegistry::load(WorldId world, std::string_view json) {
   return {};
 }
 
-std::string VersionRegistry::to_json_without(WorldId world, std::uint64_t without) const {
+std::string VersionRegistry::to_json(WorldId world) const {
+  return to_json_before(world, std::numeric_limits<std::uint64_t>::max());
+}
+
+std::string VersionRegistry::to_json_before(WorldId world, std::uint64_t before) const {
   const std::lock_guard lock(mutex_);
   nlohmann::json text{{"last", 0}, {"versions", nlohmann::json::array()}};
   if (const auto found = worlds_.find(world); found != worlds_.end()) {
     text["last"] = found->second.last;
     for (const auto& [version, committed] : found->second.entries)
-      if (version.id != without)
+      if (version.id < before)
         text["versions"].push_back({{"id", version.id},
                                     {"name", version.name},
                                     {"author", version.author},

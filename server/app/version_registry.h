@@ -30,8 +30,9 @@ class VersionRegistry {
  public:
   // At start, before anybody asks. Temporary ones are deleted by that. internal: the text is damaged.
   Status load(WorldId world, std::string_view json);
-  std::string to_json(WorldId world) const { return to_json_without(world, 0); }
-  std::string to_json_without(WorldId world, std::uint64_t version) const;
+  std::string to_json(WorldId world) const;
+  // As it was before `version` was made, but for those that were deleted since.
+  std::string to_json_before(WorldId world, std::uint64_t version) const;
 
   // A new version, not visible before commit(). already_exists: the name is taken (any number of temporary ones may
   // have one name); bad_message: it is empty or too long.

@@ -59,9 +59,13 @@ Result<PartialFolder> PartialFolder::begin(const std::string& folder) {
                  partial +
                      " is in the way: somebody is filling it right now, or it is something else; wait, or "
                      "choose another name"};
-  if (Status made = io::make_folder(partial); !made) return made.error();
-  const int lock = lock_file(partial + std::string(kMark), O_CREAT | O_EXCL);
-  if (lock < 0) return io::file_error(partial, "cannot be locked", errno);
+  const Status made = io::make_folder(partial);
+  const int lock = made ? lock_file(partial + std::string(kMark), O_CREAT | O_EXCL) : -1;
+  if (lock < 0) {
+    const Error failed = made ? io::file_error(partial, "cannot be locked", errno) : made.error();
+    fs::remove(partial, error);  // made, but not durable or not locked
+    return failed;
+  }
   return PartialFolder(path, std::move(partial), lock);
 }
 
@@ -107,9 +111,10 @@ Status PartialFolder::finish() {
   partial_ = path_;
   const std::string parent = fs::path(path_).parent_path().string();
   if (Status synced = io::sync_folder(parent); !synced) return synced;
+  // Should a power cut bring the mark back, it does no harm: only in a folder of the other name it means something.
   ::unlink((path_ + std::string(kMark)).c_str());
   ::close(std::exchange(lock_, -1));
-  return io::sync_folder(path_);
+  return {};
 }
 
 Status remove_partial_folders(const std::string& folder) {

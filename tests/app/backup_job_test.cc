@@ -31,7 +31,9 @@ class RecordingCore final : public BackupJobOutput {
   void gather_content(WorldId, std::uint64_t, std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override {
     if (gathering) gathering();
     if (problem) return done(*problem);
-    done(std::make_unique<PinsGather>());
+    auto found = std::make_unique<PinsGather>();
+    found->found.resize(1);  // a shard that was born after the version
+    done(std::move(found));
   }
 
   std::set<WorldId> pinned;
@@ -128,6 +130,14 @@ TEST_F(BackupJobTest, WhenTooMuchFileWorkWaitsTheWorldIsLetGo) {
   EXPECT_TRUE(core_.pinned.empty());
   release_worker();
   EXPECT_FALSE(fs::exists(backup("night")));
+}
+
+TEST_F(BackupJobTest, AServerThatStopsDoesNotWaitForABackup) {
+  core_.gathering = [this] { node_.draining = true; };
+  back_up("night");
+  EXPECT_NE(node_.backups.info().problem.find("the server was stopped"), std::string::npos);
+  EXPECT_TRUE(core_.pinned.empty());
+  EXPECT_TRUE(fs::is_empty(node_.config.backup_folder()));
 }
 
 TEST_F(BackupJobTest, AWorldWhoseShardsCannotBeListedIsAnError) {

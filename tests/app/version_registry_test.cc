@@ -32,6 +32,18 @@ TEST(VersionRegistry, ATemporaryOneIsSeenByNobodyWhoAsksByNameAndGoesWithTheRun)
   EXPECT_EQ(deleted, std::vector<std::uint64_t>{temporary});
 }
 
+TEST(VersionRegistry, ABackupsListEndsBeforeTheVersionItWasMadeOf) {
+  VersionRegistry registry;
+  add(registry, "monday");
+  const std::uint64_t cut = add(registry, "backup x", true);
+  add(registry, "saved while it was copied");
+  VersionRegistry restored;
+  ASSERT_TRUE(restored.load(kWorld, registry.to_json_before(kWorld, cut)));
+  ASSERT_EQ(restored.list(kWorld).size(), 1u);
+  EXPECT_EQ(restored.list(kWorld)[0].name, "monday");
+  EXPECT_GT(add(restored, "new"), 3u) << "numbers are not used again";
+}
+
 TEST(VersionRegistry, WhatIsAskedByNumberIsNotTakenForAName) {
   VersionRegistry registry;
   const std::uint64_t first = add(registry, "monday");
