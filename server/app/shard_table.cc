@@ -49,14 +49,19 @@ Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key
   const std::string path = path_of(node, key);
   if (const Status made = node.data->make_shard_folder(key.world); !made) return made.error();
   Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::create(path);
+  // It may be there from an earlier try, when the disk was full.
+  const bool again = !file && file.error().code == ErrorCode::already_exists;
+  Error why = again ? file.error() : Error{};
+  if (again) file = io::MmapPageFile::open(path);
   if (!file) return file.error();
   ShardFile created;
   created.file = *std::move(file);
   // If there is no space for them, the first edit asks again and is told.
   if (const Status grown = created.file->grow(kFirstPages); !grown) spdlog::warn("{}", grown.error().message);
-  Result<std::unique_ptr<storage::ShardStore>> store = storage::ShardStore::create(*created.file, identity_of(key));
+  Result<std::unique_ptr<storage::ShardStore>> store = storage::ShardStore::open(*created.file, identity_of(key));
   if (!store) return store.error();
   created.store = *std::move(store);
+  if (created.store->generation() != 0) return why;  // somebody else's, put here meanwhile
   created.readers = page_for_readers(node, path);
   return created;
 }
