@@ -150,12 +150,30 @@ std::size_t PinSet::step(Pin& pin) {
 
 std::size_t PinSet::drop_leaf(const Pin& pin, const Entry& leaf, const Position& at) {
   if (held_by_others(leaf.value, at, pin)) return 1;
+  // The walk down to the others' leaves is made once, not for each of 256 entries: most of these are held.
+  find_leaves(pin, at);
   for (unsigned i = 0; i < kNodeEntries; ++i) {
     const Entry entry = node(leaf.value)[i];
-    if (entry.has_page() && !held_by_others(entry.value, at.below(static_cast<std::uint8_t>(i)), pin)) retire(entry);
+    if (!entry.has_page()) continue;
+    const bool held = std::ranges::any_of(other_leaves_, [&](PageNo other) {
+      const Entry there = node(other)[i];
+      return there.has_page() && there.value == entry.value;
+    });
+    if (!held) retire(entry);
   }
   pool_.retire(leaf.value);
-  return kNodeEntries;
+  return kNodeEntries * (1 + other_leaves_.size());
+}
+
+void PinSet::find_leaves(const Pin& than, const Position& at) {
+  other_leaves_.clear();
+  const auto add = [&](const Entry& top) {
+    const PageNo leaf = page_at(top, at);
+    if (leaf != 0 && std::ranges::find(other_leaves_, leaf) == other_leaves_.end()) other_leaves_.push_back(leaf);
+  };
+  for (const NodeTree* head : heads_) add(head->top());
+  for (const Pin& pin : pins_)
+    if (&pin != &than && at.last_leaf() >= pin.cursor) add(pin.info.top);
 }
 
 void PinSet::finish(Pin& pin) {

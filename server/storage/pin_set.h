@@ -60,6 +60,8 @@ class PinSet {
   // One leaf, or the node above when its last leaf is done. Returns the entries looked at.
   std::size_t step(Pin& pin);
   std::size_t drop_leaf(const Pin& pin, const shardfile::Entry& leaf, const Position& at);
+  // The leaves that the others have there, into other_leaves_.
+  void find_leaves(const Pin& than, const Position& at);
   void finish(Pin& pin);
   bool held_by_others(PageNo page, const Position& at, const Pin& than) const;
   const shardfile::Node& node(PageNo page) const {
@@ -71,7 +73,8 @@ class PinSet {
   PageFile& file_;
   PagePool& pool_;
   std::vector<const NodeTree*> heads_;
-  std::vector<Pin> pins_;  // by age
+  std::vector<Pin> pins_;             // by age
+  std::vector<PageNo> other_leaves_;  // of drop_leaf()
   std::uint64_t shared_lsn_ = 0;
   bool for_good_ = false;
   std::uint64_t changes_ = 0;
