@@ -60,6 +60,16 @@ def stores(quick):
     return json.load(open(file))
 
 
+def readers(quick):
+    program = os.path.join(BIN, "terrazzo-reader-bench")
+    if not os.path.exists(program):
+        print("readers on the same host: left out, install liblmdb-dev")
+        return None
+    file = os.path.join(OUT, "readers.json")
+    subprocess.run([program, "--folder", OUT, "--json", file] + (["--quick", "--chunks", "16384"] if quick else []), check=True)
+    return json.load(open(file))
+
+
 def bars(title, rows, unit):
     most = max(value for _, value in rows) or 1
     out = ["<h2>%s</h2><svg width='760' height='%d' font-family='sans-serif' font-size='13'>" % (html.escape(title), 28 * len(rows) + 8)]
@@ -87,6 +97,7 @@ def main():
             print("  %-28s %10.1f ns" % (name, value))
         page.append(bars("Time per operation", rows, "ns"))
     results["stores"] = stores(quick)
+    results["readers"] = readers(quick)
     sections = {}
     for row in results["stores"] or []:
         if row.get("unit") == "ns":
