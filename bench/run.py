@@ -40,10 +40,10 @@ def fanout(quick):
     return json.load(open(file))
 
 
-def store(quick):
-    program = os.path.join(BIN, "terrazzo-store-bench")
+def timed(name, quick):
+    program = os.path.join(BIN, name)
     if not os.path.exists(program):
-        print("store: left out, Google Benchmark was not there when the tree was configured")
+        print(name + ": left out, Google Benchmark was not there when the tree was configured")
         return None
     ran = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=%s" % ("0.1" if quick else "0.5")],
                          capture_output=True, text=True, check=True)
@@ -90,12 +90,13 @@ def main():
     page.append(bars("Server CPU per message delivered to one of %d viewers" % results["fanout"]["viewers"],
                      [(s["name"], s["cpu_ns_per_delivered"]) for s in results["fanout"]["servers"]], "ns"))
     page.append(bars("Messages delivered per second", [(s["name"], s["delivered_per_second"]) for s in results["fanout"]["servers"]], ""))
-    results["store"] = store(quick)
-    if results["store"]:
-        rows = [(b["name"], b["cpu_time"]) for b in results["store"]["benchmarks"]]
-        for name, value in rows:
-            print("  %-28s %10.1f ns" % (name, value))
-        page.append(bars("Time per operation", rows, "ns"))
+    for key, program in (("store", "terrazzo-store-bench"), ("core", "terrazzo-core-bench")):
+        results[key] = timed(program, quick)
+        if results[key]:
+            rows = [(b["name"], b["cpu_time"]) for b in results[key]["benchmarks"]]
+            for name, value in rows:
+                print("  %-28s %10.1f ns" % (name, value))
+            page.append(bars("Time per operation", rows, "ns"))
     results["stores"] = stores(quick)
     results["readers"] = readers(quick)
     sections = {}

@@ -130,6 +130,7 @@ class LogOnly final : public shard::ShardOutput {
 
 void shard_edit_random_cell(benchmark::State& state) {
   proto::Encoder encoder;
+  shard::EncodedChunks encoded(0);
   const shard::ShardKey key{WorldId{1}, {0, 0}};
   Filled made;
   const std::string path = (folder().path / "shard.shard").string();
@@ -138,7 +139,7 @@ void shard_edit_random_cell(benchmark::State& state) {
     made.file = std::move(io::MmapPageFile::create(path)).value();
     return storage::ShardStore::create(*made.file, kIdentity);
   };
-  shard::Shard shard(key, std::make_shared<map::World>(), {Incarnation{1}}, encoder, nullptr, make);
+  shard::Shard shard(key, std::make_shared<map::World>(), {Incarnation{1}}, encoder, encoded, nullptr, make);
   LogOnly out;
   std::mt19937 random(1);
   std::uint64_t id = 0;

@@ -71,7 +71,7 @@ BenchShard::BenchShard(const std::filesystem::path& path, map::ShardPos position
   if (!store) give_up(store.error().message);
   store_ = store->get();
   shard_ = std::make_unique<shard::Shard>(shard::ShardKey{kWorld, position}, world(), shard::RunInfo{Incarnation{1}},
-                                          encoder, *std::move(store), shard::Shard::StoreFactory());
+                                          encoder, encoded_, *std::move(store), shard::Shard::StoreFactory());
   shard_->recovered();
 }
 

@@ -61,6 +61,7 @@ class BenchShard {
   map::ShardPos position_;
   std::unique_ptr<io::MmapPageFile> file_;
   storage::ShardStore* store_ = nullptr;
+  shard::EncodedChunks encoded_{0};
   std::unique_ptr<shard::Shard> shard_;
   std::uint64_t edits_ = 0;
 };

@@ -55,6 +55,32 @@ CLI::App* add_directory_command(CLI::App& app, CommandLine& line, const char* na
   return command;
 }
 
+void add_limits(CLI::App& app, Config& config) {
+  app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
+      ->check(CLI::Range(1024u, 64u << 20))
+      ->envname("TERRAZZO_MESSAGE_BYTES_MAX")
+      ->capture_default_str();
+  app.add_option("--conflate-bytes", config.conflate_bytes,
+                 "a client for which more waits gets the newest states later instead of every edit now")
+      ->check(CLI::Range(4096u, 1u << 30))
+      ->envname("TERRAZZO_CONFLATE_BYTES")
+      ->capture_default_str();
+  app.add_option("--chunk-cache-mib", config.chunk_cache_mib,
+                 "encoded chunk states each core keeps, so that a crowd costs one encoding; 0: none")
+      ->check(CLI::Range(0u, 65536u))
+      ->envname("TERRAZZO_CHUNK_CACHE_MIB")
+      ->capture_default_str();
+  app.add_option("--outbox-bytes-max", config.outbox_bytes_max,
+                 "most bytes kept for a client that does not read the answers to its own messages")
+      ->check(CLI::Range(65536u, 1u << 30))
+      ->envname("TERRAZZO_OUTBOX_BYTES_MAX")
+      ->capture_default_str();
+  app.add_option("--connections-max", config.connections_max, "connections per core")
+      ->check(CLI::Range(1u, 1000000u))
+      ->envname("TERRAZZO_CONNECTIONS_MAX")
+      ->capture_default_str();
+}
+
 void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
       ->envname("TERRAZZO_DATA")
@@ -75,24 +101,7 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->envname("TERRAZZO_LOG_LEVEL")
       ->capture_default_str();
-  app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
-      ->check(CLI::Range(1024u, 64u << 20))
-      ->envname("TERRAZZO_MESSAGE_BYTES_MAX")
-      ->capture_default_str();
-  app.add_option("--conflate-bytes", config.conflate_bytes,
-                 "a client for which more waits gets the newest states later instead of every edit now")
-      ->check(CLI::Range(4096u, 1u << 30))
-      ->envname("TERRAZZO_CONFLATE_BYTES")
-      ->capture_default_str();
-  app.add_option("--outbox-bytes-max", config.outbox_bytes_max,
-                 "most bytes kept for a client that does not read the answers to its own messages")
-      ->check(CLI::Range(65536u, 1u << 30))
-      ->envname("TERRAZZO_OUTBOX_BYTES_MAX")
-      ->capture_default_str();
-  app.add_option("--connections-max", config.connections_max, "connections per core")
-      ->check(CLI::Range(1u, 1000000u))
-      ->envname("TERRAZZO_CONNECTIONS_MAX")
-      ->capture_default_str();
+  add_limits(app, config);
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();

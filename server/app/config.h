@@ -27,6 +27,7 @@ struct Config {
   std::uint32_t message_bytes_max = 1u << 20;
   std::uint32_t outbox_bytes_max = 64u << 20;
   std::uint32_t conflate_bytes = 1u << 20;  // waiting for a client: from here on it gets states later, not every edit
+  std::uint32_t chunk_cache_mib = 16;       // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept

@@ -113,6 +113,8 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.slow_connections = home_.slow_count();
   shot.stale_shards = home_.stale_shards();
   shot.shards = shards_.size();
+  shot.encoded = shards_.encoded().counters();
+  shot.encoded_bytes = shards_.encoded().bytes();
   shards_.for_each([&](const ShardSlot& slot) {
     const shard::ShardCounters& counters = slot.shard->counters();
     shot.shard.edits += counters.edits;

@@ -114,6 +114,14 @@ void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.shard.encodings; });
   page.add(counter, "terrazzo_chunks_sent_total", "Chunk states sent to subscribers.", cores,
            [](Core c) { return c.shard.chunks_sent; });
+  page.add(counter, "terrazzo_encoded_chunk_hits_total", "Chunk states sent without encoding them again.", cores,
+           [](Core c) { return c.encoded.hits; });
+  page.add(counter, "terrazzo_encoded_chunk_misses_total", "Chunk states that had to be encoded.", cores,
+           [](Core c) { return c.encoded.misses; });
+  page.add(counter, "terrazzo_encoded_chunks_evicted_total", "Encoded chunk states that made room for others.", cores,
+           [](Core c) { return c.encoded.evicted; });
+  page.add(MetricType::Gauge, "terrazzo_encoded_chunk_bytes", "Memory of the encoded chunk states that are kept.",
+           cores, [](Core c) { return c.encoded_bytes; });
   page.add(counter, "terrazzo_refreshes_total", "Shards asked for the states that slow sessions lack.", cores,
            [](Core c) { return c.shard.refreshes; });
   page.add(counter, "terrazzo_checkpoints_total", "Checkpoints of shards that became durable.", cores,

@@ -30,6 +30,8 @@ struct CoreSnapshot {
   std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, ticks = 0,
                 system_calls = 0, reader_evictions = 0;
   shard::ShardCounters shard;
+  shard::EncodedChunks::Counters encoded;
+  std::uint64_t encoded_bytes = 0;
   LogCounters log;
   ResidencyCounters residency;
 };

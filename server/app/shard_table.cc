@@ -118,7 +118,8 @@ Result<ShardSlot*> ShardTable::add(const shard::ShardKey& key, Result<ShardFile>
   };
   shard::RunInfo run{node_.incarnation};
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
-  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, std::move(store), make_store);
+  slot->shard =
+      std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, encoded_, std::move(store), make_store);
   return slots_.emplace(key, std::move(slot)).first->second.get();
 }
 

@@ -53,7 +53,8 @@ Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key
 // The shards one core owns. Used by recovery before the core runs, by the core afterwards.
 class ShardTable {
  public:
-  ShardTable(Node& node, proto::Encoder& encoder) : node_(node), encoder_(encoder) {}
+  ShardTable(Node& node, proto::Encoder& encoder)
+      : node_(node), encoder_(encoder), encoded_(std::size_t{node.config.chunk_cache_mib} << 20) {}
 
   // Null: not open.
   ShardSlot* find(const shard::ShardKey& key) const;
@@ -75,6 +76,7 @@ class ShardTable {
     for (const auto& [key, slot] : slots_) visit(std::as_const(*slot));
   }
   std::size_t size() const { return slots_.size(); }
+  const shard::EncodedChunks& encoded() const { return encoded_; }
 
  private:
   Result<ShardSlot*> add(const shard::ShardKey& key, Result<ShardFile> file);
@@ -83,6 +85,7 @@ class ShardTable {
 
   Node& node_;
   proto::Encoder& encoder_;
+  shard::EncodedChunks encoded_;
   std::unordered_map<shard::ShardKey, std::unique_ptr<ShardSlot>, ShardKeyHash> slots_;
   std::unordered_map<shard::ShardKey, Error, ShardKeyHash> damaged_;
 };

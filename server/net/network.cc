@@ -44,7 +44,7 @@ Nobody nobody;
 
 SharedBytes shared(std::span<const std::byte> bytes) {
   SharedBytes copy = SharedBytes::allocate(bytes.size());
-  std::ranges::copy(bytes, copy.writable().begin());
+  if (!bytes.empty()) std::memcpy(copy.writable().data(), bytes.data(), bytes.size());
   return copy;
 }
 std::span<const std::byte> bytes_of(std::string_view text) {
@@ -547,7 +547,8 @@ void Network::send_message(ConnectionId connection, std::span<const std::byte> p
   ws::append_frame_header(peer->form == proto::Form::json ? ws::Opcode::text : ws::Opcode::binary, payload.size(),
                           s.header);
   SharedBytes frame = SharedBytes::allocate(s.header.size() + payload.size());
-  std::ranges::copy(payload, std::ranges::copy(s.header, frame.writable().begin()).out);
+  std::memcpy(frame.writable().data(), s.header.data(), s.header.size());
+  if (!payload.empty()) std::memcpy(frame.writable().data() + s.header.size(), payload.data(), payload.size());
   ++s.counters.messages_out;
   s.queue(*peer, s.frames.hold(frame));
   if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);

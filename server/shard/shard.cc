@@ -32,11 +32,13 @@ constexpr std::size_t kAuxNumbers = 3;
 
 struct Shard::State {
   State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
-        proto::Encoder& shared_encoder, std::unique_ptr<storage::ShardStore> own_store, StoreFactory own_factory)
+        proto::Encoder& shared_encoder, EncodedChunks& shared_encoded, std::unique_ptr<storage::ShardStore> own_store,
+        StoreFactory own_factory)
       : key(own_key),
         world(std::move(own_world)),
         run(own_run),
         encoder(shared_encoder),
+        encoded(shared_encoded),
         store(std::move(own_store)),
         factory(std::move(own_factory)) {}
 
@@ -44,6 +46,7 @@ struct Shard::State {
   std::shared_ptr<const map::World> world;
   RunInfo run;
   proto::Encoder& encoder;
+  EncodedChunks& encoded;
   std::unique_ptr<storage::ShardStore> store;
   StoreFactory factory;
 
@@ -113,8 +116,8 @@ struct Shard::State {
 };
 
 Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
-             std::unique_ptr<storage::ShardStore> store, StoreFactory factory)
-    : state_(new State(key, std::move(world), run, encoder, std::move(store), std::move(factory))) {
+             EncodedChunks& encoded, std::unique_ptr<storage::ShardStore> store, StoreFactory factory)
+    : state_(new State(key, std::move(world), run, encoder, encoded, std::move(store), std::move(factory))) {
   if (!state_->store) return;
   state_->durable = state_->store->durable_lsn();
   if (const Status read = state_->read_aux(); !read) state_->become_read_only(read.error());
@@ -351,7 +354,7 @@ void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
   reply->ticket = request.ticket;
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
-  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, s.encoder);
+  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, s.encoder, s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;
@@ -367,7 +370,7 @@ void Shard::refresh(const RefreshRequest& request, ShardOutput& out) {
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
   reply->refresh = true;
-  ChunkStates states = encode_changed(s.store.get(), request, s.encoder);
+  ChunkStates states = encode_changed(s.store.get(), request, s.encoder, s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;

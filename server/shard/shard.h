@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "map/world.h"
 #include "proto/codec.h"
+#include "server/shard/encoded_chunks.h"
 #include "server/shard/messages.h"
 #include "server/shard/shard_output.h"
 #include "server/storage/root_publisher.h"
@@ -55,9 +56,9 @@ class Shard {
 
   // Makes the store when the first edit comes, so that looking at empty places creates no files.
   using StoreFactory = std::function<Result<std::unique_ptr<storage::ShardStore>>()>;
-  // `store`: the opened store of an existing shard, or null.
+  // `store`: the opened store of an existing shard, or null. `encoded`: the core's, outlives the shard.
   Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
-        std::unique_ptr<storage::ShardStore> store, StoreFactory factory);
+        EncodedChunks& encoded, std::unique_ptr<storage::ShardStore> store, StoreFactory factory);
   ~Shard();
 
   const ShardKey& key() const;

@@ -102,7 +102,7 @@ SlowCrowd::SlowCrowd(std::uint64_t seed, int clients) : random_(seed) {
     Owned& owned = shards_[i];
     const shard::ShardKey key{kIsland, {i == 0 ? -1 : 0, 0}};
     owned.shard = std::make_unique<shard::Shard>(
-        key, directory_.world, shard::RunInfo{Incarnation{4}}, encoder_, nullptr, [&owned, key] {
+        key, directory_.world, shard::RunInfo{Incarnation{4}}, encoder_, encoded_, nullptr, [&owned, key] {
           return storage::ShardStore::create(owned.file, {key.world, key.position.x, key.position.y});
         });
     owned.shard->recovered();

@@ -133,6 +133,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   };
   std::array<Owned, 2> shards_;
   proto::Encoder encoder_;
+  shard::EncodedChunks encoded_{64 << 10};
   SessionLimits limits_;
   OneWorldDirectory directory_;
   Home home_{kCore, limits_, directory_, *this};

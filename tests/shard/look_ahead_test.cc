@@ -27,6 +27,7 @@ template <class File>
 struct Side {
   File file;
   proto::Encoder encoder;
+  EncodedChunks encoded{0};  // every subscription reads its pages
   RecordingOutput out;
   std::vector<std::uint64_t> versions, deleted;
   std::unique_ptr<Shard> shard;
@@ -36,7 +37,7 @@ struct Side {
     const storage::ShardIdentity identity{kWorld, 0, 0};
     if (file.page_count() != 0) store = std::move(storage::ShardStore::open(file, identity)).value();
     shard = std::make_unique<Shard>(ShardKey{kWorld, {0, 0}}, test_world(), RunInfo{Incarnation{1}, versions, deleted},
-                                    encoder, std::move(store),
+                                    encoder, encoded, std::move(store),
                                     [this, identity] { return storage::ShardStore::create(file, identity); });
     shard->recovered();
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "memory_page_file.h"
@@ -33,10 +34,11 @@ class ShardTest : public testing::Test {
 
   void start(std::uint64_t incarnation) {
     shard.reset();
+    encoded.emplace(1 << 20);
     std::unique_ptr<storage::ShardStore> store;
     if (created) store = std::move(storage::ShardStore::open(file, identity)).value();
     shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{incarnation}, versions, deleted}, encoder,
-                                    std::move(store), [this] {
+                                    *encoded, std::move(store), [this] {
                                       created = true;
                                       return storage::ShardStore::create(file, identity);
                                     });
@@ -97,6 +99,7 @@ class ShardTest : public testing::Test {
   MemoryPageFile file;
   bool created = false;
   proto::Encoder encoder;
+  std::optional<EncodedChunks> encoded;  // of one run
   RecordingOutput out;
   std::vector<std::uint64_t> versions, deleted;  // what the next start knows of the world
   std::unique_ptr<Shard> shard;

@@ -81,8 +81,9 @@ TEST_F(ShardTest, RecoveryTakesVersionsWhereTheyWereTaken) {
   versions = {3, 4, 8, 9};  // the ninth was decided, and the server died
   deleted = {4};
   // As recovery does: opened, replayed, then recovered.
-  shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{2}, versions, deleted}, encoder,
-                                  *storage::ShardStore::open(file, identity), Shard::StoreFactory());
+  shard =
+      std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{2}, versions, deleted}, encoder,
+                              encoded.emplace(0), *storage::ShardStore::open(file, identity), Shard::StoreFactory());
   for (const LoggedRecord& record : out.records) ASSERT_TRUE(shard->replay(record.view()).ok());
   shard->recovered();
   EXPECT_EQ(cell(PinKind::version, 3, 0, {0, 0}), 6u);
@@ -178,8 +179,9 @@ TEST_F(ShardTest, ReplayUndoesAndGoesBackLikeTheFirstTime) {
       return cells;
     };
     const std::vector<std::uint32_t> before = all();
-    shard = std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{2}, versions, {}}, encoder,
-                                    *storage::ShardStore::open(file, identity), Shard::StoreFactory());
+    shard =
+        std::make_unique<Shard>(key, test_world(), RunInfo{Incarnation{2}, versions, {}}, encoder, encoded.emplace(0),
+                                *storage::ShardStore::open(file, identity), Shard::StoreFactory());
     for (const LoggedRecord& record : out.records) {
       const Status replayed = shard->replay(record.view());
       ASSERT_TRUE(replayed.ok()) << replayed.error().message;

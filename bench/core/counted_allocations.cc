@@ -1,0 +1,39 @@
+#include "bench/core/counted_allocations.h"
+
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+std::uint64_t count = 0;  // one thread
+}
+
+extern "C" {
+void* __real_malloc(std::size_t bytes);
+void* __wrap_malloc(std::size_t bytes);
+void* __wrap_malloc(std::size_t bytes) {
+  ++count;
+  return __real_malloc(bytes);
+}
+}
+
+void* operator new(std::size_t bytes) {
+  ++count;
+  void* memory = __real_malloc(bytes);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace terrazzo::bench {
+
+std::uint64_t allocations() {
+  return count;
+}
+
+}  // namespace terrazzo::bench
