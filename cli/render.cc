@@ -50,8 +50,7 @@ Status fetch_all(client::Client& client, const std::vector<Piece>& all) {
 }  // namespace
 
 Status render(const CommandLine& line) {
-  CommandLine roomy = line;
-  Result<std::unique_ptr<client::Client>> client = enter(roomy, line.world);
+  Result<std::unique_ptr<client::Client>> client = enter(line, line.world);
   if (!client) return client.error();
   const map::World world = *(*client)->world();
   if (!line.rect && !world.bounds)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <ranges>
 
 namespace terrazzo::cli {
@@ -19,6 +20,8 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
   options.name = "terrazzo " + line.command;
   options.program = "terrazzo-cli/0.1";
   options.reconnect.enabled = line.command == "watch" || line.command == "import";
+  // A picture is drawn when all of its cells are here: none may go again, however many there are.
+  if (line.command == "render") options.cache_bytes_max = std::numeric_limits<std::size_t>::max();
   auto client = std::make_unique<client::Client>(options);
   if (Status connected = client->connect(); !connected) return connected.error();
   if (Status opened = client->open(world); !opened) return opened.error();

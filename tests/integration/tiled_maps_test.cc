@@ -16,6 +16,7 @@
 #include "map/formats/tiled.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "terrazzo/render.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -291,6 +292,38 @@ TEST(CommandLine, RenderWritesAPictureOfTheRightSize) {
       run_program(kTerrazzo, {"watch", "d", "--once", "--rect", "100,100,20,10", "--server", server.http_url()});
   EXPECT_EQ(watched.exit_code, 0) << watched.output;
   EXPECT_NE(watched.output.find("▄"), std::string::npos);
+}
+
+TEST(CommandLine, RenderShowsEveryCellOfAWorldThatIsLargerThanTheCacheOfAClient) {
+  const TemporaryFolder folder;
+  const ServerProcess server(folder.path() / "data");
+  // 18,432 chunks of 4 KiB, none of them of one cell only; a client keeps 64 MiB.
+  constexpr int kWidth = 4608, kHeight = 4096;
+  std::string row;
+  for (int x = 0; x < kWidth; ++x) row += x % 3 == 0 ? "1," : "2,";
+  std::ofstream file(folder.path() / "wide.tmx");
+  file << R"(<map version="1.8" orientation="orthogonal" width="4608" height="4096" tilewidth="1" tileheight="1">)"
+          R"(<tileset firstgid="1" name="t" tilewidth="1" tileheight="1" tilecount="2" columns="2">)"
+          R"(<image source="t.png" width="2" height="1"/></tileset>)"
+          R"(<layer id="1" name="g" width="4608" height="4096"><data encoding="csv">)";
+  for (int y = 0; y < kHeight; ++y) file << (y == kHeight - 1 ? row.substr(0, row.size() - 1) : row);
+  file << "</data></layer></map>";
+  file.close();
+  std::ofstream(folder.path() / "t.png", std::ios::binary)
+      << *render::encode_png({2, 1, {9, 9, 9, 255, 90, 90, 90, 255}});
+  const Ran made = run_program(
+      kTerrazzo, {"import", (folder.path() / "wide.tmx").string(), "--world", "wide", "--server", server.http_url()});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  const fs::path picture = folder.path() / "p.png";
+  const Ran ran =
+      run_program(kTerrazzo, {"render", "wide", picture.string(), "--scale", "0.0625", "--server", server.http_url()});
+  ASSERT_EQ(ran.exit_code, 0) << ran.output;
+  const Result<render::Image> image = render::decode_png(file_bytes(picture));
+  ASSERT_TRUE(image.ok()) << image.error().message;
+  ASSERT_EQ(image->width, kWidth / 16u);
+  std::size_t missing = 0;
+  for (std::size_t i = 3; i < image->rgba.size(); i += 4) missing += image->rgba[i] != 255;
+  EXPECT_EQ(missing, 0u) << "of " << image->rgba.size() / 4 << " pixels are not there";
 }
 
 TEST(LoadTest, TwoHundredPaintersAndEveryReplicaIsTheSame) {

@@ -81,7 +81,7 @@ class HostileWorld : public PaintedWorld {
   }
   std::int32_t draw_offset() {
     // Where the world has no end, very many cells can be moved into view by less than kTileReachMax.
-    const bool small = world.bounds && world.bounds->width() < 100 && world.bounds->width() > 0;
+    const bool small = world.area().width() < 100;
     return small ? any({0, 5, -60'000, 60'000, INT32_MIN, INT32_MAX}) : any({0, -5, 70'000, INT32_MIN, INT32_MAX});
   }
   void add_hostile_tileset() {
