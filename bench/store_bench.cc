@@ -156,6 +156,37 @@ void shard_edit_random_cell(benchmark::State& state) {
 }
 BENCHMARK(shard_edit_random_cell);
 
+// What a core asks before each edit: is everything there that it will touch?
+void shard_look_random_cell(benchmark::State& state) {
+  proto::Encoder encoder;
+  const shard::ShardKey key{WorldId{1}, {0, 0}};
+  const std::string path = (folder().path / "look.shard").string();
+  fs::remove(path);
+  const auto file = io::MmapPageFile::create(path).value();
+  const auto make = [&] { return storage::ShardStore::create(*file, {WorldId{1}, 0, 0}); };
+  shard::Shard shard(key, std::make_shared<map::World>(), {Incarnation{1}}, encoder, nullptr, make);
+  LogOnly out;
+  std::mt19937 random(1);
+  std::vector<std::unique_ptr<shard::EditRequest>> edits;
+  std::vector<map::Op> ops(4096);
+  for (map::Op& op : ops) {
+    op.kind = map::OpKind::fill;
+    op.rect = map::Rect::of_size(random() % 8192, random() % 8192, 1, 1);
+    op.cell = map::Cell{7};
+    auto parts = shard::split_edit(WorldId{1}, {SessionId{7}, 0, 0, 0},
+                                   {EditId{edits.size() + 1}, map::AckMode::durable, {&op, 1}, {}});
+    shard.edit(*parts->front(), out);
+    edits.push_back(std::move(parts->front()));
+  }
+  std::size_t at = 0;
+  storage::Missing missing;
+  for (auto _ : state) {
+    shard.look(*edits[at++ % edits.size()], missing);
+    benchmark::DoNotOptimize(missing.pages.data());
+  }
+}
+BENCHMARK(shard_look_random_cell);
+
 #ifdef TERRAZZO_HAVE_LMDB
 // The same in LMDB: a chunk is a value of 4096 bytes under its number; one transaction per edit, without syncs.
 struct Lmdb {
