@@ -66,7 +66,8 @@ bool CheckpointDriver::advance(std::uint64_t now_ns) {
     return false;
   }
   if (!std::exchange(synced_, false)) return false;
-  const Status outcome = result_ == 0 ? Status()
+  // A page that could not be read must not get a checksum and a root that vouches for it.
+  const Status outcome = result_ == 0 ? slot_->file->look_whether_whole()
                                       : Status(Error{ErrorCode::read_only, std::string("the shard's file could not be "
                                                                                        "synced: ") +
                                                                                std::strerror(-result_)});

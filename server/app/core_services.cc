@@ -191,12 +191,12 @@ void CoreServices::find_faulted_shards() {
   shards_.for_each([&](ShardSlot& slot) {
     if (!slot.file || !slot.file->faulted() || std::exchange(slot.faulted, true)) return;
     const Status whole = slot.file->look_whether_whole();
-    const Error why = whole ? Error{ErrorCode::read_only,
-                                    "a page of the shard's file could not be read: the disk fails; "
-                                    "stop the server and restore the file from a backup"}
-                            : whole.error();
+    TZ_ASSERT(!whole);
+    const Error why = whole.error();
     spdlog::critical("shard {},{}: {}", slot.shard->key().position.x, slot.shard->key().position.y, why.message);
     slot.shard->read_only(why);
+    // What was copied from a page that stands in for one that could not be read must not become the truth.
+    slot.no_checkpoints = true;
   });
 }
 
@@ -436,6 +436,11 @@ void CoreServices::publish(shard::CoreMask cores, std::shared_ptr<const shard::P
 }
 
 void CoreServices::reply(std::unique_ptr<shard::StatesReply> reply) {
+  // Whatever comes from such a file may be zeros that stand in for a page.
+  if (current_ != nullptr && current_->file && current_->file->faulted()) {
+    reply->frames.clear();
+    reply->error = current_->file->look_whether_whole().error();
+  }
   const shard::CoreId home = reply->origin.core;
   post(home, boxed(MeshKind::states, std::move(reply)));
 }

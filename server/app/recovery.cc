@@ -194,7 +194,7 @@ Status Recovery::checkpoint_now(ShardSlot& slot) {
     }
     const bool synced = ::fdatasync(slot.file->fd()) == 0;
     step = slot.shard->checkpoint_synced(
-        synced ? Status()
+        synced ? slot.file->look_whether_whole()
                : Error{ErrorCode::read_only,
                        std::string("the shard's file could not be synced: ") + std::strerror(errno)});
   }

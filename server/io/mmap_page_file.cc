@@ -158,6 +158,12 @@ Status MmapPageFile::look_whether_whole() const {
         ErrorCode::read_only,
         path_ + ": somebody removed or replaced it while it was in use; stop the server and restore it from a backup"};
   }
+  if (faulted()) {
+    return Error{ErrorCode::read_only,
+                 path_ +
+                     ": a page could not be read: the disk fails; see the kernel's log, stop the server, and restore "
+                     "the file from a backup onto another one"};
+  }
   return {};
 }
 

@@ -31,7 +31,7 @@ class MmapPageFile final : public storage::PageFile {
   // Whether pages were missing when they were touched: the file was cut off, or its disk fails. What was read since is
   // not to be believed.
   bool faulted() const { return guard_.faulted(); }
-  // internal: the file is not as long as it was made any more, or not there under its name.
+  // read_only: the file is not as long as it was made any more, not there under its name, or faulted().
   Status look_whether_whole() const;
 
  private:

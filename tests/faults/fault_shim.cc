@@ -7,16 +7,19 @@
 //                          -1: the power is cut: the process ends before the operation. What changes files is counted.
 //   TERRAZZO_FAULT_DISK    folder that is told what is on disk for certain, for power_cut.h: a copy of each file as of
 //                          its last sync, and a journal of names
-//   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
+//   TERRAZZO_FAULT_PAGE    page of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends) that cannot be read:
+//   SIGBUS TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
@@ -24,6 +27,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 
 namespace {
 
@@ -38,6 +42,8 @@ struct Settings {
   const char* count = std::getenv("TERRAZZO_FAULT_COUNT");
   const char* while_exists = std::getenv("TERRAZZO_FAULT_WHILE");
   const char* disk = std::getenv("TERRAZZO_FAULT_DISK");
+  const char* page_of = std::getenv("TERRAZZO_FAULT_PAGE_OF");
+  long page = number("TERRAZZO_FAULT_PAGE");
 
   static long number(const char* name) {
     const char* text = std::getenv(name);
@@ -166,16 +172,26 @@ bool journaled() {
   return settings().disk != nullptr;
 }
 
+// Into 4096 bytes; empty: unknown.
+void path_of(int fd, char* path) {
+  char link[64];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  path[std::max<ssize_t>(::readlink(link, path, 4095), 0)] = 0;
+}
+bool has_bad_page(int fd) {
+  if (settings().page_of == nullptr) return false;
+  char path[4096];
+  path_of(fd, path);
+  return std::string_view(path).ends_with(settings().page_of);
+}
+
 void synced(int fd) {
   Journal journal;
   struct stat about {};
   if (real<int(int, struct stat*)>("fstat")(fd, &about) != 0) return;
   if (!S_ISDIR(about.st_mode)) return journal.copy(fd, "");
-  char link[64], path[4096];
-  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  const ssize_t size = ::readlink(link, path, sizeof path - 1);
-  if (size < 0) return;
-  path[size] = 0;
+  char path[4096];
+  path_of(fd, path);
   journal.write("synced-folder %s\n", path);
 }
 
@@ -379,8 +395,17 @@ int closedir(DIR* folder) {
   return real<int(DIR*)>("closedir")(folder);
 }
 void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset) {
+  auto* const map_real = real<void*(void*, size_t, int, int, int, off_t)>("mmap");
   if (inside(fd) && fails("mmap", Does::look)) return reinterpret_cast<void*>(-1);
-  return real<void*(void*, size_t, int, int, int, off_t)>("mmap")(at, size, protection, flags, fd, offset);
+  void* const memory = map_real(at, size, protection, flags, fd, offset);
+  const off_t bad = settings().page * 4096;
+  if (memory != MAP_FAILED && inside(fd) && has_bad_page(fd) && bad >= offset &&
+      bad < offset + static_cast<off_t>(size)) {
+    // A page behind the end of an empty file is what a page that the disk does not give looks like.
+    static const int nothing = ::memfd_create("nothing", MFD_CLOEXEC);
+    map_real(static_cast<char*>(memory) + (bad - offset), 4096, protection, MAP_SHARED | MAP_FIXED, nothing, 0);
+  }
+  return memory;
 }
 
 }  // extern "C"

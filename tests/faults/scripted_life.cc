@@ -29,37 +29,6 @@ std::uint32_t cell_of(int index, std::size_t cell, std::uint32_t value) {
   return index < kSmallBlocks ? value : value + 10'000 * (static_cast<std::uint32_t>(cell * 2654435761u) >> 29);
 }
 
-// What is shown to somebody who has just come. While the disk fails that may be nothing, but nothing wrong; and an edit
-// over two shards may have reached one of them only.
-void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most,
-                   bool disk_is_good = true) {
-  const auto client = enter_life(port);
-  ASSERT_TRUE(client != nullptr || !disk_is_good);
-  if (client == nullptr) return;
-  std::vector<client::SubscriptionId> views;
-  for (const map::Rect& view : {map::Rect::of_size(0, 0, 1184, 384), map::Rect::of_size(8160, 0, 64, 256)})
-    views.push_back(*client->subscribe(view));
-  const bool shown = client->wait_until([&] { return client->is_ready(views[0]) && client->is_ready(views[1]); },
-                                        disk_is_good ? 10s : 100ms);
-  ASSERT_TRUE(shown || !disk_is_good);
-  if (!shown) return;
-  const auto value = [](const Told::Blocks& blocks, int index) {
-    const auto found = blocks.find(index);
-    return found == blocks.end() ? 0u : found->second;
-  };
-  for (int index = 0; index < kBlocks; ++index) {
-    const map::Rect rect = life_block(index);
-    std::vector<map::Cell> cells(static_cast<std::size_t>(rect.area()));
-    ASSERT_TRUE(client->read_rect(kLifeLayer, rect, cells, client::View::confirmed));
-    const std::uint32_t first = cells[0].bits;
-    if (!disk_is_good && rect.x0 < 8192 && rect.x1 > 8192) continue;
-    for (std::size_t i = 0; i < cells.size(); ++i)
-      ASSERT_EQ(cells[i].bits, first == 0 ? 0 : cell_of(index, i, first)) << "block " << index << " is torn";
-    ASSERT_GE(first, value(at_least, index)) << "a durable edit of block " << index << " is gone";
-    ASSERT_LE(first, value(at_most, index)) << "block " << index;
-  }
-}
-
 void first_day(const ServerProcess& server, Told& told) {
   for (int tries = 0; tries < 2 && !told.world; ++tries)
     told.world = http(server.port(), "POST", "/v1/worlds", make_world_json("w", kLifeTiles)).status == 201;
@@ -177,6 +146,34 @@ void expect_pages_accounted_for(const std::filesystem::path& data) {
   const auto folder = io::DataDirectory::look_at(data.string());
   ASSERT_TRUE(folder.ok()) << folder.error().message;
   for (const std::string& finding : maintenance::check_directory(**folder).findings) ADD_FAILURE() << finding;
+}
+
+void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most, bool disk_is_good) {
+  const auto client = enter_life(port);
+  ASSERT_TRUE(client != nullptr || !disk_is_good);
+  if (client == nullptr) return;
+  std::vector<client::SubscriptionId> views;
+  for (const map::Rect& view : {map::Rect::of_size(0, 0, 1184, 384), map::Rect::of_size(8160, 0, 64, 256)})
+    views.push_back(*client->subscribe(view));
+  const bool shown = client->wait_until([&] { return client->is_ready(views[0]) && client->is_ready(views[1]); },
+                                        disk_is_good ? 10s : 100ms);
+  ASSERT_TRUE(shown || !disk_is_good);
+  if (!shown) return;
+  const auto value = [](const Told::Blocks& blocks, int index) {
+    const auto found = blocks.find(index);
+    return found == blocks.end() ? 0u : found->second;
+  };
+  for (int index = 0; index < kBlocks; ++index) {
+    const map::Rect rect = life_block(index);
+    std::vector<map::Cell> cells(static_cast<std::size_t>(rect.area()));
+    ASSERT_TRUE(client->read_rect(kLifeLayer, rect, cells, client::View::confirmed));
+    const std::uint32_t first = cells[0].bits;
+    if (!disk_is_good && rect.x0 < 8192 && rect.x1 > 8192) continue;
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      ASSERT_EQ(cells[i].bits, first == 0 ? 0 : cell_of(index, i, first)) << "block " << index << " is torn";
+    ASSERT_GE(first, value(at_least, index)) << "a durable edit of block " << index << " is gone";
+    ASSERT_LE(first, value(at_most, index)) << "block " << index;
+  }
 }
 
 void live_a_day(int day, const std::filesystem::path& data, Told& told) {

@@ -41,6 +41,10 @@ void live_a_day(int day, const std::filesystem::path& data, Told& told);
 // edited, it stops, and `terrazzo-server verify` has no findings.
 void expect_nothing_lost(const std::filesystem::path& data, Told& told);
 
+// What is shown to somebody who has just come lies between these and is not torn. While the disk fails that may be
+// nothing, but nothing wrong; and an edit over two shards may have reached one of them only.
+void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most,
+                   bool disk_is_good = true);
 void expect_pages_accounted_for(const std::filesystem::path& data);
 
 // ---- what the days are made of ----
