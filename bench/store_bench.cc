@@ -159,12 +159,13 @@ BENCHMARK(shard_edit_random_cell);
 // What a core asks before each edit: is everything there that it will touch?
 void shard_look_random_cell(benchmark::State& state) {
   proto::Encoder encoder;
+  shard::EncodedChunks encoded(0);
   const shard::ShardKey key{WorldId{1}, {0, 0}};
   const std::string path = (folder().path / "look.shard").string();
   fs::remove(path);
   const auto file = io::MmapPageFile::create(path).value();
   const auto make = [&] { return storage::ShardStore::create(*file, {WorldId{1}, 0, 0}); };
-  shard::Shard shard(key, std::make_shared<map::World>(), {Incarnation{1}}, encoder, nullptr, make);
+  shard::Shard shard(key, std::make_shared<map::World>(), {Incarnation{1}}, encoder, encoded, nullptr, make);
   LogOnly out;
   std::mt19937 random(1);
   std::vector<std::unique_ptr<shard::EditRequest>> edits;
