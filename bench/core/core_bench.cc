@@ -32,7 +32,7 @@ class Core final : public session::SessionOutput, public session::SessionDirecto
  public:
   explicit Core(std::uint32_t viewers, proto::Form form = proto::Form::binary) : form_(form) {
     world_->id = kWorld;
-    world_->name = "w";
+    world_->name = std::string(1, 'w');  // GCC 12 warns falsely of a literal here
     world_->layers.resize(1);
     world_->layers[0].id = 1;
     world_->tilesets.resize(1);
