@@ -51,6 +51,9 @@ TEST_F(Edits, AnEditOverShardsGoesToTheCoordinatorWhole) {  // ED-4
   const shard::CoordinatedRequest& request = *out.coordinated[0];
   EXPECT_EQ(request.world, kIsland);
   EXPECT_EQ(request.id, EditId{1});
+  EXPECT_EQ(request.ack, map::AckMode::durable);
+  EXPECT_EQ(request.origin.session, SessionId{1001});
+  EXPECT_EQ(request.origin.core, kCore);
   ASSERT_EQ(request.parts.size(), 2u);
   EXPECT_EQ(request.parts[0]->shard.position, (map::ShardPos{-1, 0}));
   EXPECT_EQ(request.parts[0]->edit.ops[0].rect, map::Rect::of_size(-4, 0, 4, 2));
@@ -93,6 +96,7 @@ TEST_F(Edits, AnAnswerOverShardsWaitsForTheLastOfThem) {  // ED-4, ED-6
 TEST_F(Edits, AppliedOverShardsNeedsAllOfThemAndSaysWhetherAllAreDurable) {  // ED-6
   const Connection ada = enter();
   shard::Origin origin = edit_both(ada, 1, "applied");
+  EXPECT_EQ(out.coordinated[0]->ack, map::AckMode::applied);
   settle(origin, 1, kHere, Stage::durable);  // an owner that had its group on disk before it looked up
   EXPECT_TRUE(told(ada).empty());
   settle(origin, 1, kLeft, Stage::applied);
@@ -124,6 +128,9 @@ TEST_F(Edits, OnlySoManyWaitForTheirAnswer) {  // ED-8, BP-2
   EXPECT_TRUE(told(ada).empty());
   edit(ada, 5);
   EXPECT_EQ(code(ada), "overloaded");
+  EXPECT_EQ(out.edits.size(), 4u);
+  edit(ada, 4);  // no new one: it waits already
+  EXPECT_TRUE(told(ada).empty());
   EXPECT_EQ(out.edits.size(), 4u);
   settle(out.edits[2]->origin, 3, kHere, Stage::durable);
   told(ada);

@@ -44,6 +44,16 @@ TEST_F(PresenceTest, APartThatIsAbsentStaysAsItWas) {  // PR-1
   EXPECT_EQ(out.notes[0].viewport, map::Rect::of_size(0, 0, 10, 10));
   EXPECT_EQ(out.notes[0].selection, map::Rect::of_size(5, 5, 2, 2));
   EXPECT_EQ(out.notes[0].tool, "brush");
+  EXPECT_EQ(out.notes[0].name, "ada");  // who says no name is called as the token says
+  EXPECT_NE(out.notes[0].color, 0u);
+  EXPECT_FALSE(out.notes[0].left);
+  say(ada, R"({"type":"presence","cursor":[9,9]})");
+  home.tick(home.next_tick_ns());
+  ASSERT_EQ(out.notes.size(), 2u);
+  EXPECT_EQ(out.notes[1].cursor, (map::CellPos{9, 9}));
+  EXPECT_EQ(out.notes[1].viewport, out.notes[0].viewport);
+  EXPECT_EQ(out.notes[1].selection, out.notes[0].selection);
+  EXPECT_EQ(out.notes[1].tool, "brush");
 }
 
 TEST_F(PresenceTest, ItGoesToTheOthersInTheWorld) {  // PR-2, PR-3
@@ -92,6 +102,9 @@ TEST_F(PresenceTest, ANewcomerLearnsWhereTheOthersAre) {
   home.presence_for(newcomer, out.notes_to[0].second);
   EXPECT_EQ(types(bob), Words{"presence"});
   EXPECT_TRUE(told(ada).empty());
+  // Who comes back before the old connection is gone is not told of it.
+  home.presence_asked(world, {SessionId{1001}, 9, 9, kCore});
+  EXPECT_EQ(out.notes_to.size(), 1u);
 }
 
 TEST_F(PresenceTest, WhoIsGoneBeforeTheTickIsNotSent) {

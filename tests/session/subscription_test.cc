@@ -113,6 +113,9 @@ TEST_F(Subscriptions, EachFormHasItsFrame) {  // FO-1
   EXPECT_EQ(out.offs[0]->form, proto::Form::binary);
   EXPECT_EQ(taken_off(), (std::vector<map::ChunkPos>{{0, 0}}));
   EXPECT_EQ(home.watched_chunks(), 1u);
+  home.disconnected(ada);
+  ASSERT_EQ(out.offs.size(), 1u);
+  EXPECT_EQ(out.offs[0]->form, proto::Form::json);
 }
 
 TEST_F(Subscriptions, AReplacedRectangleStaysInForceUntilTheNewOneIsComplete) {  // SUB-4

@@ -34,11 +34,12 @@ bool holds(const map::Rect& rect, map::ChunkPos p) {
 
 class ViewerIndexModel {
  public:
-  explicit ViewerIndexModel(std::uint64_t seed) : random_(seed) {}
+  explicit ViewerIndexModel(std::uint64_t seed) : random_(seed), most_(static_cast<std::size_t>(pick(1, 12))) {}
 
   void step() {
     const auto choice = pick(0, 9);
-    if (choice < 3) {
+    // Few at a time: where everything is watched by everybody, mistakes do not show.
+    if (choice < 3 && entries_.size() < most_) {
       expect();
     } else if (choice < 6) {
       admit();
@@ -121,6 +122,7 @@ class ViewerIndexModel {
   std::mt19937_64 random_;
   ViewerIndex index_;
   std::vector<Entry> entries_;
+  const std::size_t most_;  // entries at once
   std::uint32_t next_instance_ = 1;
 };
 
