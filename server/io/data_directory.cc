@@ -256,7 +256,12 @@ Result<std::string> DataDirectory::read_world(WorldId world) const {
 
 Status DataDirectory::write_world(WorldId world, std::string_view json) {
   if (Status made = make_shard_folder(world); !made) return made;
-  return replace_file(world_folder(world) + "/world.json", json);
+  const std::string file = world_folder(world) + "/world.json";
+  Status written = replace_file(file, json);
+  // It may be there under its name, and only not for certain. Left so, a world that nobody was told of would meet the one
+  // that is made when it is tried again, and the next start refuses two of one name.
+  if (!written) ::unlink(file.c_str());
+  return written;
 }
 
 Result<std::string> DataDirectory::read_versions(WorldId world) const {

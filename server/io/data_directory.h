@@ -50,6 +50,7 @@ class DataDirectory {
   // ---- worlds ----
   Result<std::vector<WorldId>> list_worlds() const;
   Result<std::string> read_world(WorldId world) const;
+  // A new one's metadata; after an error there is none.
   Status write_world(WorldId world, std::string_view json);
   // Its named versions; not_found: there are none yet.
   Result<std::string> read_versions(WorldId world) const;
