@@ -26,8 +26,11 @@ struct Config {
   std::string log_level = "info";
   std::uint32_t message_bytes_max = 1u << 20;
   std::uint32_t outbox_bytes_max = 64u << 20;
-  std::uint32_t conflate_bytes = 1u << 20;  // waiting for a client: from here on it gets states later, not every edit
-  std::uint32_t chunk_cache_mib = 16;       // per core, of encoded chunk states; 0: none are kept
+  // Waiting for a client: from here on it gets states later, not every edit. Together with what the kernel holds for
+  // one that stops reading (64 KiB) it stays below 256 KiB.
+  std::uint32_t conflate_bytes = 128u << 10;
+  std::uint32_t send_buffer_kib = 256;  // of the kernel, per connection; 0: as the system does
+  std::uint32_t chunk_cache_mib = 16;   // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept
@@ -35,7 +38,7 @@ struct Config {
   std::string backup_folder() const { return backup_dir.empty() ? data_dir + "/backups" : backup_dir; }
   Io io = Io::automatic;
   FileIo file_io = FileIo::automatic;
-  std::uint32_t memory_mib = 0;      // for pages of maps; 0: half of what the machine or container has
+  std::uint32_t memory_mib = 0;  // for pages of maps; 0: half of what the machine or container has
   std::uint64_t memory_bytes() const;
   std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
   std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes

@@ -116,8 +116,9 @@ Status open_data(Node& node) {
 Result<std::vector<int>> open_listeners(const Config& config, int cores) {
   std::vector<int> listeners;
   std::uint16_t port = config.port;
+  const std::size_t kernel_bytes_max = std::size_t{config.send_buffer_kib} << 10;
   for (int core = 0; core < cores; ++core) {
-    const Result<int> fd = net::open_listener(config.host, port);
+    const Result<int> fd = net::open_listener(config.host, port, kernel_bytes_max);
     if (!fd) {
       for (const int open : listeners) ::close(open);
       return fd.error();
@@ -125,6 +126,9 @@ Result<std::vector<int>> open_listeners(const Config& config, int cores) {
     listeners.push_back(*fd);
     port = net::local_port(*fd);
   }
+  if (const std::size_t allowed = net::send_buffer_bytes(listeners.front()); allowed < kernel_bytes_max)
+    spdlog::warn("--send-buffer-kib {}: the kernel allows {} (sysctl net.core.wmem_max, twice that counts)",
+                 config.send_buffer_kib, allowed >> 10);
   return listeners;
 }
 

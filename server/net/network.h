@@ -109,7 +109,12 @@ class Network {
 };
 
 // Opens a listening socket on host:port with SO_REUSEPORT; port 0 picks a free one (local_port() then tells which).
-Result<int> open_listener(const std::string& host, std::uint16_t port);
+// `kernel_bytes_max`: what the kernel may hold for one connection of it (its own book-keeping counted, one segment of
+// up to 64 KiB above it); net.core.wmem_max may allow less. 0: as the system does, megabytes for a client that stops
+// reading. Of bytes that cannot be sent yet, the kernel takes some 32 KiB in either case.
+Result<int> open_listener(const std::string& host, std::uint16_t port, std::size_t kernel_bytes_max = 0);
 std::uint16_t local_port(int fd);
+// What the kernel agreed to.
+std::size_t send_buffer_bytes(int fd);
 
 }  // namespace terrazzo::net

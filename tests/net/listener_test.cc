@@ -1,8 +1,12 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <string>
 
 #include "server/net/network.h"
 
@@ -44,6 +48,29 @@ TEST(Listener, EveryCoreMayListenOnTheSamePort) {
   const Listener second(open_listener("127.0.0.1", local_port(first.fd)));
   EXPECT_GE(second.fd, 0);
   EXPECT_EQ(local_port(second.fd), local_port(first.fd));
+}
+
+// 64 KiB are less than any kernel's least upper limit.
+TEST(Listener, WhatTheKernelHoldsForAConnectionIsBounded) {
+  constexpr std::size_t kBytes = 64 << 10;
+  const Listener listener(open_listener("127.0.0.1", 0, kBytes));
+  ASSERT_GE(listener.fd, 0);
+  EXPECT_EQ(send_buffer_bytes(listener.fd), kBytes);
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::getsockname(listener.fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const Listener client(Result<int>(::socket(AF_INET, SOCK_STREAM, 0)));
+  ASSERT_EQ(::connect(client.fd, reinterpret_cast<const sockaddr*>(&address), size), 0);
+  const Listener accepted(Result<int>(::accept(listener.fd, nullptr, nullptr)));
+  ASSERT_GE(accepted.fd, 0);
+  EXPECT_EQ(send_buffer_bytes(accepted.fd), kBytes) << "inherited from the listener";
+  // Until the client's receive buffer and this one are full; without a bound they take megabytes.
+  const std::string bytes(4096, 'x');
+  while (::send(accepted.fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) continue;
+  int unsent = 0;
+  ASSERT_EQ(::ioctl(accepted.fd, SIOCOUTQ, &unsent), 0);
+  EXPECT_GT(unsent, 0);
+  EXPECT_LE(unsent, static_cast<int>(kBytes + (64 << 10)));
 }
 
 TEST(Listener, ANameIsRefusedWithWhatWouldBeRight) {
