@@ -136,7 +136,8 @@ TEST_F(SlowClients, AreBoundedLeaveTheOthersAloneAndConverge) {
     if (i % 10 == 0) paint(active.front(), 120);
   }
   for (const auto& client : active.clients) ASSERT_TRUE(client->wait_durable(30s));
-  // One edit more than the bound, and little words about it.
+  // One edit more than the bound, and little words about it. It may be less than the bound: the kernel takes more at
+  // its leisure, and what is left out meanwhile is not made good before the client reads.
   const double each = metric(port, "terrazzo_outbox_bytes") / kStalled;
   EXPECT_GT(each, kConflateBytes / 4);  // with less it would be told the newest states
   EXPECT_LT(each, kConflateBytes + 128 * 1024);
