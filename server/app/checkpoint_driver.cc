@@ -20,10 +20,15 @@ constexpr std::size_t kPagesPerTick = 64;
 constexpr std::size_t kEntriesPerTick = 16384;
 
 bool is_dirty(const ShardSlot& slot) {
-  return !slot.no_checkpoints && slot.shard->store() != nullptr && slot.shard->store()->dirty();
+  return !slot.no_checkpoints && !slot.leaving && slot.shard->store() != nullptr && slot.shard->store()->dirty();
 }
 
 }  // namespace
+
+bool CheckpointDriver::is_due(const ShardSlot& slot, std::uint64_t now_ns) {
+  if (!is_dirty(slot)) return false;
+  return slot.shard->wants_checkpoint() || (slot.dirty_since_ns != 0 && now_ns - slot.dirty_since_ns >= kDirtyForNs);
+}
 
 void CheckpointDriver::complete(std::int32_t result, std::uint32_t) {
   result_ = result;
@@ -33,7 +38,7 @@ void CheckpointDriver::complete(std::int32_t result, std::uint32_t) {
 void CheckpointDriver::reclaim() {
   reclaiming_ = false;
   shards_.for_each([&](ShardSlot& slot) {
-    if (reclaiming_) return;
+    if (reclaiming_ || slot.leaving) return;
     missing_.clear();
     reclaiming_ = slot.shard->reclaim(kEntriesPerTick, &missing_);
     // What lies below a damaged page stays taken; whoever repairs the file gets it back.
@@ -85,7 +90,7 @@ bool CheckpointDriver::begin(std::uint64_t now_ns) {
       return;
     }
     if (slot.dirty_since_ns == 0) slot.dirty_since_ns = now_ns;
-    const bool due = hurry_ || slot.shard->wants_checkpoint() || now_ns - slot.dirty_since_ns >= kDirtyForNs;
+    const bool due = hurry_ || is_due(slot, now_ns);
     if (due && (chosen == nullptr || slot.dirty_since_ns < chosen->dirty_since_ns)) chosen = &slot;
   });
   if (chosen == nullptr) return false;

@@ -19,6 +19,9 @@ class CheckpointDriver final : private runtime::Completion {
   // Takes the next step, if one is due. True: a checkpoint has become durable.
   bool advance(std::uint64_t now_ns);
   bool running() const { return slot_ != nullptr; }
+  // It is this shard's turn, or it will be at the next look.
+  bool is_at(const ShardSlot& slot) const { return slot_ == &slot; }
+  static bool is_due(const ShardSlot& slot, std::uint64_t now_ns);
   bool wants_a_step() const { return synced_ || ((working_ || reclaiming_) && !bringing_); }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }

@@ -18,7 +18,7 @@ namespace {
 constexpr std::uint64_t kMaxWaitNs = 500'000'000;
 // Shown to clients at drain: long enough for a restart to be listening again, spread by the client's own jitter.
 constexpr std::uint32_t kRetryAfterMs = 1000;
-// When the page workers have too much to do.
+// When the page workers have too much to do, and while a shard is about to leave.
 constexpr std::uint64_t kRetryNs = 1'000'000;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
 // Between tries of what a full disk keeps from being applied.
@@ -30,11 +30,13 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
     : node_(node),
       self_(self),
       io_(std::move(io)),
+      owners_(node.cores),
       shards_(node, encoder_),
       pages_(node, self),
       lobby_(node, self, shards_, pages_, *this),
       memory_(node, self, shards_,
               node.config.memory_bytes() / storage::kPageBytes / static_cast<std::uint64_t>(node.cores)),
+      mover_(self, node.cores, *this),
       log_(node, self, *io_.files),
       checkpoints_(shards_, log_, *io_.files, pages_),
       history_timer_(node),
@@ -81,18 +83,20 @@ void CoreServices::tick() {
   memory_.advance(now);
   deliver_local();
   home_.tick(now);
+  if (mover_.busy()) mover_.advance(now);
   log_.submit(now);
   node_.mesh->flush(self_);
   network_.flush();
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
-  if (!local_.empty() || network_.wants_dispatch() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
+  if (!local_.empty() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
   if (lobby_.has_retries()) until = std::min(until, now_ns + kRetryNs);
   if (somebody_reads_) until = std::min(until, next_publication_ns_);
   if (!parked_.empty()) until = std::min(until, next_parked_try_ns_);
+  if (mover_.busy()) until = std::min(until, now_ns + kRetryNs);
   // 0 would mean: do not wait.
   return until <= now_ns ? 0 : std::max<std::uint64_t>(until - now_ns, 1);
 }
@@ -159,15 +163,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     }
     case MeshKind::supersede:
       return home_.superseded(*unboxed<session::Connection>(message));
-    case MeshKind::metrics: {
-      // The asker gets the same object back when every core has written its part.
-      auto gather = unboxed<MetricsGather>(message);
-      if (gather->missing == 0) return gather->done(metrics_page(gather->cores, node_snapshot()));
-      gather->cores.push_back(snapshot());
-      --gather->missing;
-      const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
-      return post(static_cast<shard::CoreId>(next), boxed(MeshKind::metrics, std::move(gather)));
-    }
+    case MeshKind::metrics:
+      return gather_metrics(unboxed<MetricsGather>(message));
     case MeshKind::version_ask:
     case MeshKind::version_answer:
     case MeshKind::hold:
@@ -177,8 +174,22 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::drop_version:
     case MeshKind::pins:
       return deliver_version(message);
+    case MeshKind::move:
+    case MeshKind::move_ask:
+    case MeshKind::move_answer:
+    case MeshKind::log_covered:
+      return deliver_move(message);
   }
   TZ_ASSERT(false);  // a kind without a case
+}
+
+// The asker gets the same object back when every core has written its part.
+void CoreServices::gather_metrics(std::unique_ptr<MetricsGather> gather) {
+  if (gather->missing == 0) return gather->done(metrics_page(gather->cores, node_snapshot()));
+  gather->cores.push_back(snapshot());
+  --gather->missing;
+  const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
+  post(static_cast<shard::CoreId>(next), boxed(MeshKind::metrics, std::move(gather)));
 }
 
 NodeSnapshot CoreServices::node_snapshot() const {
@@ -263,7 +274,9 @@ void CoreServices::forget_log() {
   std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();
   shards_.for_each([&](ShardSlot& slot) {
     if (slot.logged > slot.covered) needed = std::min(needed, slot.covered + 1);
+    if (!slot.owed.empty()) tell_covered(slot);
   });
+  for (const LogDebt& debt : log_debts_) needed = std::min(needed, debt.needed);
   for (auto& [world, coordinator] : coordinators_) needed = std::min(needed, coordinator->oldest_needed());
   log_.forget_before(needed);
 }
@@ -284,7 +297,8 @@ bool CoreServices::drained() {
   }
   // Until the last connection anywhere is gone, edits may still come through the mesh.
   const bool quiet = counted_drained_ && node_.cores_drained.load() == node_.cores && local_.empty() &&
-                     node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle();
+                     node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle() &&
+                     node_.moves_running.load() == 0;
   return quiet || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
 }
 
@@ -315,6 +329,9 @@ void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
     case MeshKind::interest_off:
       slot.shard->interest_off(*unboxed<shard::InterestOff>(message));
       break;
+    case MeshKind::move:
+      current_ = nullptr;
+      return mover_.take(std::move(*unboxed<MoveNote>(message)), runtime::monotonic_ns());
     default:
       current_ = nullptr;
       return gather_pins(unboxed<PinsGather>(message));
@@ -333,10 +350,16 @@ void CoreServices::refuse(const runtime::MeshMessage& message, const Error& why)
     case MeshKind::interest_off:
       unboxed<shard::InterestOff>(message).reset();
       return;
+    case MeshKind::move: {
+      auto note = unboxed<MoveNote>(message);
+      note->step = MoveNote::Step::done;
+      note->error = why;
+      return post(note->asked_by, std::move(*note));
+    }
     default:
       auto gather = unboxed<PinsGather>(message);
       if (gather->with_content) gather->problem = why;
-      ++gather->next;
+      gather->left.erase(gather->left.begin());  // the one it went into the lobby for
       return gather_pins(std::move(gather));
   }
 }
@@ -469,7 +492,7 @@ void CoreServices::durable(shard::CoreMask cores, const shard::DurableMark& mark
 }
 
 void CoreServices::forward(std::unique_ptr<shard::EditRequest> part) {
-  const shard::CoreId owner = shard::owner_core(part->shard, node_.cores);
+  const shard::CoreId owner = owners_.owner(part->shard);
   post(owner, boxed(MeshKind::edit, std::move(part)));
 }
 
@@ -522,7 +545,7 @@ void CoreServices::close(session::Connection connection, std::uint16_t code, std
 }
 
 void CoreServices::edit(std::unique_ptr<shard::EditRequest> request) {
-  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  const shard::CoreId owner = owners_.owner(request->shard);
   post(owner, boxed(MeshKind::edit, std::move(request)));
 }
 
@@ -532,17 +555,17 @@ void CoreServices::coordinate(std::unique_ptr<shard::CoordinatedRequest> request
 }
 
 void CoreServices::subscribe(std::unique_ptr<shard::SubscribeRequest> request) {
-  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  const shard::CoreId owner = owners_.owner(request->shard);
   post(owner, boxed(MeshKind::subscribe, std::move(request)));
 }
 
 void CoreServices::refresh(std::unique_ptr<shard::RefreshRequest> request) {
-  const shard::CoreId owner = shard::owner_core(request->shard, node_.cores);
+  const shard::CoreId owner = owners_.owner(request->shard);
   post(owner, boxed(MeshKind::refresh, std::move(request)));
 }
 
 void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
-  const shard::CoreId owner = shard::owner_core(off->shard, node_.cores);
+  const shard::CoreId owner = owners_.owner(off->shard);
   post(owner, boxed(MeshKind::interest_off, std::move(off)));
 }
 

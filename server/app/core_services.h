@@ -20,6 +20,7 @@
 #include "server/app/node.h"
 #include "server/app/page_bringer.h"
 #include "server/app/shard_lobby.h"
+#include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
@@ -41,6 +42,7 @@ class CoreServices final : private net::NetworkEvents,
                            private ShardLobbyOutput,
                            private VersionDeskOutput,
                            private BackupJobOutput,
+                           private ShardMoverOutput,
                            private http::ApiServices {
  public:
   CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen_fd);
@@ -168,7 +170,28 @@ class CoreServices final : private net::NetworkEvents,
   void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) override;
 
   void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
+  // A round of all its shards begins.
+  void gather_all(std::unique_ptr<PinsGather> gather);
 
+  // ShardMoverOutput, and what its messages make this core do (core_moves.cc)
+  void post(shard::CoreId to, MoveNote note) override;
+  void route(const shard::ShardKey& shard, shard::CoreId to) override;
+  bool settle(const shard::ShardKey& shard, std::uint64_t now_ns) override;
+  void stay(const shard::ShardKey& shard) override;
+  bool quiet(const shard::ShardKey& shard) override;
+  std::unique_ptr<ShardSlot> give_up(const shard::ShardKey& shard) override;
+  Status expect(const shard::ShardKey& shard) override;
+  void take(const shard::ShardKey& shard, std::unique_ptr<ShardSlot> slot) override;
+  void moved(const MoveNote& done) override;
+  void deliver_move(const runtime::MeshMessage& message);
+  void begin_move(WorldId world);
+  void end_move(WorldId world, Result<http::MovedShard> result);
+  bool has_parked(const shard::ShardKey& shard) const;
+  // Tells the cores a shard was on that a checkpoint covers what they logged of it.
+  void tell_covered(ShardSlot& slot);
+  void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) override;
+
+  void gather_metrics(std::unique_ptr<MetricsGather> gather);
   CoreSnapshot snapshot() const;
   NodeSnapshot node_snapshot() const;
 
@@ -176,10 +199,12 @@ class CoreServices final : private net::NetworkEvents,
   const shard::CoreId self_;
   CoreIo io_;
   proto::Encoder encoder_;
+  shard::OwnerTable owners_;
   ShardTable shards_;
   PageBringer pages_;
   ShardLobby lobby_;
   MemoryBudget memory_;
+  ShardMover mover_;
   LogDriver log_;
   CheckpointDriver checkpoints_;
   HistoryTimer history_timer_;  // of core 0
@@ -192,6 +217,15 @@ class CoreServices final : private net::NetworkEvents,
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
   std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;
+  // Of worlds whose desk is here: the move under way.
+  std::unordered_map<WorldId, std::unique_ptr<MoveAsk>> moves_;
+  // Shards that went to other cores, whose records here no checkpoint covers yet.
+  struct LogDebt {
+    shard::ShardKey shard;
+    Lsn until;
+    std::uint64_t needed;  // the oldest sequence
+  };
+  std::vector<LogDebt> log_debts_;
   struct Held {
     std::vector<runtime::MeshMessage> edits;        // for this core's shards, once `edits_held`
     std::vector<runtime::MeshMessage> coordinated;  // for this core's coordinator, once `coordinated_held`

@@ -164,28 +164,42 @@ void CoreServices::answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> 
 
 // ---- comparing ----
 
+void CoreServices::gather_all(std::unique_ptr<PinsGather> gather) {
+  gather->left = gather->shards;
+  post(self_, boxed(MeshKind::pins, std::move(gather)));
+}
+
+// From owner to owner, as messages to the shards go: one that moves meanwhile is met before it leaves, or waited for.
 void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
-  if (gather->missing == 0) {
+  std::vector<map::ShardPos>& left = gather->left;
+  if (left.empty() && gather->asked_by == self_) {
     auto done = std::move(gather->done);
     return done(std::move(gather));
   }
-  for (; gather->next < gather->shards.size(); ++gather->next) {
-    const shard::ShardKey key{gather->world, gather->shards[gather->next]};
-    if (shard::owner_core(key, node_.cores) != self_) continue;
+  std::vector<map::ShardPos> of_others;
+  for (auto at = left.begin(); at != left.end(); ++at) {
+    const shard::ShardKey key{gather->world, *at};
+    if (owners_.owner(key) != self_) {
+      of_others.push_back(*at);
+      continue;
+    }
     // A damaged shard tells whoever reads or edits it; who copies a world must not leave it out.
     if (const Error* const why = shards_.damage(key)) {
       if (gather->with_content) gather->problem = *why;
       continue;
     }
     ShardSlot* const slot = shards_.find(key);
-    // Comes back when the shard is open.
-    if (slot == nullptr) return lobby_.admit(key, boxed(MeshKind::pins, std::move(gather)));
+    if (slot == nullptr) {
+      // Comes back when the shard is open, and then begins with it.
+      left.erase(left.begin(), at);
+      left.insert(left.end(), of_others.begin(), of_others.end());
+      return lobby_.admit(key, boxed(MeshKind::pins, std::move(gather)));
+    }
     gather_from(*slot->shard, *gather);
   }
-  gather->next = 0;
-  --gather->missing;
-  const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
-  post(static_cast<shard::CoreId>(next), boxed(MeshKind::pins, std::move(gather)));
+  left = std::move(of_others);
+  const shard::CoreId next = left.empty() ? gather->asked_by : owners_.owner({gather->world, left.front()});
+  post(next, boxed(MeshKind::pins, std::move(gather)));
 }
 
 void CoreServices::gather_from(shard::Shard& at, PinsGather& gather) {
@@ -240,12 +254,11 @@ void CoreServices::gather_content(WorldId world, std::uint64_t version,
     gather->with_content = true;
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
-    gather->missing = static_cast<unsigned>(node_.cores);
     gather->done = [done](std::unique_ptr<PinsGather> found) {
       if (found->problem) return done(*found->problem);
       done(std::move(found));
     };
-    post(self_, boxed(MeshKind::pins, std::move(gather)));
+    gather_all(std::move(gather));
   });
 }
 
@@ -347,9 +360,8 @@ void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_
     gather->snapshot = snapshot;
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
-    gather->missing = static_cast<unsigned>(node_.cores);
     gather->done = [this, done](std::unique_ptr<PinsGather> found) { compare(std::move(found), done); };
-    post(self_, boxed(MeshKind::pins, std::move(gather)));
+    gather_all(std::move(gather));
   });
 }
 
@@ -363,9 +375,8 @@ void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& d
     if (gone(found->a) || gone(found->b))
       diffs = Error{ErrorCode::not_found, "one of the versions was deleted while they were being compared"};
     found->release = true;
-    found->missing = static_cast<unsigned>(node_.cores);
     found->done = [](std::unique_ptr<PinsGather>) {};
-    post(self_, boxed(MeshKind::pins, std::make_unique<PinsGather>(std::move(*found))));
+    gather_all(std::make_unique<PinsGather>(std::move(*found)));
     done(std::move(diffs));
   };
   const bool asked = node_.workers->submit(self_, [found, finished]() -> WorkerPool::Done {

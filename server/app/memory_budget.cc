@@ -35,10 +35,26 @@ void MemoryBudget::learn() {
   shards_.for_each([&](ShardSlot& slot) {
     storage::Residency* const residency = slot.shard->residency();
     if (residency == nullptr) return;
-    const auto [number, is_new] = numbers_.try_emplace(&slot, static_cast<std::uint32_t>(files_.size()));
-    if (is_new) files_.push_back(&slot);
+    const auto [number, is_new] = numbers_.try_emplace(
+        &slot, unused_numbers_.empty() ? static_cast<std::uint32_t>(files_.size()) : unused_numbers_.back());
+    if (is_new && number->second == files_.size()) {
+      files_.push_back(&slot);
+    } else if (is_new) {
+      files_[number->second] = &slot;
+      unused_numbers_.pop_back();
+    }
     residency->take_new_extents([&](storage::PageNo extent) { sieve_.insert({number->second, extent}); });
   });
+}
+
+void MemoryBudget::forget(ShardSlot& slot) {
+  const auto number = numbers_.extract(&slot);
+  if (!number.empty()) {
+    sieve_.erase_file(number.mapped());
+    files_[number.mapped()] = nullptr;
+    unused_numbers_.push_back(number.mapped());
+  }
+  if (storage::Residency* const residency = slot.shard->residency()) residency->tell_again();
 }
 
 void MemoryBudget::release_some() {

@@ -18,6 +18,8 @@ class MemoryBudget {
       : node_(node), self_(self), shards_(shards), pages_max_(pages_max) {}
 
   void advance(std::uint64_t now_ns);
+  // The shard goes to another core, whose budget its pages count for.
+  void forget(ShardSlot& slot);
   // More than the budget is in memory, and there may be something to let go.
   bool wants_a_step() const { return releasing_; }
   std::uint64_t resident() const;
@@ -38,6 +40,7 @@ class MemoryBudget {
   ShardTable& shards_;
   const std::uint64_t pages_max_;
   std::vector<ShardSlot*> files_;  // by ExtentSieve::Key::file
+  std::vector<std::uint32_t> unused_numbers_;
   std::unordered_map<ShardSlot*, std::uint32_t> numbers_;
   storage::ExtentSieve sieve_;
   std::uint64_t looked_ns_ = 0;

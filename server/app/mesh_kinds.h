@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "server/app/shard_mover.h"
 #include "server/app/version_desk.h"
+#include "server/http/api.h"
 #include "server/runtime/mesh.h"
 #include "server/session/session_output.h"
 #include "server/shard/messages.h"
@@ -41,7 +43,12 @@ enum class MeshKind : std::uint32_t {
   cut,           // words[1]: the core to tell, words[2]: the version
   cut_done,      // words[1]: whether what came before is on disk
   drop_version,  // words[2]: the version
-  pins,          // PinsGather: goes round the cores
+  pins,          // PinsGather: goes from owner to owner
+  // Moves (app/shard_mover.h).
+  move,         // MoveNote
+  move_ask,     // MoveAsk, for the world's coordinator core
+  move_answer,  // MoveAsk, for the core that asked
+  log_covered,  // LogCovered, for a core the shard was on
 };
 
 struct VersionAnswer {
@@ -49,15 +56,29 @@ struct VersionAnswer {
   Result<NamedVersion> result;
 };
 
-// Which trees two states of a world are, shard by shard; goes from core to core and comes back. A version of 0 is the
-// present state, pinned as a snapshot for as long as somebody looks.
+// A shard is to go to another core. `done` runs on the core that asked.
+struct MoveAsk {
+  shard::ShardKey shard;
+  shard::CoreId to = 0, asked_by = 0;
+  Result<http::MovedShard> result;
+  std::function<void(Result<http::MovedShard>)> done;
+};
+
+// A checkpoint has everything of the shard up to here.
+struct LogCovered {
+  shard::ShardKey shard;
+  Lsn until;
+};
+
+// Which trees two states of a world are, shard by shard; goes from owner to owner, as an edit of the shards would, and
+// comes back. A version of 0 is the present state, pinned as a snapshot for as long as somebody looks.
 struct PinsGather {
   WorldId world;
   std::uint64_t a = 0, b = 0;
   std::uint64_t snapshot = 0;         // number of the snapshots
   bool release = false;               // second round: let the snapshots go
   std::vector<map::ShardPos> shards;  // that have files
-  std::size_t next = 0;               // of them, on the present core
+  std::vector<map::ShardPos> left;    // of them, in this round; the present core's are being looked at from the front
   struct Shard {
     map::ShardPos position;
     std::string path;
@@ -68,7 +89,6 @@ struct PinsGather {
   std::vector<Shard> found;
   std::optional<Error> problem;  // with_content: a shard that could not be opened
   shard::CoreId asked_by = 0;
-  unsigned missing = 0;  // cores
   std::function<void(std::unique_ptr<PinsGather>)> done;
 };
 

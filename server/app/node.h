@@ -40,6 +40,7 @@ struct Node {
 
   HistoryCounters history;
   std::atomic<bool> draining{false};  // SIGTERM came
+  std::atomic<int> moves_running{0};  // of shards; cores stay until there are none
   std::atomic<int> cores_drained{0};  // cores without connections; a core goes when all are
 };
 

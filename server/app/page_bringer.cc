@@ -11,16 +11,19 @@
 namespace terrazzo::app {
 
 bool PageBringer::bring(ShardSlot& slot, std::vector<storage::ColdPage> pages, std::function<void()> done) {
-  // The slot and its file stay as long as the core.
+  // The slot and its file stay: a shard with jobs under way is not given to another core.
   auto job = [this, &slot, fd = slot.file->fd(), pages = std::move(pages),
               done = std::move(done)]() mutable -> WorkerPool::Done {
     std::vector<storage::PageNo> damaged = io::bring_in(fd, pages);
     return [this, &slot, pages = std::move(pages), damaged = std::move(damaged), done = std::move(done)] {
+      --slot.page_jobs;
       brought(slot, pages, damaged);
       done();
     };
   };
-  return node_.page_workers->submit(self_, std::move(job));
+  const bool asked = node_.page_workers->submit(self_, std::move(job));
+  if (asked) ++slot.page_jobs;
+  return asked;
 }
 
 void PageBringer::brought(ShardSlot& slot, const std::vector<storage::ColdPage>& pages,

@@ -90,6 +90,18 @@ void ShardLobby::end(const shard::ShardKey& key) {
   lines_.erase(line);
 }
 
+void ShardLobby::expect(const shard::ShardKey& key) {
+  const auto [line, is_new] = lines_.try_emplace(key);
+  TZ_ASSERT(is_new && shards_.find(key) == nullptr);
+  line->second.since_ns = runtime::monotonic_ns();
+}
+
+void ShardLobby::arrived(const shard::ShardKey& key, ShardSlot& slot) {
+  lines_.at(key).slot = &slot;
+  slot.in_line = true;
+  go_on(key);
+}
+
 void ShardLobby::open(const shard::ShardKey& key) {
   const bool asked = node_.page_workers->submit(self_, [this, key]() -> WorkerPool::Done {
     auto file = std::make_shared<Result<ShardFile>>(open_shard_file(node_, key));

@@ -29,8 +29,11 @@ class ShardLobby {
   ShardLobby(Node& node, shard::CoreId self, ShardTable& shards, PageBringer& pages, ShardLobbyOutput& out)
       : node_(node), self_(self), shards_(shards), pages_(pages), out_(out) {}
 
-  // Edits, subscriptions, refreshes, interests given up, and rounds of PinsGather.
+  // Edits, subscriptions, refreshes, interests given up, rounds of PinsGather, and the beginning of a move.
   void admit(const shard::ShardKey& key, const runtime::MeshMessage& message);
+  // The shard is on its way here from another core: its messages wait until arrived().
+  void expect(const shard::ShardKey& key);
+  void arrived(const shard::ShardKey& key, ShardSlot& slot);
   // Asks again for what the workers had no room for.
   void tick();
   bool has_retries() const { return !retries_.empty(); }
@@ -45,7 +48,7 @@ class ShardLobby {
  private:
   struct Line {
     std::deque<runtime::MeshMessage> waiting;
-    ShardSlot* slot = nullptr;  // null: its file is being opened
+    ShardSlot* slot = nullptr;  // null: its file is being opened, or it is on its way
     std::uint64_t since_ns = 0;
   };
   enum class Step : std::uint8_t { run, refused, wait };

@@ -108,19 +108,33 @@ Result<ShardSlot*> ShardTable::add(const shard::ShardKey& key, Result<ShardFile>
   }
   auto slot = std::make_unique<ShardSlot>();
   std::unique_ptr<storage::ShardStore> store = adopt(*slot, *std::move(file));
-  // Asked by recovery's first edit, and by the core's when making the file beforehand failed; the slot outlives its
-  // shard.
-  const auto make_store = [this, key, owner = slot.get()]() -> Result<std::unique_ptr<storage::ShardStore>> {
-    if (owner->no_file) return *std::exchange(owner->no_file, std::nullopt);
-    Result<ShardFile> created = create_shard_file(node_, key);
-    if (!created) return created.error();
-    return adopt(*owner, *std::move(created));
-  };
   shard::RunInfo run{node_.incarnation};
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
-  slot->shard =
-      std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, encoded_, std::move(store), make_store);
+  slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, encoded_, std::move(store),
+                                               store_factory(key, *slot));
   return slots_.emplace(key, std::move(slot)).first->second.get();
+}
+
+shard::Shard::StoreFactory ShardTable::store_factory(const shard::ShardKey& key, ShardSlot& slot) {
+  return [this, key, &slot]() -> Result<std::unique_ptr<storage::ShardStore>> {
+    if (slot.no_file) return *std::exchange(slot.no_file, std::nullopt);
+    Result<ShardFile> created = create_shard_file(node_, key);
+    if (!created) return created.error();
+    return adopt(slot, *std::move(created));
+  };
+}
+
+std::unique_ptr<ShardSlot> ShardTable::release(const shard::ShardKey& key) {
+  auto slot = slots_.extract(key);
+  TZ_ASSERT(!slot.empty());
+  return std::move(slot.mapped());
+}
+
+ShardSlot* ShardTable::install(const shard::ShardKey& key, std::unique_ptr<ShardSlot> slot) {
+  slot->shard->settle(encoder_, encoded_, store_factory(key, *slot));
+  const auto [at, is_new] = slots_.emplace(key, std::move(slot));
+  TZ_ASSERT(is_new);
+  return at->second.get();
 }
 
 void ShardTable::give_file(ShardSlot& slot, Result<ShardFile> file) {

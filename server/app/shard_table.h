@@ -13,14 +13,17 @@
 #include "server/app/node.h"
 #include "server/io/mmap_page_file.h"
 #include "server/io/shared_page.h"
+#include "server/shard/owner_table.h"
 #include "server/shard/shard.h"
 
 namespace terrazzo::app {
 
-struct ShardKeyHash {
-  std::size_t operator()(const shard::ShardKey& key) const noexcept {
-    return std::hash<map::ShardPos>{}(key.position) ^ std::hash<WorldId>{}(key.world);
-  }
+using shard::ShardKeyHash;
+
+// Up to which edit of a shard another core's log is needed until a checkpoint has them.
+struct LogOwed {
+  shard::CoreId core = 0;
+  Lsn until;
 };
 
 // A shard on its owner core with its file, and how far the core's log is still needed for it.
@@ -39,6 +42,9 @@ struct ShardSlot {
   std::optional<Error> no_file;
   bool faulted = false;         // pages of its file were missing
   bool no_checkpoints = false;  // one failed: what is on disk stays as it is
+  bool leaving = false;         // for another core: no work in the background begins
+  unsigned page_jobs = 0;       // of this core's workers that come back to the slot
+  std::vector<LogOwed> owed;    // of the cores it was on
 };
 
 // A shard's file and what was read of it, opened or made on any thread; nothing: there is no file.
@@ -64,6 +70,9 @@ class ShardTable {
   Result<ShardSlot*> open(const shard::ShardKey& key, Result<ShardFile> file);
   // What create_shard_file() gave for a shard without a file; an error stays with the slot until somebody was told.
   void give_file(ShardSlot& slot, Result<ShardFile> file);
+  // For another core's table: nothing here points to it any more.
+  std::unique_ptr<ShardSlot> release(const shard::ShardKey& key);
+  ShardSlot* install(const shard::ShardKey& key, std::unique_ptr<ShardSlot> slot);
 
   // Waits for the disk: recovery does, and log records may have to be replayed before the shard counts as recovered.
   Result<ShardSlot*> find_or_open_unrecovered(const shard::ShardKey& key);
@@ -80,6 +89,9 @@ class ShardTable {
 
  private:
   Result<ShardSlot*> add(const shard::ShardKey& key, Result<ShardFile> file);
+  // Asked by recovery's first edit, and by the core's when making the file beforehand failed; the slot outlives its
+  // shard.
+  shard::Shard::StoreFactory store_factory(const shard::ShardKey& key, ShardSlot& slot);
   // The store moves on to the shard.
   std::unique_ptr<storage::ShardStore> adopt(ShardSlot& slot, ShardFile file);
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/assert.h"
 #include "map/coords.h"
 
 namespace terrazzo::app {
@@ -35,7 +36,23 @@ void VersionDesk::next() {
       return remove();
     case VersionAsk::Kind::restore:
       return restore();
+    case VersionAsk::Kind::other:
+      return running_->begin();
   }
+}
+
+void VersionDesk::exclusively(std::function<void()> begin) {
+  auto other = std::make_unique<VersionAsk>();
+  other->kind = VersionAsk::Kind::other;
+  other->world = world_;
+  other->begin = std::move(begin);
+  ask(std::move(other));
+}
+
+void VersionDesk::release() {
+  TZ_ASSERT(running_ && running_->kind == VersionAsk::Kind::other);
+  running_.reset();
+  next();
 }
 
 void VersionDesk::finish(Result<NamedVersion> result) {

@@ -19,7 +19,7 @@ namespace terrazzo::app {
 
 // What somebody wants of a world's versions. `done` runs on the core that asked.
 struct VersionAsk {
-  enum class Kind : std::uint8_t { save, remove, restore };
+  enum class Kind : std::uint8_t { save, remove, restore, other };
   Kind kind = Kind::save;
   WorldId world;
   std::uint64_t id = 0;  // of remove and restore
@@ -27,6 +27,7 @@ struct VersionAsk {
   bool temporary = false;  // of save
   shard::CoreId asked_by = 0;
   std::function<void(Result<NamedVersion>)> done;
+  std::function<void()> begin;  // of other
 };
 
 // What a desk makes its core do.
@@ -56,6 +57,9 @@ class VersionDesk {
       : node_(node), world_(world), self_(self), out_(out) {}
 
   void ask(std::unique_ptr<VersionAsk> ask);
+  // Calls `begin` when no version is being made, changed or gone back to; none is until release().
+  void exclusively(std::function<void()> begin);
+  void release();
   void held();
   void hold_failed(const Error& why);
   void cut_done(bool durable);

@@ -99,6 +99,7 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
     if (slash == std::string_view::npos) return world(request, *name, std::move(respond));
     const std::string_view tail = rest.substr(slash + 1);
     if (tail == "shards") return shards(request, *name, std::move(respond));
+    if (tail.starts_with("shards/")) return shard(request, *name, tail.substr(7), std::move(respond));
     if (tail == "versions" || tail.starts_with("versions/"))
       return versions(request, *name, tail.substr(8), std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));

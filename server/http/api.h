@@ -40,6 +40,12 @@ struct BackupInfo {
   std::string problem;                // why it failed; empty: it did not
 };
 
+// A shard that went from one core to another.
+struct MovedShard {
+  unsigned from = 0, to = 0;
+  std::uint64_t parked_ns = 0;  // how long what was sent to it may have waited
+};
+
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
  public:
@@ -69,6 +75,9 @@ class ApiServices {
   using DiffDone = std::function<void(Result<std::vector<ShardDiff>>)>;
   // "now": the present state.
   virtual void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) = 0;
+  using MoveDone = std::function<void(Result<MovedShard>)>;
+  // not_found: there is no such core or shard; overloaded: not now.
+  virtual void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) = 0;
   // `since`: name of the backup it builds on; empty: none. bad_message, conflict: not begun.
   virtual Status start_backup(std::string name, std::string since) = 0;
   virtual BackupInfo backup() = 0;
@@ -89,6 +98,8 @@ class Api {
   void world(const net::HttpRequest& request, std::string_view name, Respond respond);
   void asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond);
   void shards(const net::HttpRequest& request, std::string_view name, Respond respond);
+  // `tail`: what follows /v1/worlds/{name}/shards/.
+  void shard(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/versions.
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   void backups(const net::HttpRequest& request, Respond respond);

@@ -42,7 +42,7 @@ Fanout::Cast Fanout::cast(const ShardKey& shard, const proto::Applied& applied, 
     if (by_form[static_cast<std::size_t>(form)] == 0) continue;
     payload_.clear();
     frame_.clear();
-    encoder_.append(form, applied, payload_);
+    encoder_->append(form, applied, payload_);
     append_frame(form, payload_, frame_);
     publication->frame[static_cast<std::size_t>(form)] = shared(frame_);
     ++encodings_;

@@ -17,7 +17,8 @@ SharedBytes shared(std::span<const std::byte> bytes);
 // Turns an applied edit into what its viewers get: encoded once per form that anybody reads.
 class Fanout {
  public:
-  explicit Fanout(proto::Encoder& encoder) : encoder_(encoder) {}
+  explicit Fanout(proto::Encoder& encoder) : encoder_(&encoder) {}
+  void use(proto::Encoder& encoder) { encoder_ = &encoder; }
   struct Cast {
     CoreMask cores = 0;  // none: nobody watches, no publication
     std::shared_ptr<const Publication> publication;
@@ -26,7 +27,7 @@ class Fanout {
   std::uint64_t encodings() const { return encodings_; }
 
  private:
-  proto::Encoder& encoder_;
+  proto::Encoder* encoder_;
   proto::ByteBuffer payload_, frame_;  // scratch
   std::uint64_t encodings_ = 0;
 };

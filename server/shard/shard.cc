@@ -37,20 +37,20 @@ struct Shard::State {
       : key(own_key),
         world(std::move(own_world)),
         run(own_run),
-        encoder(shared_encoder),
-        encoded(shared_encoded),
+        encoder(&shared_encoder),
+        encoded(&shared_encoded),
         store(std::move(own_store)),
         factory(std::move(own_factory)) {}
 
   ShardKey key;
   std::shared_ptr<const map::World> world;
   RunInfo run;
-  proto::Encoder& encoder;
-  EncodedChunks& encoded;
+  proto::Encoder* encoder;  // the core's
+  EncodedChunks* encoded;
   std::unique_ptr<storage::ShardStore> store;
   StoreFactory factory;
 
-  Fanout fanout{encoder};
+  Fanout fanout{*encoder};
   InterestIndex interest;
   DedupeWindow applied;
   std::optional<Error> read_only;
@@ -145,6 +145,16 @@ void Shard::set_world(std::shared_ptr<const map::World> world) {
 }
 void Shard::read_only(const Error& why) {
   state_->become_read_only(why);
+}
+void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory factory) {
+  State& s = *state_;
+  TZ_ASSERT(s.waiting.empty() || s.read_only);
+  s.last_sequence = s.waiting.empty() ? 0 : ~std::uint64_t{0};  // never durable
+  s.waiting.clear();
+  s.encoder = &encoder;
+  s.encoded = &encoded;
+  s.fanout.use(encoder);
+  s.factory = std::move(factory);
 }
 void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
@@ -354,7 +364,7 @@ void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
   reply->ticket = request.ticket;
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
-  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, s.encoder, s.encoded);
+  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, *s.encoder, *s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;
@@ -370,7 +380,7 @@ void Shard::refresh(const RefreshRequest& request, ShardOutput& out) {
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
   reply->refresh = true;
-  ChunkStates states = encode_changed(s.store.get(), request, s.encoder, s.encoded);
+  ChunkStates states = encode_changed(s.store.get(), request, *s.encoder, *s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;

@@ -79,8 +79,8 @@ class Shard {
   // For a connection that was left out of edits: the states that make it good, as of now.
   void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
-  // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked right
-  // before.
+  // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked
+  // right before.
   void look(const EditRequest& request, storage::Missing& missing);
   void look(const SubscribeRequest& request, storage::Missing& missing);
   void look(const RefreshRequest& request, storage::Missing& missing);
@@ -105,6 +105,9 @@ class Shard {
   // Gives back what only dropped pins reach, looking at about `entries` entries; true: there is more, perhaps after
   // bringing what is missing.
   bool reclaim(std::size_t entries, storage::Missing* missing = nullptr);
+  // Goes on on another core, whose these are: everything it logged on the old one is durable, or it is read-only. What
+  // waited for a log that failed is never answered.
+  void settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory factory);
   void set_world(std::shared_ptr<const map::World> world);
   void read_only(const Error& why);
 

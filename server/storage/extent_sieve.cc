@@ -17,6 +17,14 @@ void ExtentSieve::insert(Key key) {
   ++size_;
 }
 
+void ExtentSieve::erase_file(std::uint32_t file) {
+  for (std::uint32_t at = oldest_; at != kNone;) {
+    const std::uint32_t next = nodes_[at].newer;
+    if (nodes_[at].key.file == file) remove(at);
+    at = next;
+  }
+}
+
 void ExtentSieve::remove(std::uint32_t at) {
   const Node node = nodes_[at];
   (node.older == kNone ? oldest_ : nodes_[node.older].newer) = node.newer;

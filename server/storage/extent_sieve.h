@@ -20,6 +20,8 @@ class ExtentSieve {
   };
   // One that is not in the queue.
   void insert(Key key);
+  // Takes all of a file's out of the queue; looks at every one there is.
+  void erase_file(std::uint32_t file);
   std::size_t size() const { return size_; }
 
   enum class Verdict : std::uint8_t { keep, release };

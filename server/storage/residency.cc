@@ -20,6 +20,12 @@ void Residency::add(PageNo page) {
   if (!std::exchange(extent.told, true)) new_extents_.push_back(page / kExtentPages);
 }
 
+void Residency::tell_again() {
+  new_extents_.clear();
+  for (PageNo extent = 0; extent < extents_.size(); ++extent)
+    if (extents_[extent].told) new_extents_.push_back(extent);
+}
+
 bool Residency::is_damaged(PageNo page) const {
   return std::ranges::find(damaged_, page) != damaged_.end();
 }

@@ -78,6 +78,8 @@ class Residency {
     for (const PageNo extent : new_extents_) visit(extent);
     new_extents_.clear();
   }
+  // Every extent that holds pages counts as new again: somebody else keeps the budget from now on.
+  void tell_again();
   // Whether the extent was used since this was asked last.
   bool take_used(PageNo extent) {
     const bool used = extents_[extent].used;

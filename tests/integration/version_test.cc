@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -117,8 +118,9 @@ TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
 // known to be applied. A version that shows half an edit, or an effect without its cause, is no consistent cut.
 enum class Load : std::uint8_t {
   plain,
-  kill,  // before the versions are looked at
-  cold,  // every edit over two shards waits for a page from the disk in one of them
+  kill,   // before the versions are looked at
+  cold,   // every edit over two shards waits for a page from the disk in one of them
+  moves,  // and the shards go from core to core
 };
 class CutUnderLoad : public testing::TestWithParam<Load> {
  protected:
@@ -139,6 +141,16 @@ class CutUnderLoad : public testing::TestWithParam<Load> {
     ASSERT_TRUE(client->wait_durable(10s));
     ASSERT_EQ(server.terminate(), 0);
   }
+  static void move_shards(std::uint16_t port, std::atomic<int>& moves, const std::function<bool()>& enough) {
+    constexpr const char* kShards[] = {"0,0", "1,0", "4,0", "-5,0"};
+    for (int i = 0; !enough(); ++i) {
+      const std::string target = std::string("/v1/worlds/w/shards/") + kShards[i % 4] + "/move";
+      const HttpAnswer moved = http(port, "POST", target, R"({"core":)" + std::to_string(i / 4 % 2) + "}");
+      EXPECT_EQ(moved.status, 200u) << moved.body;
+      ++moves;
+      moves.notify_one();
+    }
+  }
 };
 
 TEST_P(CutUnderLoad, IsConsistent) {
@@ -153,13 +165,17 @@ TEST_P(CutUnderLoad, IsConsistent) {
   const map::CellPos cause{40'000, 7}, effect{-40'000, 7};
 
   constexpr int kVersionCount = 12;
-  std::atomic<int> saved{0};
+  std::atomic<int> saved{0}, moves{0};
   std::vector<std::uint64_t> ids;
   std::thread saver([&] {
     for (int i = 0; i < kVersionCount; ++i) {
+      for (int seen = moves.load(); GetParam() == Load::moves && seen <= i; seen = moves.load()) moves.wait(seen);
       ids.push_back(save(port, "v" + std::to_string(i)));
       saved.fetch_add(1);
     }
+  });
+  std::thread mover([&] {
+    if (GetParam() == Load::moves) move_shards(port, moves, [&] { return saved.load() == kVersionCount; });
   });
   client::Reactor reactor;
   const auto wide = enter(port, &reactor), first = enter(port, &reactor), second = enter(port, &reactor);
@@ -184,6 +200,7 @@ TEST_P(CutUnderLoad, IsConsistent) {
     reactor.run_once(1ms);
   }
   saver.join();
+  mover.join();
   ASSERT_GT(value, 20u);
   if (GetParam() == Load::kill) {
     server->kill();
@@ -206,7 +223,7 @@ TEST_P(CutUnderLoad, IsConsistent) {
   EXPECT_GT(last, 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Loads, CutUnderLoad, testing::Values(Load::plain, Load::kill, Load::cold));
+INSTANTIATE_TEST_SUITE_P(Loads, CutUnderLoad, testing::Values(Load::plain, Load::kill, Load::cold, Load::moves));
 
 }  // namespace
 }  // namespace terrazzo::integration
