@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "server/app/history_keeper.h"
@@ -24,6 +26,7 @@ namespace {
 struct Found {
   shard::ShardKey shard;
   storage::Record record;
+  std::size_t segment = 0;  // of Recovery::segments_
 };
 
 struct Segment {
@@ -32,6 +35,7 @@ struct Segment {
   std::vector<Found> records;  // in these bytes
   storage::WalScan scan;
   bool given_up = false;  // nothing of it is replayed
+  bool has_gap = false;   // something of it is not, because of what another log has lost
 };
 
 bool same_log(const io::SegmentName& a, const io::SegmentName& b) {
@@ -56,6 +60,7 @@ class Recovery {
   // Refuses a damaged log, or gives up what lies behind the damage.
   Status judge_logs();
   Status replay();
+  void give_up_behind_gap(const Found& found);
   Status roll_forward();
   Status checkpoint();
   Status put_away();
@@ -70,6 +75,7 @@ class Recovery {
   std::vector<storage::LogDamage> accepted_;
   std::vector<Found> edits_, coordinated_;
   std::unordered_set<ShardSlot*> touched_;
+  std::optional<shard::ShardKey> told_gap_of_;
   RecoveryReport report_;
 };
 
@@ -94,9 +100,9 @@ Status Recovery::read_logs() {
     if (name.incarnation == node_.incarnation) continue;
     Result<std::vector<std::byte>> bytes = node_.data->read_segment(name.core, name.incarnation, name.number);
     if (!bytes) return bytes.error();
-    Segment& segment = segments_.emplace_back(Segment{name, *std::move(bytes), {}, {}, false});
+    Segment& segment = segments_.emplace_back(Segment{name, *std::move(bytes), {}, {}});
     const auto collect = [&](const storage::Record& record) {
-      segment.records.push_back({{record.shard.world, {record.shard.x, record.shard.y}}, record});
+      segment.records.push_back({{record.shard.world, {record.shard.x, record.shard.y}}, record, segments_.size() - 1});
     };
     const Result<storage::WalScan> scan = storage::scan_segment(segment.bytes, name, collect);
     if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
@@ -152,11 +158,24 @@ Status Recovery::replay() {
     Result<ShardSlot*> slot = slot_of(found.shard);
     if (!slot) return slot.error();
     const Lsn before = (*slot)->shard->lsn();
+    // The shard moved to another core after what a damaged log has lost: what follows there rests on it.
+    if (!accepted_.empty() && found.record.lsn > next(before)) {
+      give_up_behind_gap(found);
+      continue;
+    }
     if (Status replayed = (*slot)->shard->replay(found.record); !replayed) return replayed;
     if ((*slot)->shard->lsn() != before) ++report_.replayed;
     touched_.insert(*slot);
   }
   return {};
+}
+
+void Recovery::give_up_behind_gap(const Found& found) {
+  segments_[found.segment].has_gap = true;
+  if (std::exchange(told_gap_of_, found.shard) == found.shard) return;
+  const map::ShardPos at = found.shard.position;
+  spdlog::critical("shard {},{}: edits from {} on are given up, too: edits before them were lost", at.x, at.y,
+                   found.record.lsn.value);
 }
 
 Status Recovery::roll_forward() {
@@ -215,7 +234,7 @@ Status Recovery::put_away() {
   for (const Segment& segment : segments_) {
     const bool damaged = std::ranges::any_of(
         accepted_, [&](const storage::LogDamage& damage) { return damage.segment == segment.name; });
-    if (!segment.given_up && !damaged) {
+    if (!segment.given_up && !damaged && !segment.has_gap) {
       seal(segment.name);
       continue;
     }

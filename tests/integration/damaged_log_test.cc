@@ -64,8 +64,9 @@ class DamagedLog : public testing::Test {
   std::string path() const { return (folder_.path() / "data").string(); }
   // The record of the edit of this cell.
   static std::uint64_t byte_of(int x) { return (static_cast<std::uint64_t>(x) + 1) * kPageBytes; }
-  void damage(int x) const {
-    std::fstream file(segment_, std::ios::in | std::ios::out | std::ios::binary);
+  void damage(int x) const { damage(segment_, x); }
+  static void damage(const std::string& segment, int x) {
+    std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
     const auto at = static_cast<std::streamoff>(byte_of(x) + 60);
     file.seekg(at);
     const char byte = static_cast<char>(file.get() ^ 1);
@@ -73,13 +74,13 @@ class DamagedLog : public testing::Test {
     file.put(byte);
   }
   // How many cells from the left a server on the folder shows, the rest being empty.
-  int shown(const ServerProcess& server) const {
+  int shown(const ServerProcess& server, int row = 0) const {
     const auto client = painter(server);
-    const auto view = client->subscribe(map::Rect::of_size(0, 0, kEdits, 1));
+    const auto view = client->subscribe(map::Rect::of_size(0, row, kEdits, 1));
     EXPECT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
     int cells = 0;
-    while (cells < kEdits && client->read(1, {cells, 0}) == map::Cell{5}) ++cells;
-    for (int x = cells; x < kEdits; ++x) EXPECT_EQ(client->read(1, {x, 0}), map::Cell{0}) << x;
+    while (cells < kEdits && client->read(1, {cells, row}) == map::Cell{5}) ++cells;
+    for (int x = cells; x < kEdits; ++x) EXPECT_EQ(client->read(1, {x, row}), map::Cell{0}) << x;
     return cells;
   }
 
@@ -134,6 +135,56 @@ TEST_F(DamagedLog, TheLossCanBeAccepted) {
   EXPECT_EQ(dump.exit_code, 0);
   EXPECT_NE(dump.output.find("set layer 1 [9,0,1,1]"), std::string::npos);
   EXPECT_EQ(dump.output.find("set layer 1 [11,0,1,1]"), std::string::npos) << "history tells of what never was";
+}
+
+// Its later edits are in another core's log, which is whole; they rest on what is lost.
+TEST_F(DamagedLog, OfAShardThatMovedTakesItsLaterEditsAlong) {
+  const auto segment = [&](unsigned core) { return path() + "/wal/core-0" + std::to_string(core) + "/2-1.wal"; };
+  const std::vector<std::string> flags{"--segment-mib", "1", "--cores", "2"};
+  unsigned first = 2;
+  {
+    ServerProcess server(path(), flags);
+    const auto client = painter(server);
+    const auto paint = [&](int from, int to) {
+      for (int x = from; x < to; ++x) {
+        ASSERT_TRUE(client->edit(client::EditDraft().set(1, {x, 1}, map::Cell{5})).ok());
+        ASSERT_TRUE(client->wait_durable(10s));
+      }
+    };
+    paint(0, kEdits / 2);
+    for (const char* core : {"0", "1"}) {
+      const HttpAnswer moved =
+          http(server.port(), "POST", "/v1/worlds/w/shards/0,0/move", std::string(R"({"core":)") + core + "}");
+      ASSERT_EQ(moved.status, 200u) << moved.body;
+      const auto answer = nlohmann::json::parse(moved.body);
+      if (answer["from"] == answer["core"]) continue;
+      first = answer["from"].get<unsigned>();
+      break;
+    }
+    ASSERT_LT(first, 2u);
+    paint(kEdits / 2, kEdits);
+    server.kill();
+  }
+  damage(segment(first), 10);
+  {
+    ServerProcess server(path(), flags, 0, false);
+    ASSERT_FALSE(server.running());
+  }
+  std::vector<std::string> accepting = flags;
+  accepting.push_back("--accept-log-loss");
+  {
+    ServerProcess server(path(), accepting);
+    EXPECT_EQ(shown(server, 1), 10);
+    EXPECT_NE(server.log().find("edits before them were lost"), std::string::npos) << server.log();
+    const auto client = painter(server);
+    EXPECT_TRUE(client->edit(client::EditDraft().set(1, {10, 1}, map::Cell{5})).ok());
+    EXPECT_TRUE(client->wait_durable(10s));
+    server.kill();
+  }
+  for (const unsigned core : {0u, 1u}) EXPECT_TRUE(fs::exists(segment(core) + ".damaged")) << core;
+  ServerProcess server(path(), flags);
+  EXPECT_EQ(shown(server, 1), 11);
+  EXPECT_EQ(shown(server, 0), kEdits);
 }
 
 TEST_F(DamagedLog, TheDumpGoesOnBehindTheDamage) {
@@ -214,7 +265,8 @@ TEST(DamagedLogs, TheLossOfACoresLogIsNoObstacle) {
     ServerProcess server(whole, flags);
     make_world(server.port(), "w", 1000);
     const auto client = painter(server);
-    // So many shards that either core has enough of them, whatever the world's number: a group in the log for each edit.
+    // So many shards that either core has enough of them, whatever the world's number: a group in the log for each
+    // edit.
     for (std::uint32_t i = 0; i < 120; ++i) {
       const int border = 8192 * static_cast<int>(1 + i % 24);
       const auto area =
