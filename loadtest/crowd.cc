@@ -177,6 +177,40 @@ void Crowd::paint(std::uint64_t until_ns) {
   }
 }
 
+void Crowd::paint_large(int times) {
+  constexpr std::int64_t kSide = 96;
+  const std::int64_t w = std::min(kSide, options_.area.width()), h = std::min(kSide, options_.area.height());
+  for (int i = 0; i < times; ++i) {
+    const auto place = [&](std::int64_t from, std::int64_t to) {
+      return std::uniform_int_distribution<std::int64_t>(from, to)(random_);
+    };
+    const map::Rect rect = map::Rect::of_size(place(options_.area.x0, options_.area.x1 - w),
+                                              place(options_.area.y0, options_.area.y1 - h), w, h);
+    cells_.resize(rect.area());
+    for (map::Cell& cell : cells_) cell.bits = static_cast<std::uint32_t>(place(0, tile_end_ - 1));
+    if (!clients_.front()->edit(client::EditDraft().set(layer_, rect, cells_), map::AckMode::applied))
+      ++figures_.refused;
+  }
+}
+
+void Crowd::begin_storm(bool drop) {
+  connections_before_storm_.clear();
+  for (const auto& client : clients_) {
+    connections_before_storm_.push_back(client->statistics().connections);
+    if (drop) client->drop_connection();
+  }
+}
+
+std::size_t Crowd::seeing_again() const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < clients_.size(); ++i)
+    count +=
+        clients_[i]->statistics().connections > connections_before_storm_[i] && clients_[i]->is_ready(subscriptions_[i])
+            ? 1u
+            : 0u;
+  return count;
+}
+
 bool Crowd::settle(std::uint64_t until_ns) {
   return run_until([&] { return std::ranges::all_of(clients_, [](const auto& c) { return c->edits_waiting() == 0; }); },
                    until_ns);

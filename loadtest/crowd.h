@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -53,6 +54,12 @@ class Crowd {
     painters_ = std::move(painters);
   }
   void paint(std::uint64_t until_ns);
+  // The first client stamps random cells, so many times, as large as the area and a message allow.
+  void paint_large(int times);
+  // From here on counts who comes back; with `drop` every connection is lost now, as a failing network would do it.
+  void begin_storm(bool drop);
+  // Clients that have been connected anew since begin_storm() and see the area.
+  std::size_t seeing_again() const;
   // Waits until every edit is answered. False: not within the time.
   bool settle(std::uint64_t until_ns);
   // Lets clients work until the predicate holds.
@@ -61,6 +68,8 @@ class Crowd {
   std::vector<std::unique_ptr<client::Client>>& clients() { return clients_; }
   std::size_t first_client() const { return first_; }
   const Figures& figures() const { return figures_; }
+  // What was found since the last time.
+  Figures take_figures() { return std::exchange(figures_, {}); }
   std::uint64_t sent() const { return live_sent_.load(std::memory_order_relaxed); }
   std::uint64_t delivered() const { return live_delivered_.load(std::memory_order_relaxed); }
   map::LayerId layer() const { return layer_; }
@@ -80,6 +89,7 @@ class Crowd {
   map::LayerId layer_ = 0;
   std::uint32_t tile_end_ = 1;
   std::vector<map::Cell> cells_;  // scratch
+  std::vector<std::uint64_t> connections_before_storm_;
   Figures figures_;
   std::atomic<std::uint64_t> live_sent_{0}, live_delivered_{0};  // for the progress line
 };

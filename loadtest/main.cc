@@ -1,93 +1,57 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <thread>
 
-#include "loadtest/crowd.h"
-#include "loadtest/options.h"
+#include "loadtest/command_line.h"
+#include "loadtest/group.h"
+#include "loadtest/memory.h"
 #include "loadtest/process_cpu.h"
+#include "loadtest/progress.h"
 #include "loadtest/report.h"
+#include "loadtest/stage.h"
 #include "loadtest/verify.h"
 
 namespace terrazzo::loadtest {
 namespace {
 
-using Crowds = std::vector<std::unique_ptr<Crowd>>;
 constexpr std::uint64_t kSettleNs = 30'000'000'000;
+constexpr std::uint64_t kOtherFiles = 64;  // standard streams, threads' event loops
 
-// Runs one step of every crowd on a thread of its own.
-template <class Step>
-void each(Crowds& crowds, Step&& step) {
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < crowds.size(); ++i) threads.emplace_back([&, i] { step(i, *crowds[i]); });
-  step(0, *crowds[0]);
-  for (std::thread& thread : threads) thread.join();
-}
-
-Status join(Crowds& crowds) {
-  std::vector<Status> outcomes(crowds.size());
-  each(crowds, [&](std::size_t i, Crowd& crowd) { outcomes[i] = crowd.join(); });
-  for (const Status& outcome : outcomes)
-    if (!outcome) return outcome;
-  auto painters = std::make_shared<std::unordered_map<std::uint64_t, std::size_t>>();
-  for (const auto& crowd : crowds)
-    for (std::size_t i = 0; i < crowd->clients().size(); ++i)
-      painters->emplace(crowd->clients()[i]->session().value, crowd->first_client() + i);
-  for (const auto& crowd : crowds) crowd->know(painters);
-  return {};
-}
-
-// One line, redrawn on a terminal; a line every five seconds elsewhere.
-class Progress {
+// What has been sent and delivered so far, and how much a second since it was last asked.
+class PaintingView {
  public:
-  Progress(const Options& options, const Crowds& crowds)
-      : options_(options), crowds_(crowds), began_(now_ns()), thread_([this] { run(); }) {}
-  ~Progress() {
-    stop_.store(true);
-    thread_.join();
-    if (tty_) std::fputs("\r\033[K", stderr);
+  PaintingView(const Options& options, const Crowds& crowds)
+      : options_(options), crowds_(crowds), began_(now_ns()), last_ns_(began_) {}
+  Progress::View operator()() {
+    std::uint64_t sent = 0, delivered = 0;
+    for (const auto& crowd : crowds_) {
+      sent += crowd->sent();
+      delivered += crowd->delivered();
+    }
+    const std::uint64_t now = now_ns();
+    const double rate = static_cast<double>(delivered - last_delivered_) * 1e9 / static_cast<double>(now - last_ns_);
+    last_delivered_ = delivered;
+    last_ns_ = now;
+    return elapsed(began_, options_.seconds,
+                   fmt::format("{} edits sent, {} delivered, {:.0f} deliveries/s", sent, delivered, rate));
   }
 
  private:
-  void run() {
-    std::uint64_t last_delivered = 0, last_ns = began_;
-    while (!stop_.load()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      const std::uint64_t now = now_ns();
-      if (now - last_ns < (tty_ ? 500'000'000u : 5'000'000'000u)) continue;
-      std::uint64_t sent = 0, delivered = 0;
-      for (const auto& crowd : crowds_) {
-        sent += crowd->sent();
-        delivered += crowd->delivered();
-      }
-      const double rate = static_cast<double>(delivered - last_delivered) * 1e9 / static_cast<double>(now - last_ns);
-      fmt::print(stderr, "{}{:5.1f} of {:.0f} s  {} edits sent, {} delivered, {:.0f} deliveries/s{}",
-                 tty_ ? "\r\033[K" : "", static_cast<double>(now - began_) / 1e9, options_.seconds, sent, delivered,
-                 rate, tty_ ? "" : "\n");
-      last_delivered = delivered;
-      last_ns = now;
-    }
-  }
-
   const Options& options_;
   const Crowds& crowds_;
-  const std::uint64_t began_;
-  const bool tty_ = ::isatty(STDERR_FILENO) == 1;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;  // last: it uses the others
+  std::uint64_t began_, last_ns_, last_delivered_ = 0;
 };
 
-Outcome paint(const Options& options, Crowds& crowds) {
+Outcome paint_at(const Options& options, const Crowds& crowds) {
   Outcome outcome;
   const auto cpu = [&] { return options.server_pid ? process_cpu_seconds(*options.server_pid) : std::nullopt; };
   const std::optional<double> cpu_before = cpu();
   const std::uint64_t began = now_ns();
   {
-    const Progress progress(options, crowds);
+    const Progress progress(PaintingView(options, crowds));
     const std::uint64_t until = began + static_cast<std::uint64_t>(options.seconds * 1e9);
     std::atomic<bool> settled{true};
-    each(crowds, [&](std::size_t, Crowd& crowd) {
+    each(crowds, [&](Crowd& crowd) {
       crowd.paint(until);
       if (!crowd.settle(now_ns() + kSettleNs)) settled.store(false);
     });
@@ -99,17 +63,13 @@ Outcome paint(const Options& options, Crowds& crowds) {
   return outcome;
 }
 
-Result<Outcome> run(const Options& options) {
+Result<Outcome> run_painting(const Options& options) {
+  if (Status allowed = allow_open_files(options.clients + kOtherFiles); !allowed) return allowed.error();
   SendTimes times(options.clients);
-  Crowds crowds;
-  const std::size_t threads = std::min<std::size_t>(options.threads, options.clients);
-  for (std::size_t i = 0, first = 0; i < threads; ++i) {
-    const std::size_t count = (options.clients - first) / (threads - i);
-    crowds.push_back(std::make_unique<Crowd>(options, first, count, times));
-    first += count;
-  }
+  Crowds crowds = make_group(options, 0, options.clients, times);
   if (Status joined = join(crowds); !joined) return joined.error();
-  Outcome outcome = paint(options, crowds);
+  introduce(crowds, crowds);
+  Outcome outcome = paint_at(options, crowds);
   if (options.verify) {
     Result<Verification> verified = verify(options, crowds);
     if (!verified) return verified.error();
@@ -119,6 +79,26 @@ Result<Outcome> run(const Options& options) {
   return outcome;
 }
 
+int failed(const Error& error) {
+  std::fprintf(stderr, "terrazzo-load: %s\n", error.message.c_str());
+  return 1;
+}
+
+int paint_and_report(const Options& options) {
+  Result<Outcome> outcome = run_painting(options);
+  if (!outcome) return failed(outcome.error());
+  print_report(options, *outcome);
+  if (const Status written = write_json(options, *outcome); !written) return failed(written.error());
+  return outcome->good() ? 0 : 1;
+}
+
+int report(const Result<Findings>& findings, const StageOptions& options) {
+  if (!findings) return failed(findings.error());
+  findings->print();
+  if (const Status written = findings->write_json(options.json_file); !written) return failed(written.error());
+  return findings->good() ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace terrazzo::loadtest
 
@@ -126,13 +106,15 @@ int main(int argc, char** argv) {
   using namespace terrazzo::loadtest;
   const CommandLine line = parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
-  terrazzo::Result<Outcome> outcome = run(line.options);
-  if (!outcome) {
-    std::fprintf(stderr, "terrazzo-load: %s\n", outcome.error().message.c_str());
-    return 1;
+  switch (line.mode) {
+    case Mode::idle:
+      return report(run_idle(line.idle), line.idle);
+    case Mode::stall:
+      return report(run_stall(line.stall), line.stall);
+    case Mode::storm:
+      return report(run_storm(line.storm), line.storm);
+    case Mode::paint:
+      return paint_and_report(line.options);
   }
-  print_report(line.options, *outcome);
-  if (const terrazzo::Status written = write_json(line.options, *outcome); !written)
-    std::fprintf(stderr, "terrazzo-load: %s\n", written.error().message.c_str());
-  return outcome->good() ? 0 : 1;
+  return 1;
 }

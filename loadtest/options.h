@@ -30,12 +30,6 @@ struct Options {
   std::string json_file;
 };
 
-// Exits with --help or an explanation where the flags are wrong; the code to exit with otherwise not set.
-struct CommandLine {
-  Options options;
-  std::optional<int> exit_code;
-};
-CommandLine parse_command_line(int argc, char** argv);
 // http://… as people know the server → ws://… as the client library wants it.
 std::string websocket_url(const std::string& server);
 

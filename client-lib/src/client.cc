@@ -91,7 +91,6 @@ struct Client::Core final : SyncOutput {
   }
   void on_open() {
     ++statistics.connections;
-    backoff.succeeded();
     machine.connected(now_us());
   }
   void on_message(std::span<const std::byte> bytes) {
@@ -109,7 +108,10 @@ struct Client::Core final : SyncOutput {
       socket.drop();
       return;
     }
-    for (const proto::ServerMessage& message : *messages) machine.received(message, now_us());
+    for (const proto::ServerMessage& message : *messages) {
+      machine.received(message, now_us());
+      if (std::holds_alternative<proto::Welcome>(message)) backoff.succeeded();
+    }
   }
   void on_closed(std::uint16_t code, const std::string& reason) {
     if (!wanted) return;  // closed() was told by close()
@@ -119,7 +121,7 @@ struct Client::Core final : SyncOutput {
       tick_timer.cancel();
       return machine.failed(loss.error);
     }
-    const std::uint32_t delay = loss.at_once ? 0 : std::max(backoff.next_ms(), loss.delay_min_ms);
+    const std::uint32_t delay = loss.at_once ? 0 : backoff.next_ms(loss.delay_min_ms);
     machine.waiting(loss, delay);
     retry_timer.expires_after(milliseconds(delay));
     retry_timer.async_wait([this, here = std::weak_ptr<void>(alive)](const boost::system::error_code& error) {

@@ -90,7 +90,7 @@ void CoreServices::tick() {
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
-  if (!local_.empty() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
+  if (!local_.empty() || network_.wants_dispatch() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
   if (lobby_.has_retries()) until = std::min(until, now_ns + kRetryNs);

@@ -57,6 +57,12 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.open; });
   page.add(counter, "terrazzo_accepted_total", "Connections accepted.", cores,
            [](Core c) { return c.network.accepted; });
+  page.add(
+      MetricType::Gauge, "terrazzo_newcomers_waiting",
+      "New connections that wait so that those which are in are served: for their welcome or their first messages.",
+      cores, [](Core c) { return c.network.newcomers_waiting; });
+  page.add(counter, "terrazzo_newcomer_waits_total", "Receives of new connections that waited for a later tick.", cores,
+           [](Core c) { return c.network.newcomer_waits; });
   page.add(counter, "terrazzo_messages_received_total", "WebSocket messages received.", cores,
            [](Core c) { return c.network.messages_in; });
   page.add(counter, "terrazzo_received_bytes_total", "Bytes received.", cores,

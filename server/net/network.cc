@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -81,7 +82,9 @@ struct Network::State {
     std::uint32_t flags;
   };
   std::vector<Arrival> received, sent, handling;
-  std::vector<int> accepted;
+  std::deque<int> accepted;                   // not welcomed yet
+  std::deque<session::Connection> newcomers;  // with bytes that wait for their turn
+  std::uint32_t newcomer_turns = 0;           // left in this dispatch
   bool accepting = false, draining = false;
   std::uint64_t accept_after = 0;
   proto::ByteBuffer header;  // scratch
@@ -120,7 +123,11 @@ struct Network::State {
   void take_received(const Arrival& arrival);
   void take_end(Peer& peer);
   void take_sent(const Arrival& arrival);
+  // At once, or where the peer is new and this dispatch has had its share of newcomers, at a later one.
   void feed(Peer& peer, std::span<const std::byte> bytes);
+  void take_bytes(Peer& peer, std::span<const std::byte> bytes);
+  void take_waiting(Peer& peer);
+  void welcome_newcomers();
   void feed_http(Peer& peer, std::span<const std::byte> bytes);
   void refuse(Peer& peer, std::string_view answer);
   void answered(Peer& peer);
@@ -310,13 +317,53 @@ void Network::State::take_received(const Arrival& arrival) {
 
 // The other side sends no more. Whoever closes only its sending half still reads what we owe it.
 void Network::State::take_end(Peer& peer) {
+  if (!peer.waiting.empty()) take_waiting(peer);  // what came before the end counts
   peer.heard_end = true;
+  if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (peer.stage == Stage::answering || peer.stage == Stage::writing) return;
   if (peer.stage == Stage::closing) return finish(peer, Peer::Ending::shut);
   shut(peer);
 }
 
 void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
+  if (peer.newcomer_turns == 0) return take_bytes(peer, bytes);
+  if (peer.waiting.empty() && newcomer_turns != 0) {
+    --newcomer_turns;
+    --peer.newcomer_turns;
+    return take_bytes(peer, bytes);
+  }
+  if (peer.waiting.empty()) newcomers.push_back(peer.name);
+  ++counters.newcomer_waits;
+  const std::size_t before = peer.waiting.size();
+  peer.waiting.resize(before + bytes.size());
+  std::memcpy(peer.waiting.data() + before, bytes.data(), bytes.size());
+  // A queue per connection is not to grow without bound, and to end it for being quick would be unfair.
+  if (peer.waiting.size() > kHeldBytesMax) take_waiting(peer);
+}
+
+void Network::State::take_waiting(Peer& peer) {
+  const std::string bytes = std::exchange(peer.waiting, {});
+  if (peer.newcomer_turns != 0) --peer.newcomer_turns;
+  if (peer.stage != Stage::gone) take_bytes(peer, bytes_of(bytes));
+}
+
+void Network::State::welcome_newcomers() {
+  newcomer_turns = limits.newcomer_turns_per_tick;
+  for (std::uint32_t i = 0; i < limits.newcomer_turns_per_tick && !accepted.empty(); ++i) {
+    const int fd = accepted.front();
+    accepted.pop_front();
+    welcome(fd);
+  }
+  while (newcomer_turns != 0 && !newcomers.empty()) {
+    Peer* peer = find(newcomers.front());
+    newcomers.pop_front();
+    if (peer == nullptr || peer->waiting.empty()) continue;  // it has gone, or could not wait
+    --newcomer_turns;
+    take_waiting(*peer);
+  }
+}
+
+void Network::State::take_bytes(Peer& peer, std::span<const std::byte> bytes) {
   if (peer.assembler) {
     Sink<State> sink(*this, peer);
     peer.assembler->feed(bytes, sink);
@@ -443,7 +490,7 @@ void Network::State::look_at_clocks() {
   looked = now;
   for (std::size_t slot = 0; slot < peers.size(); ++slot) {
     Peer* peer = peers[slot].get();
-    if (peer == nullptr) continue;
+    if (peer == nullptr || !peer->waiting.empty()) continue;  // it is we who are late
     switch (peer->stage) {
       case Stage::http:
       case Stage::answering:
@@ -485,7 +532,7 @@ Network::~Network() {
 void Network::dispatch(std::uint64_t now_ns) {
   State& s = *state_;
   s.now = now_ns;
-  for (const int fd : std::exchange(s.accepted, {})) s.welcome(fd);
+  s.welcome_newcomers();
   s.handling.swap(s.sent);
   for (const State::Arrival& arrival : s.handling) s.take_sent(arrival);
   s.handling.clear();
@@ -590,6 +637,10 @@ void Network::flush() {
   s.dirty.clear();
 }
 
+bool Network::wants_dispatch() const {
+  return !state_->accepted.empty() || !state_->newcomers.empty();
+}
+
 void Network::drain() {
   State& s = *state_;
   if (std::exchange(s.draining, true)) return;
@@ -621,8 +672,10 @@ void Network::stop() {
   }
 }
 
-const NetworkCounters& Network::counters() const {
-  return state_->counters;
+NetworkCounters Network::counters() const {
+  NetworkCounters counters = state_->counters;
+  counters.newcomers_waiting = state_->accepted.size() + state_->newcomers.size();
+  return counters;
 }
 
 }  // namespace terrazzo::net

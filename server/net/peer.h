@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "proto/ws/message_assembler.h"
 #include "server/net/http_exchange.h"
@@ -22,6 +23,10 @@ enum class Stage : std::uint8_t {
 };
 
 struct Peer;
+
+// Receives that a new connection has among the newcomers' (NetworkLimits::newcomer_turns_per_tick): the handshake,
+// `hello` with `open`, the first subscriptions.
+constexpr std::uint8_t kNewcomerTurns = 4;
 
 // A completion of one of a peer's operations; the network's queue takes it from here.
 class PeerCompletion final : public runtime::Completion {
@@ -52,8 +57,10 @@ struct Peer {
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
-  bool wants_room = false;  // on_room is to be called
-  bool dirty = false;       // in the list of those with something to flush
+  bool wants_room = false;                       // on_room is to be called
+  bool dirty = false;                            // in the list of those with something to flush
+  std::uint8_t newcomer_turns = kNewcomerTurns;  // left
+  std::string waiting;                           // received, and its turn has not come
   std::uint64_t last_heard_ns = 0, last_ping_ns = 0, deadline_ns = 0;
   std::uint64_t body_began_ns = 0;                         // of the request that is coming in; 0: its header still is
   std::unique_ptr<HttpExchange> http;                      // until it is a WebSocket

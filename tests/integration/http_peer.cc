@@ -10,6 +10,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <chrono>
+#include <sstream>
 
 namespace terrazzo::integration {
 namespace {
@@ -55,6 +56,14 @@ std::string make_world_json(const std::string& name, std::uint32_t tiles, const 
   json += R"("tilesets":[{"first_tile":1,"name":"t","tile_width":16,"tile_height":16,"columns":10,"tile_count":)" +
           std::to_string(tiles) + "}]}";
   return json;
+}
+
+double metric(std::uint16_t port, const std::string& name) {
+  std::istringstream lines(http(port, "GET", "/metrics").body);
+  double sum = 0;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + "{") || line.starts_with(name + " ")) sum += std::stod(line.substr(line.rfind(' ')));
+  return sum;
 }
 
 void make_world(std::uint16_t port, const std::string& name, std::uint32_t tiles, std::optional<std::string> bounds) {

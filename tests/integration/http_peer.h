@@ -17,6 +17,9 @@ struct HttpAnswer {
 HttpAnswer http(std::uint16_t port, std::string_view method, const std::string& target, const std::string& body = {},
                 const std::string& authorization = {});
 
+// A metric's sum over the cores; as a double, since no test counts further than that.
+double metric(std::uint16_t port, const std::string& name);
+
 // Makes a world of one tile layer (id 1) with tiles 1 to `tiles`; fails the test where the server refuses.
 void make_world(std::uint16_t port, const std::string& name, std::uint32_t tiles = 50,
                 std::optional<std::string> bounds = std::nullopt);

@@ -27,15 +27,6 @@ constexpr map::LayerId kLayer = 1;
 constexpr std::size_t kConflateBytes = 65536, kSendBufferKib = 192, kStalled = 64, kActive = 6;
 constexpr map::Rect kPlace{-128, 0, 128, 256};  // over two shards
 
-// The sum over the cores; nothing is painted so often that a counter passes what a double holds.
-double metric(std::uint16_t port, const std::string& name) {
-  std::istringstream lines(http(port, "GET", "/metrics").body);
-  double sum = 0;
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with(name + "{") || line.starts_with(name + " ")) sum += std::stod(line.substr(line.rfind(' ')));
-  return sum;
-}
-
 // Bytes in the kernel that a connection of the server has not sent or that nobody acknowledged: all, and most for one.
 struct Unsent {
   std::size_t connections = 0, all = 0, most = 0;
@@ -136,7 +127,8 @@ TEST_F(SlowClients, AreBoundedLeaveTheOthersAloneAndConverge) {
     if (i % 10 == 0) paint(active.front(), 120);
   }
   for (const auto& client : active.clients) ASSERT_TRUE(client->wait_durable(30s));
-  // One edit more than the bound, and little words about it.
+  // One edit more than the bound, and little words about it. It may be less than the bound: the kernel takes more at
+  // its leisure, and what is left out meanwhile is not made good before the client reads.
   const double each = metric(port, "terrazzo_outbox_bytes") / kStalled;
   EXPECT_GT(each, kConflateBytes / 4);  // with less it would be told the newest states
   EXPECT_LT(each, kConflateBytes + 128 * 1024);

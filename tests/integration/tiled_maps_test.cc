@@ -337,5 +337,47 @@ TEST(LoadTest, TwoHundredPaintersAndEveryReplicaIsTheSame) {
   EXPECT_NE(ran.output.find("200 replicas"), std::string::npos) << ran.output;
 }
 
+// The short forms of what is measured with thousands: what must hold is in the exit code.
+TEST(LoadTest, IdleStallAndStormHoldAtSmallSizes) {
+  const TemporaryFolder folder;
+  const std::string json = folder.path() / "findings.json";
+  struct Run {
+    std::vector<std::string> arguments;
+    std::string words;
+  };
+  const std::vector<Run> runs{
+      {{"idle", "--idle", "80", "--active", "8"}, "connections accepted by core 0"},
+      {{"stall", "--stalled", "24", "--painters", "4"}, "in the kernel's send buffer per stalled client"},
+      {{"storm", "--clients", "60", "--painters", "3"}, "chunk states sent without encoding them again"},
+      {{"storm", "--clients", "60", "--painters", "3", "--cause", "killed"}, "after the server was killed"},
+      {{"storm", "--clients", "60", "--painters", "3", "--cause", "stopped"}, "after the server was stopped"}};
+  for (const Run& run : runs) {
+    std::vector<std::string> arguments = run.arguments;
+    arguments.insert(arguments.end(), {"--seconds", "0.3", "--edits", "50", "--cores", "2", "--json", json});
+    const Ran ran = run_program(TERRAZZO_BIN_DIR "/terrazzo-load", arguments);
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    EXPECT_NE(ran.output.find(run.words), std::string::npos) << ran.output;
+    EXPECT_NE(ran.output.find("replicas equal"), std::string::npos) << ran.output;
+    std::ifstream file(json);
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    EXPECT_NE(text.find("\"problems\": []"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"replicas_equal\""), std::string::npos) << text;
+  }
+}
+
+TEST(LoadTest, EachModeTeaches) {
+  const Ran all = run_program(TERRAZZO_BIN_DIR "/terrazzo-load", {"--help"});
+  EXPECT_EQ(all.exit_code, 0);
+  for (const std::string mode : {"idle", "stall", "storm"}) {
+    EXPECT_NE(all.output.find(mode), std::string::npos) << all.output;
+    const Ran help = run_program(TERRAZZO_BIN_DIR "/terrazzo-load", {mode, "--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_NE(help.output.find("Try:  terrazzo-load " + mode), std::string::npos) << help.output;
+  }
+  const Ran nowhere = run_program(TERRAZZO_BIN_DIR "/terrazzo-load", {"idle", "--server-program", "/no/such/server"});
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_NE(nowhere.output.find("say where the server is with --server-program"), std::string::npos) << nowhere.output;
+}
+
 }  // namespace
 }  // namespace terrazzo::integration

@@ -26,7 +26,7 @@ class NetworkHost final : public NetworkEvents {
   ~NetworkHost() override;
 
   Network& network() { return *network_; }
-  const NetworkCounters& counters() const { return network_->counters(); }
+  NetworkCounters counters() const { return network_->counters(); }
   std::uint16_t port() const { return port_; }
   void destroy_network() { network_.reset(); }
 

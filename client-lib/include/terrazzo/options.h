@@ -8,8 +8,10 @@
 
 namespace terrazzo::client {
 
-// When a lost connection is tried again: after a random part of a delay that doubles with each failure
-// ("full jitter", so that clients of a restarted server do not come back all at once). Milliseconds.
+// When a lost connection is tried again: after a random time between the minimum and a ceiling that begins at eight
+// times the minimum and doubles with each failure ("full jitter", so that clients of a restarted server do not come
+// back all at once); a server that goes away and says for how long is waited for, then as long again at random.
+// Milliseconds.
 struct ReconnectPolicy {
   bool enabled = true;
   std::uint32_t delay_min_ms = 50;

@@ -114,7 +114,13 @@ class Painter {
   void clear(const Grid::Box& art) {
     canvas_.width = static_cast<std::uint32_t>(art.width);
     canvas_.height = static_cast<std::uint32_t>(art.height);
-    canvas_.rgba.resize(std::size_t{canvas_.width} * canvas_.height * 4);
+    const std::size_t bytes = std::size_t{canvas_.width} * canvas_.height * 4;
+    // A vector that grows would hold the old block beside one of twice its size.
+    if (canvas_.rgba.capacity() < bytes) {
+      canvas_.rgba = {};
+      canvas_.rgba.reserve(bytes);
+    }
+    canvas_.rgba.resize(bytes);
     fill(canvas_.rgba, background_);
   }
   // Where nothing is drawn.

@@ -1,0 +1,139 @@
+// Everybody loses the connection at once: how long until all see the map again, and what that costs the server.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "loadtest/process_cpu.h"
+#include "loadtest/progress.h"
+#include "loadtest/server_metrics.h"
+#include "loadtest/stage.h"
+
+namespace terrazzo::loadtest {
+namespace {
+
+constexpr map::Rect kPlace = map::Rect::of_size(0, 0, 128, 128);
+constexpr std::uint64_t kBackNs = 120'000'000'000;
+
+// What has changed since; where the server was started again, all it says is since then.
+struct Since {
+  const ServerMetrics* before;
+  const ServerMetrics& after;
+  double operator()(const std::string& name) const { return after.sum(name) - (before ? before->sum(name) : 0); }
+};
+
+void add_costs(Findings& findings, const Since& since, std::uint32_t clients) {
+  const auto add = [&](const char* key, const char* words, const std::string& metric) {
+    findings.add(key, words, since(metric), "");
+  };
+  add("accepted", "connections accepted", "terrazzo_accepted_total");
+  add("waits", "receives of newcomers that waited for a later tick", "terrazzo_newcomer_waits_total");
+  add("chunks_sent", "chunk states sent", "terrazzo_chunks_sent_total");
+  add("encodings", "chunk states encoded", "terrazzo_encoded_chunk_misses_total");
+  add("shared", "chunk states sent without encoding them again", "terrazzo_encoded_chunk_hits_total");
+  findings.add("sent_bytes", "bytes sent", since("terrazzo_sent_bytes_total"), "bytes");
+  findings.add("sent_bytes_per_client", "bytes sent per client", since("terrazzo_sent_bytes_total") / clients, "bytes");
+}
+
+// Until every client of the group has been connected again and sees its area. Seconds; negative: not within the time.
+double wait_for_all(const Crowds& crowds, std::uint32_t clients) {
+  const std::uint64_t began = now_ns();
+  std::atomic<std::size_t> back{0};
+  std::atomic<bool> all{true};
+  {
+    const Progress progress([&] {
+      return Progress::View{static_cast<double>(back.load()) / clients,
+                            fmt::format("{} of {} see the map again", back.load(), clients)};
+    });
+    each(crowds, [&](Crowd& crowd) {
+      std::size_t counted = 0;
+      const auto look = [&] {
+        const std::size_t now = crowd.seeing_again();
+        back += now - counted;
+        counted = now;
+        return now == crowd.clients().size();
+      };
+      if (!crowd.run_until(look, now_ns() + kBackNs)) all = false;
+    });
+  }
+  return all ? static_cast<double>(now_ns() - began) / 1e9 : -1;
+}
+
+const char* words_of(StormOptions::Cause cause) {
+  switch (cause) {
+    case StormOptions::Cause::cut:
+      return "lose their connections at once";
+    case StormOptions::Cause::killed:
+      return "come back after the server was killed and started again";
+    case StormOptions::Cause::stopped:
+      return "come back after the server was stopped and started again";
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<Findings> run_storm(const StormOptions& options) {
+  const std::uint32_t everybody = options.clients + options.painters;
+  Result<std::unique_ptr<OwnServer>> server = start_stage(options, 2 * everybody);  // the old ones may still be there
+  if (!server) return server.error();
+  Findings findings(fmt::format("{} clients {}", options.clients, words_of(options.cause)));
+  const bool cut = options.cause == StormOptions::Cause::cut;
+
+  SendTimes times(options.painters);
+  const Options painter_options = group_options(options, **server, options.painters, options.painters,
+                                                options.edits_per_second, options.seconds, kPlace);
+  const Options client_options = group_options(options, **server, options.clients, 0, 0, options.seconds, kPlace);
+  Crowds painters = make_group(painter_options, 0, options.painters, times);
+  Crowds clients = make_group(client_options, options.painters, options.clients, times);
+  if (Status joined = join(painters); !joined) return joined.error();
+  introduce(painters, painters);
+  Painted before = paint(painter_options, painters, "before the storm");
+  if (Status joined = join(clients); !joined) return joined.error();
+
+  const Result<ServerMetrics> metrics_before = ServerMetrics::take((*server)->port());
+  if (!metrics_before) return metrics_before.error();
+  for (const auto& crowd : clients) crowd->begin_storm(cut);
+  if (!cut) {
+    const Attendance attendance(clients);  // a server that stops waits for their goodbyes
+    (*server)->stop(options.cause == StormOptions::Cause::killed ? SIGKILL : SIGTERM);
+    if (Status again = (*server)->start_again(); !again) return again.error();
+  } else {
+    // The map changes before they are back, so that there is something to send.
+    painters.front()->paint_large(64);
+    if (!painters.front()->settle(now_ns() + kBackNs))
+      return Error{ErrorCode::overloaded, "large edits were not answered"};
+    for (const auto& crowd : painters) (void)crowd->take_figures();
+  }
+  const std::optional<double> cpu_before = process_cpu_seconds((*server)->pid());
+  Painted during;
+  double seconds = 0;
+  if (cut) {
+    std::thread painting([&] { during = paint(painter_options, painters, "during the storm"); });
+    seconds = wait_for_all(clients, options.clients);
+    painting.join();
+  } else {
+    const Attendance attendance(painters);
+    seconds = wait_for_all(clients, options.clients);
+  }
+  const std::optional<double> cpu_after = process_cpu_seconds((*server)->pid());
+  const Result<ServerMetrics> metrics = ServerMetrics::take((*server)->port());
+  if (!metrics) return metrics.error();
+  if (seconds < 0) findings.problem("not everybody was back within two minutes");
+  findings.add("back_seconds",
+               cut ? "time until all see the map again (0.05 to 0.4 s are the clients' own delay)"
+                   : "time from the server's start until all see the map again",
+               seconds, "s", 2);
+  add_costs(findings, {cut ? &*metrics_before : nullptr, *metrics}, options.clients);
+  if (!cut && cpu_before && cpu_after)
+    findings.add("cpu_us_per_client", "server CPU per client", (*cpu_after - *cpu_before) * 1e6 / options.clients,
+                 "us");
+  add_latencies(findings, "before", "before", before.figures);
+  add_latencies(findings, "during", "painters while the others come back", during.figures);
+  if (!before.settled || !during.settled) findings.problem("some edits got no answer within a minute");
+  if (Status verified = add_verification(findings, client_options, clients, "all that came back"); !verified)
+    return verified.error();
+  return findings;
+}
+
+}  // namespace terrazzo::loadtest
