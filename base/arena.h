@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -20,6 +21,9 @@ namespace terrazzo {
 class Arena {
  public:
   explicit Arena(std::size_t block_bytes = 16 * 1024) : block_bytes_(block_bytes) {}
+  // Begins in `first`, which outlives it and is aligned for every fundamental type; blocks come when that is full.
+  Arena(std::span<std::byte> first, std::size_t block_bytes)
+      : block_bytes_(block_bytes), first_(first), block_(first.data()), size_(first.size()) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena() { destroy_objects(); }
@@ -62,6 +66,8 @@ class Arena {
       std::swap(blocks_.front(), blocks_.back());  // blocks grow, so the last is the largest
       blocks_.resize(1);
     }
+    block_ = blocks_.empty() ? first_.data() : blocks_.front().bytes.get();
+    size_ = blocks_.empty() ? first_.size() : blocks_.front().size;
     used_ = 0;
   }
 
@@ -77,13 +83,14 @@ class Arena {
 
   void* allocate(std::size_t bytes, std::size_t alignment) {
     std::size_t start = (used_ + alignment - 1) & ~(alignment - 1);
-    if (blocks_.empty() || start + bytes > blocks_.back().size) {
-      const std::size_t size = std::max(bytes, blocks_.empty() ? block_bytes_ : blocks_.back().size * 2);
-      blocks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size), size});
+    if (start + bytes > size_) {
+      size_ = std::max(bytes, blocks_.empty() ? block_bytes_ : blocks_.back().size * 2);
+      blocks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size_), size_});
+      block_ = blocks_.back().bytes.get();
       start = 0;  // operator new[] aligns for every fundamental type
     }
     used_ = start + bytes;
-    return blocks_.back().bytes.get() + start;
+    return block_ + start;
   }
 
   void destroy_objects() {
@@ -94,7 +101,9 @@ class Arena {
   }
 
   std::size_t block_bytes_;
-  std::size_t used_ = 0;
+  std::span<std::byte> first_;
+  std::byte* block_ = nullptr;  // the present one
+  std::size_t size_ = 0, used_ = 0;
   std::vector<Block> blocks_;
   std::vector<Destructor> destructors_;
 };

@@ -3,12 +3,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <span>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/block_pool.h"
 
 namespace terrazzo {
 
@@ -18,12 +18,10 @@ namespace terrazzo {
 class SharedBytes {
  public:
   SharedBytes() = default;
-  static SharedBytes allocate(std::size_t size) {
-    void* memory = std::malloc(sizeof(Header) + size);
-    TZ_ASSERT(memory != nullptr);
-    SharedBytes bytes;
-    bytes.header_ = new (memory) Header{{1}, size};
-    return bytes;
+  static SharedBytes allocate(std::size_t size) { return in(BlockPool::take_from_heap(sizeof(Header) + size), size); }
+  // In a block of the pool, if they fit.
+  static SharedBytes allocate(std::size_t size, BlockPool& pool) {
+    return sizeof(Header) + size <= pool.block_bytes() ? in(pool.take(), size) : allocate(size);
   }
   SharedBytes(const SharedBytes& other) : header_(other.header_) {
     if (header_ != nullptr) header_->count.fetch_add(1, std::memory_order_relaxed);
@@ -34,7 +32,8 @@ class SharedBytes {
     return *this;
   }
   ~SharedBytes() {
-    if (header_ != nullptr && header_->count.fetch_sub(1, std::memory_order_acq_rel) == 1) std::free(header_);
+    if (header_ != nullptr && header_->count.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      BlockPool::give_back(header_);
   }
 
   explicit operator bool() const { return header_ != nullptr; }
@@ -63,6 +62,11 @@ class SharedBytes {
     std::atomic<std::uint32_t> count;
     std::size_t size;
   };
+  static SharedBytes in(void* memory, std::size_t size) {
+    SharedBytes bytes;
+    bytes.header_ = new (memory) Header{{1}, size};
+    return bytes;
+  }
   Header* header_ = nullptr;
 };
 

@@ -118,7 +118,7 @@ class LogOnly final : public shard::ShardOutput {
     return sequence;
   }
   std::uint64_t durable() const { return writer_.durable_sequence(); }
-  void publish(shard::CoreMask, std::shared_ptr<const shard::Publication>) override {}
+  void publish(shard::CoreMask, shard::SharedPublication) override {}
   void reply(std::unique_ptr<shard::StatesReply>) override {}
   void outcome(shard::EditOutcome) override {}
   void durable(shard::CoreMask, const shard::DurableMark&) override {}

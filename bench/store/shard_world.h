@@ -29,7 +29,7 @@ class LogFile final : public shard::ShardOutput {
   int fd() const { return fd_; }
 
   std::optional<Error> log_busy() const override { return std::nullopt; }
-  void publish(shard::CoreMask, std::shared_ptr<const shard::Publication>) override {}
+  void publish(shard::CoreMask, shard::SharedPublication) override {}
   void reply(std::unique_ptr<shard::StatesReply>) override {}
   void outcome(shard::EditOutcome outcome) override;
   void durable(shard::CoreMask, const shard::DurableMark&) override {}

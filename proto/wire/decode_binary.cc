@@ -366,24 +366,44 @@ class Reader {
   Arena& arena_;
 };
 
-// The size-prefixed messages of a payload; each starts at a multiple of eight bytes.
-Result<std::span<const std::span<const std::byte>>> split(std::span<const std::byte> bytes, Arena& arena) {
-  std::vector<std::span<const std::byte>> found;
-  for (std::size_t at = 0; at < bytes.size();) {
-    std::uint32_t size = 0;
-    if (bytes.size() - at < sizeof size) return malformed("it ends inside a size prefix");
-    std::memcpy(&size, bytes.data() + at, sizeof size);
-    if (size > bytes.size() - at - sizeof size)
-      return malformed(
-          fmt::format("its size prefix says {} bytes, {} are there", size, bytes.size() - at - sizeof size));
-    found.push_back(bytes.subspan(at, sizeof size + size));
-    if (found.size() > kMessagesMax)
-      return malformed(fmt::format("more than {} messages in one payload", kMessagesMax));
-    at += (sizeof size + size + 7) & ~std::size_t{7};
+// The size-prefixed messages of a payload; each starts at a multiple of eight bytes. Looked at before any is decoded.
+class Messages {
+ public:
+  static Result<Messages> in(std::span<const std::byte> bytes) {
+    Messages messages(bytes);
+    for (std::size_t at = 0; at < bytes.size(); at += step(messages.at(at))) {
+      std::uint32_t size = 0;
+      if (bytes.size() - at < sizeof size) return malformed("it ends inside a size prefix");
+      std::memcpy(&size, bytes.data() + at, sizeof size);
+      if (size > bytes.size() - at - sizeof size)
+        return malformed(
+            fmt::format("its size prefix says {} bytes, {} are there", size, bytes.size() - at - sizeof size));
+      if (++messages.count_ > kMessagesMax)
+        return malformed(fmt::format("more than {} messages in one payload", kMessagesMax));
+    }
+    if (messages.count_ == 0) return malformed("it is empty");
+    return messages;
   }
-  if (found.empty()) return malformed("it is empty");
-  return std::span<const std::span<const std::byte>>(arena.copy(std::span<const std::span<const std::byte>>(found)));
-}
+  std::size_t count() const { return count_; }
+  std::span<const std::byte> next() {
+    const std::span<const std::byte> message = at(at_);
+    at_ += step(message);
+    return message;
+  }
+
+ private:
+  explicit Messages(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  // With its prefix.
+  std::span<const std::byte> at(std::size_t offset) const {
+    std::uint32_t size = 0;
+    std::memcpy(&size, bytes_.data() + offset, sizeof size);
+    return bytes_.subspan(offset, sizeof size + size);
+  }
+  static std::size_t step(std::span<const std::byte> message) { return (message.size() + 7) & ~std::size_t{7}; }
+
+  std::span<const std::byte> bytes_;
+  std::size_t count_ = 0, at_ = 0;
+};
 
 template <class Table>
 const Table* verified(std::span<const std::byte> message) {
@@ -397,12 +417,12 @@ const Table* verified(std::span<const std::byte> message) {
 
 Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std::byte> bytes, Arena& arena) {
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0);
-  const auto parts = split(bytes, arena);
+  auto parts = Messages::in(bytes);
   if (!parts) return parts.error();
-  const std::span<ClientMessage> messages = arena.allocate_array<ClientMessage>(parts->size());
+  const std::span<ClientMessage> messages = arena.allocate_array<ClientMessage>(parts->count());
   Reader reader(arena);
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    const auto* message = verified<wire::ClientMessage>((*parts)[i]);
+  for (std::size_t i = 0; i < parts->count(); ++i) {
+    const auto* message = verified<wire::ClientMessage>(parts->next());
     if (message == nullptr)
       return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
     messages[i] = reader.read(*message);
@@ -412,13 +432,13 @@ Result<std::span<const ClientMessage>> decode_client_binary(std::span<const std:
 
 Result<std::span<const ServerMessage>> decode_server_binary(std::span<const std::byte> bytes, Arena& arena) {
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0);
-  const auto parts = split(bytes, arena);
+  auto parts = Messages::in(bytes);
   if (!parts) return parts.error();
-  const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(parts->size());
+  const std::span<ServerMessage> messages = arena.allocate_array<ServerMessage>(parts->count());
   std::size_t count = 0;
   Reader reader(arena);
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    const auto* message = verified<wire::ServerMessage>((*parts)[i]);
+  for (std::size_t i = 0; i < parts->count(); ++i) {
+    const auto* message = verified<wire::ServerMessage>(parts->next());
     if (message == nullptr)
       return malformed(fmt::format("message {} is not a valid FlatBuffer of proto/terrazzo.fbs", i));
     const Reader::Taken taken = reader.take(*message, messages[count]);

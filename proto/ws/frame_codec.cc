@@ -19,11 +19,36 @@ std::uint64_t big_endian(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+namespace {
+
+using ServerHeader = std::array<std::byte, 10>;
+
+// Returns how many bytes of `to` it takes.
+std::size_t put_header(Opcode opcode, std::uint64_t payload_bytes, ServerHeader& to) {
+  const std::size_t extra = payload_bytes < 126 ? 0 : payload_bytes <= 0xFFFF ? 2 : 8;
+  to[0] = static_cast<std::byte>(kFin | static_cast<unsigned>(opcode));
+  to[1] = static_cast<std::byte>(extra == 0 ? payload_bytes : extra == 2 ? 126 : 127);
+  for (std::size_t i = 0; i < extra; ++i)
+    to[2 + i] = static_cast<std::byte>(payload_bytes >> (8 * (extra - 1 - i)) & 0xFF);
+  return 2 + extra;
+}
+
+}  // namespace
+
 void append_frame_header(Opcode opcode, std::uint64_t payload_bytes, ByteBuffer& out) {
-  out.push_back(static_cast<std::byte>(kFin | static_cast<unsigned>(opcode)));
-  const int extra = payload_bytes < 126 ? 0 : payload_bytes <= 0xFFFF ? 2 : 8;
-  out.push_back(static_cast<std::byte>(extra == 0 ? payload_bytes : extra == 2 ? 126 : 127));
-  for (int i = extra - 1; i >= 0; --i) out.push_back(static_cast<std::byte>(payload_bytes >> (8 * i) & 0xFF));
+  ServerHeader header;
+  const std::size_t size = put_header(opcode, payload_bytes, header);
+  out.insert(out.end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(size));
+}
+
+SharedBytes whole_frame(Opcode opcode, std::span<const std::byte> payload, BlockPool& pool) {
+  ServerHeader header;
+  const std::size_t size = put_header(opcode, payload.size(), header);
+  SharedBytes frame = SharedBytes::allocate(size + payload.size(), pool);
+  std::byte* const to = frame.writable().data();
+  std::memcpy(to, header.data(), size);
+  if (!payload.empty()) std::memcpy(to + size, payload.data(), payload.size());
+  return frame;
 }
 
 void append_close(std::uint16_t code, std::string_view reason, ByteBuffer& out) {

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/block_pool.h"
+#include "base/shared_bytes.h"
 #include "proto/codec.h"
 
 // RFC 6455 frames, the parts that know nothing of sockets. Pure.
@@ -16,6 +18,10 @@ constexpr bool is_control(Opcode opcode) {
   return static_cast<unsigned>(opcode) >= 8;
 }
 
+constexpr Opcode opcode_of(Form form) {
+  return form == Form::json ? Opcode::text : Opcode::binary;
+}
+
 inline constexpr std::uint16_t kCloseNormal = 1000, kCloseProtocolError = 1002, kCloseInvalidPayload = 1007,
                                kClosePolicy = 1008, kCloseTooBig = 1009, kCloseRestart = 1012, kCloseNoStatus = 1005;
 inline constexpr std::size_t kHeaderBytesMax = 14;
@@ -23,6 +29,8 @@ inline constexpr std::size_t kControlBytesMax = 125;
 
 // The header of a whole, unmasked message in one frame (server to client).
 void append_frame_header(Opcode opcode, std::uint64_t payload_bytes, ByteBuffer& out);
+// Such a header and its payload, in a block of the pool if they fit.
+SharedBytes whole_frame(Opcode opcode, std::span<const std::byte> payload, BlockPool& pool);
 // A close frame; the reason is cut to what fits.
 void append_close(std::uint16_t code, std::string_view reason, ByteBuffer& out);
 // Codes that may stand in a close frame (RFC 6455, 7.4, and the registry's 1012 to 1014).

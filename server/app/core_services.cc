@@ -139,9 +139,9 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::states:
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
-      return home_.publication(**unboxed<std::shared_ptr<const shard::Publication>>(message));
+      return home_.publication(*publication_in(message));
     case MeshKind::outcome:
-      return deliver_outcome(*unboxed<shard::EditOutcome>(message));
+      return deliver_outcome(outcome_in(message));
     case MeshKind::part_outcome: {
       const auto outcome = unboxed<shard::EditOutcome>(message);
       current_coordinator_ = &coordinator(WorldId{message.words[1]});
@@ -150,7 +150,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return;
     }
     case MeshKind::durable:
-      return home_.durable(*unboxed<shard::DurableMark>(message));
+      return home_.durable(durable_in(message));
     case MeshKind::presence:
       return home_.presence(*unboxed<session::PresenceNote>(message));
     case MeshKind::ask_presence: {
@@ -452,9 +452,9 @@ std::optional<Error> CoreServices::log_busy() const {
   return log_.overloaded();
 }
 
-void CoreServices::publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) {
+void CoreServices::publish(shard::CoreMask cores, shard::SharedPublication publication) {
   for (int core = 0; core < node_.cores; ++core) {
-    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), boxed(MeshKind::publication, publication));
+    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), packed(publication));
   }
 }
 
@@ -482,12 +482,12 @@ void CoreServices::outcome(shard::EditOutcome outcome) {
   }
   const shard::CoreId home = outcome.origin.core;
   if (home >= node_.cores) return;  // replayed from a run with more cores; nobody waits
-  post(home, boxed(MeshKind::outcome, std::move(outcome)));
+  post(home, packed(std::move(outcome)));
 }
 
 void CoreServices::durable(shard::CoreMask cores, const shard::DurableMark& mark) {
   for (int core = 0; core < node_.cores; ++core) {
-    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), boxed(MeshKind::durable, mark));
+    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), packed(mark));
   }
 }
 

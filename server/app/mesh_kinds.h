@@ -26,10 +26,10 @@ enum class MeshKind : std::uint32_t {
   interest_off,  // shard::InterestOff
   refresh,       // shard::RefreshRequest
   states,        // shard::StatesReply
-  publication,   // std::shared_ptr<const shard::Publication>
-  outcome,       // shard::EditOutcome, for the author's home
+  publication,   // shard::Publication, counted for each core
+  outcome,       // an outcome for the author's home; packed
   part_outcome,  // shard::EditOutcome, for the coordinator
-  durable,       // shard::DurableMark
+  durable,       // a durable mark; packed
   presence,      // session::PresenceNote
   ask_presence,  // AskPresence
   presence_to,   // PresenceTo
@@ -124,6 +124,65 @@ const T& boxed_in(const runtime::MeshMessage& message) {
 template <class T>
 std::unique_ptr<T> unboxed(const runtime::MeshMessage& message) {
   return std::unique_ptr<T>(reinterpret_cast<T*>(message.words[0]));
+}
+
+// What is sent for each edit travels in the message itself.
+inline runtime::MeshMessage packed(shard::SharedPublication publication) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(MeshKind::publication);
+  message.words[0] = reinterpret_cast<std::uint64_t>(publication.detach());
+  return message;
+}
+inline shard::SharedPublication publication_in(const runtime::MeshMessage& message) {
+  return {reinterpret_cast<const shard::Publication*>(message.words[0]), false};  // counted when it was packed
+}
+
+constexpr std::uint64_t packed(std::int32_t x, std::int32_t y) {
+  return std::uint64_t{static_cast<std::uint32_t>(x)} << 32 | static_cast<std::uint32_t>(y);
+}
+constexpr map::ShardPos shard_in(std::uint64_t word) {
+  return {static_cast<std::int32_t>(word >> 32), static_cast<std::int32_t>(word & 0xFFFFFFFFu)};
+}
+
+inline runtime::MeshMessage packed(const shard::DurableMark& mark) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(MeshKind::durable);
+  message.words[0] = mark.shard.world.value;
+  message.words[1] = packed(mark.shard.position.x, mark.shard.position.y);
+  message.words[2] = mark.lsn.value;
+  return message;
+}
+inline shard::DurableMark durable_in(const runtime::MeshMessage& message) {
+  return {{WorldId{message.words[0]}, shard_in(message.words[1])}, Lsn{message.words[2]}};
+}
+
+// Of a rejection the reason is on the heap.
+inline runtime::MeshMessage packed(shard::EditOutcome outcome) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(MeshKind::outcome);
+  message.small = static_cast<std::uint32_t>(outcome.stage) << 8 | outcome.origin.core;
+  message.words[0] = outcome.origin.session.value;
+  message.words[1] =
+      std::uint64_t{outcome.origin.connection_slot} << 32 | std::uint64_t{outcome.origin.connection_generation};
+  message.words[2] = outcome.edit.value;
+  message.words[3] = packed(outcome.mark.shard.x, outcome.mark.shard.y);
+  message.words[4] = outcome.mark.lsn.value;
+  message.words[5] = outcome.coordinated;
+  if (outcome.error)
+    message.words[6] = reinterpret_cast<std::uint64_t>(std::make_unique<Error>(*std::move(outcome.error)).release());
+  return message;
+}
+inline shard::EditOutcome outcome_in(const runtime::MeshMessage& message) {
+  shard::EditOutcome outcome;
+  outcome.origin = {SessionId{message.words[0]}, static_cast<std::uint32_t>(message.words[1] >> 32),
+                    static_cast<std::uint32_t>(message.words[1] & 0xFFFFFFFFu),
+                    static_cast<shard::CoreId>(message.small & 0xFFu)};
+  outcome.edit = EditId{message.words[2]};
+  outcome.mark = {shard_in(message.words[3]), Lsn{message.words[4]}};
+  outcome.stage = static_cast<shard::EditOutcome::Stage>(message.small >> 8);
+  outcome.coordinated = message.words[5];
+  if (const std::unique_ptr<Error> error(reinterpret_cast<Error*>(message.words[6])); error) outcome.error = *error;
+  return outcome;
 }
 
 }  // namespace terrazzo::app

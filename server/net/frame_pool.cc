@@ -1,15 +1,17 @@
 #include "server/net/frame_pool.h"
 
+#include <utility>
+
 namespace terrazzo::net {
 
-HeldFrame* FramePool::hold(const SharedBytes& bytes) {
+HeldFrame* FramePool::hold(SharedBytes bytes) {
   if (free_.empty()) {
     all_.push_back(std::make_unique<HeldFrame>());
     free_.push_back(all_.back().get());
   }
   HeldFrame* frame = free_.back();
   free_.pop_back();
-  frame->bytes = bytes;
+  frame->bytes = std::move(bytes);
   frame->uses = 0;
   return frame;
 }

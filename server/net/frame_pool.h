@@ -17,7 +17,7 @@ struct HeldFrame {
 
 class FramePool {
  public:
-  HeldFrame* hold(const SharedBytes& bytes);
+  HeldFrame* hold(SharedBytes bytes);
   void release(HeldFrame* frame) {
     if (--frame->uses == 0) recycle(frame);
   }

@@ -31,6 +31,8 @@ constexpr std::size_t kHeldBytesMax = 1 << 20;       // of a client that sends o
 // The slowest client that a body or an answer is kept for: beyond the idle time, each byte of it buys time at this
 // rate.
 constexpr std::uint64_t kSlowestBytesPerMs = 16;
+// Takes the frame of an acknowledgement, a mark, a presence.
+constexpr std::size_t kAnswerBlockBytes = 256, kAnswersKept = 1024;
 constexpr std::size_t kRefusedMax = 256;  // connections above the limit that are told so; more are just closed
 
 // Listens to a network whose services are gone.
@@ -63,6 +65,7 @@ struct Network::State {
   NetworkLimits limits;
   NetworkEvents* events;
   FramePool frames;
+  BlockPool answers{kAnswerBlockBytes, kAnswersKept};  // acknowledgements and such
   NetworkCounters counters;
   std::uint64_t now = 0, looked = 0;
 
@@ -590,14 +593,8 @@ void Network::send_message(ConnectionId connection, std::span<const std::byte> p
   State& s = *state_;
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::websocket) return;
-  s.header.clear();
-  ws::append_frame_header(peer->form == proto::Form::json ? ws::Opcode::text : ws::Opcode::binary, payload.size(),
-                          s.header);
-  SharedBytes frame = SharedBytes::allocate(s.header.size() + payload.size());
-  std::memcpy(frame.writable().data(), s.header.data(), s.header.size());
-  if (!payload.empty()) std::memcpy(frame.writable().data() + s.header.size(), payload.data(), payload.size());
   ++s.counters.messages_out;
-  s.queue(*peer, s.frames.hold(frame));
+  s.queue(*peer, s.frames.hold(ws::whole_frame(ws::opcode_of(peer->form), payload, s.answers)));
   if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
 }
 

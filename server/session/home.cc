@@ -27,7 +27,8 @@ Session* Home::find(Connection connection) {
 void Home::connected(Connection connection, proto::Form form) {
   if (connection.slot >= sessions_.size()) sessions_.resize(std::size_t{connection.slot} + 1);
   TZ_ASSERT(sessions_[connection.slot] == nullptr);
-  sessions_[connection.slot] = std::make_unique<Session>(connection, form, core_, limits_, directory_, counters_);
+  sessions_[connection.slot] =
+      std::make_unique<Session>(connection, form, core_, limits_, directory_, requests_, counters_);
   ++session_count_;
 }
 

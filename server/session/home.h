@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -59,10 +60,16 @@ class Home {
   const SessionCounters& counters() const { return counters_; }
 
  private:
+  static constexpr std::size_t kRequestsKept = 1024;
+  struct ByPosition {
+    bool operator()(map::ShardPos a, map::ShardPos b) const {
+      return map::position_key(a.x, a.y) < map::position_key(b.x, b.y);
+    }
+  };
   struct WorldView {
     ViewerIndex viewers;
-    std::vector<std::uint32_t> slots;                // sessions that have it open
-    std::unordered_map<map::ShardPos, Lsn> durable;  // marks to send with the next tick
+    std::vector<std::uint32_t> slots;                                    // sessions that have it open
+    boost::container::flat_map<map::ShardPos, Lsn, ByPosition> durable;  // marks to send with the next tick
   };
 
   Session* find(Connection connection);
@@ -102,7 +109,8 @@ class Home {
   SessionOutput& out_;
   SessionCounters counters_;
   Arena arena_;
-  std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+  BlockPool requests_{sizeof(shard::EditRequest), kRequestsKept};  // edits on their way to owners and back
+  std::vector<std::unique_ptr<Session>> sessions_;                 // by slot
   std::size_t session_count_ = 0;
   std::unordered_map<WorldId, WorldView> worlds_;
   std::uint32_t next_ticket_ = 1, next_instance_ = 1;

@@ -17,8 +17,14 @@ constexpr std::array<std::uint32_t, 8> kColors = {0xE6194B, 0x3CB44B, 0x4363D8, 
 }  // namespace
 
 Session::Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
-                 SessionDirectory& directory, SessionCounters& counters)
-    : connection_(connection), form_(form), core_(core), limits_(limits), directory_(directory), counters_(counters) {}
+                 SessionDirectory& directory, BlockPool& requests, SessionCounters& counters)
+    : connection_(connection),
+      form_(form),
+      core_(core),
+      limits_(limits),
+      directory_(directory),
+      requests_(requests),
+      counters_(counters) {}
 
 shard::Origin Session::origin() const {
   return {id_, connection_.slot, connection_.generation, core_};
@@ -130,12 +136,13 @@ void Session::edit(const map::Edit& message, SessionOutput& out) {
   if (const Status checked = map::check_edit(*world_, message, edit_limits); !checked) {
     return reject(message.id, checked.error().code, checked.error().message, out);
   }
+  if (auto request = shard::edit_of_one_shard(world_->id, origin(), message, requests_)) {
+    begin_flight(message, 1);
+    return out.edit(std::move(request));
+  }
   auto parts = shard::split_edit(world_->id, origin(), message);
   if (!parts) return reject(message.id, parts.error().code, parts.error().message, out);
-  InFlight& flight = in_flight_[message.id];
-  flight.ack = message.ack;
-  flight.parts = static_cast<std::uint32_t>(parts->size());
-  if (parts->size() == 1) return out.edit(std::move(parts->front()));
+  begin_flight(message, parts->size());
   auto coordinated = std::make_unique<shard::CoordinatedRequest>();
   coordinated->world = world_->id;
   coordinated->origin = origin();
@@ -143,6 +150,23 @@ void Session::edit(const map::Edit& message, SessionOutput& out) {
   coordinated->ack = message.ack;
   coordinated->parts = *std::move(parts);
   out.coordinate(std::move(coordinated));
+}
+
+void Session::begin_flight(const map::Edit& edit, std::size_t parts) {
+  Flights::iterator flight;
+  if (spare_flights_.empty()) {
+    flight = in_flight_.try_emplace(edit.id).first;
+  } else {
+    spare_flights_.back().key() = edit.id;
+    flight = in_flight_.insert(std::move(spare_flights_.back())).position;
+    spare_flights_.pop_back();
+  }
+  flight->second = {.parts = static_cast<std::uint32_t>(parts), .ack = edit.ack};
+}
+
+void Session::end_flight(Flights::iterator flight) {
+  Flights::node_type node = in_flight_.extract(flight);
+  if (spare_flights_.size() < kSpareFlightsMax) spare_flights_.push_back(std::move(node));
 }
 
 void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
@@ -153,7 +177,7 @@ void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
   if (outcome.stage == Stage::rejected) {
     const Error error = outcome.error.value_or(Error{});
     reject(outcome.edit, error.code, error.message, out);
-    in_flight_.erase(found);
+    end_flight(found);
     return;
   }
   const bool known = std::any_of(flight.marks.begin(), flight.marks.end(),
@@ -165,10 +189,10 @@ void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
   if (outcome.stage == Stage::durable) ++flight.durable;
   if (flight.ack == map::AckMode::applied && flight.applied == flight.parts) {
     acknowledge(outcome.edit, flight, flight.durable == flight.parts, out);
-    in_flight_.erase(found);
+    end_flight(found);
   } else if (flight.durable == flight.parts) {
     acknowledge(outcome.edit, flight, true, out);
-    in_flight_.erase(found);
+    end_flight(found);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -56,7 +57,7 @@ struct Registration {
 class Session {
  public:
   Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
-          SessionDirectory& directory, SessionCounters& counters);
+          SessionDirectory& directory, BlockPool& requests, SessionCounters& counters);
 
   // Hello, open, edit, presence and ping; subscriptions are the home's, which has the index.
   void hello(const proto::Hello& message, SessionOutput& out);
@@ -95,9 +96,13 @@ class Session {
     std::uint32_t parts = 0;
     std::uint32_t applied = 0, durable = 0;
     map::AckMode ack = map::AckMode::durable;
-    bool acknowledged = false;
-    std::vector<proto::ShardMark> marks;
+    boost::container::small_vector<proto::ShardMark, 1> marks = {};
   };
+  using Flights = std::unordered_map<EditId, InFlight>;
+  // Kept for the next ones, so that a stroke allocates nothing per edit.
+  static constexpr std::size_t kSpareFlightsMax = 64;
+  void begin_flight(const map::Edit& edit, std::size_t parts);
+  void end_flight(Flights::iterator flight);
   void acknowledge(EditId edit, const InFlight& flight, bool durable, SessionOutput& out);
 
   Connection connection_;
@@ -105,6 +110,7 @@ class Session {
   shard::CoreId core_;
   const SessionLimits& limits_;
   SessionDirectory& directory_;
+  BlockPool& requests_;
   SessionCounters& counters_;
 
   bool greeted_ = false;
@@ -113,7 +119,8 @@ class Session {
   std::string name_;
   std::uint32_t color_ = 0;
   std::shared_ptr<const map::World> world_;
-  std::unordered_map<EditId, InFlight> in_flight_;
+  Flights in_flight_;
+  std::vector<Flights::node_type> spare_flights_;
   std::unordered_map<std::uint32_t, Subscription> subscriptions_;
 
   proto::Presence presence_;  // tool_ owns its text

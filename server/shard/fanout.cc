@@ -8,8 +8,7 @@
 namespace terrazzo::shard {
 
 void append_frame(proto::Form form, std::span<const std::byte> payload, proto::ByteBuffer& frames) {
-  proto::ws::append_frame_header(form == proto::Form::json ? proto::ws::Opcode::text : proto::ws::Opcode::binary,
-                                 payload.size(), frames);
+  proto::ws::append_frame_header(proto::ws::opcode_of(form), payload.size(), frames);
   frames.insert(frames.end(), payload.begin(), payload.end());
 }
 
@@ -24,7 +23,7 @@ Fanout::Cast Fanout::cast(const ShardKey& shard, const proto::Applied& applied, 
   Cast cast;
   if (interest.anybody() == 0) return cast;
   std::array<CoreMask, 2> by_form{};
-  std::vector<map::Rect> touched;
+  boost::container::small_vector<map::Rect, 2> touched;
   for (const map::Op& op : applied.ops) {
     const map::Rect chunks = map::chunks_of(op.rect);
     if (!touched.empty() && touched.back() == chunks) continue;  // a stroke: many ops in one place
@@ -34,17 +33,16 @@ Fanout::Cast Fanout::cast(const ShardKey& shard, const proto::Applied& applied, 
   }
   cast.cores = by_form[0] | by_form[1];
   if (cast.cores == 0) return cast;
-  auto publication = std::make_shared<Publication>();
+  boost::intrusive_ptr<Publication> publication(new (publications_) Publication);
   publication->shard = shard;
   publication->lsn = applied.lsn;
   publication->touched = std::move(touched);
   for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
     if (by_form[static_cast<std::size_t>(form)] == 0) continue;
     payload_.clear();
-    frame_.clear();
     encoder_->append(form, applied, payload_);
-    append_frame(form, payload_, frame_);
-    publication->frame[static_cast<std::size_t>(form)] = shared(frame_);
+    publication->frame[static_cast<std::size_t>(form)] =
+        proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, frames_);
     ++encodings_;
   }
   cast.publication = std::move(publication);

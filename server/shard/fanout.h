@@ -21,14 +21,18 @@ class Fanout {
   void use(proto::Encoder& encoder) { encoder_ = &encoder; }
   struct Cast {
     CoreMask cores = 0;  // none: nobody watches, no publication
-    std::shared_ptr<const Publication> publication;
+    SharedPublication publication;
   };
   Cast cast(const ShardKey& shard, const proto::Applied& applied, const InterestIndex& interest);
   std::uint64_t encodings() const { return encodings_; }
 
  private:
   proto::Encoder* encoder_;
-  proto::ByteBuffer payload_, frame_;  // scratch
+  // What is published is let go by other cores, or much later by slow connections. 464 bytes take an edit of some 20
+  // cells in either form.
+  static constexpr std::size_t kFrameBlockBytes = 512, kBlocksKept = 1024;
+  BlockPool publications_{sizeof(Publication), kBlocksKept}, frames_{kFrameBlockBytes, kBlocksKept};
+  proto::ByteBuffer payload_;  // scratch
   std::uint64_t encodings_ = 0;
 };
 

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <array>
+#include <boost/container/small_vector.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/block_pool.h"
 #include "base/error.h"
 #include "base/shared_bytes.h"
 #include "base/strong_id.h"
@@ -52,7 +56,7 @@ struct Restore {
 
 // One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained:
 // ops and conditions live in its arena.
-struct EditRequest {
+struct EditRequest : Pooled {
   ShardKey shard;
   Origin origin;
   map::Edit edit;
@@ -61,7 +65,9 @@ struct EditRequest {
   std::uint64_t coordinated = 0;
   // Of a part read from a log: the world's newest version when the edit was decided.
   std::uint64_t version = 0;
-  Arena arena{1024};
+  // A stroke of a few cells needs no more than this.
+  alignas(16) std::array<std::byte, 384> first_bytes;
+  Arena arena{first_bytes, 1024};
 };
 
 // One edit over several shards (home → coordinator): a part for each shard, conditions not allowed.
@@ -124,12 +130,14 @@ struct StatesReply {
 };
 
 // One applied edit for the viewers on one or more cores (owner → homes). `frame` is null in a form nobody reads.
-struct Publication {
+// Counted: once for each core it is on its way to.
+struct Publication : Pooled, boost::intrusive_ref_counter<Publication, boost::thread_safe_counter> {
   ShardKey shard;
   Lsn lsn;
-  std::array<SharedBytes, 2> frame;  // by proto::Form: complete WebSocket frames
-  std::vector<map::Rect> touched;    // in chunks
+  std::array<SharedBytes, 2> frame;                      // by proto::Form: complete WebSocket frames
+  boost::container::small_vector<map::Rect, 2> touched;  // in chunks
 };
+using SharedPublication = boost::intrusive_ptr<const Publication>;
 
 // To the author's home core. Rejected: error is set and nothing changed.
 struct EditOutcome {

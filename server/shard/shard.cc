@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/circular_buffer.hpp>
 #include <cstring>
-#include <deque>
 #include <utility>
 
 #include "map/edit_check.h"
@@ -25,6 +25,8 @@ namespace {
 constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
 // After a restore viewers get the chunks they watch as they are now, this many in a message.
 constexpr std::size_t kRestoredChunksPerMessage = 64;
+// Room for edits on their way to the disk that a shard keeps; it grows as needed.
+constexpr std::size_t kWaitingKept = 16;
 // Of the shard's own bytes in a checkpoint, before the table of applied edits.
 constexpr std::size_t kAuxNumbers = 3;
 
@@ -69,7 +71,11 @@ struct Shard::State {
     EditId edit;
     std::uint64_t coordinated;
   };
-  std::deque<Waiting> waiting;
+  boost::circular_buffer<Waiting> waiting{kWaitingKept};
+  void wait_for_log(const EditRequest& request) {
+    if (waiting.full()) waiting.set_capacity(2 * waiting.capacity());
+    waiting.push_back({last_sequence, store->lsn(), request.origin, request.edit.id, request.coordinated});
+  }
   std::uint64_t last_sequence = 0;
 
   std::uint64_t log_bytes = 0;                // since the last checkpoint began
@@ -297,7 +303,7 @@ void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out
   if (store->lsn() <= durable) {
     out.outcome(outcome_of(request, EditOutcome::Stage::durable));
   } else {
-    waiting.push_back({last_sequence, store->lsn(), request.origin, request.edit.id, request.coordinated});
+    wait_for_log(request);
   }
 }
 
@@ -331,7 +337,7 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   s.apply(request.origin.session, request.coordinated, request.edit, request.restore);
   ++s.counters.edits;
   s.log(request, out);
-  s.waiting.push_back({s.last_sequence, s.store->lsn(), request.origin, request.edit.id, request.coordinated});
+  s.wait_for_log(request);
   s.publish(request, out);
   out.outcome(s.outcome_of(request, EditOutcome::Stage::applied));
 }

@@ -20,7 +20,7 @@ class ShardOutput {
   virtual std::uint64_t log(const storage::Record& record) = 0;
   // Why no new edit should be logged at the moment; asked before each.
   virtual std::optional<Error> log_busy() const = 0;
-  virtual void publish(CoreMask cores, std::shared_ptr<const Publication> publication) = 0;
+  virtual void publish(CoreMask cores, SharedPublication publication) = 0;
   virtual void reply(std::unique_ptr<StatesReply> reply) = 0;
   virtual void outcome(EditOutcome outcome) = 0;
   virtual void durable(CoreMask cores, const DurableMark& mark) = 0;

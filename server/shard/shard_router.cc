@@ -27,17 +27,19 @@ map::Rect bounding_box(const map::Edit& edit) {
   return box;
 }
 
-std::unique_ptr<EditRequest> new_part(const ShardKey& shard, const Origin& origin, const map::Edit& edit) {
-  auto part = std::make_unique<EditRequest>();
-  part->shard = shard;
-  part->origin = origin;
-  part->edit.id = edit.id;
-  part->edit.ack = edit.ack;
-  return part;
+std::optional<map::ShardPos> only_shard(const map::Edit& edit) {
+  const map::Rect shards = map::shards_of(bounding_box(edit));
+  if (shards.area() != 1) return std::nullopt;
+  return map::ShardPos{static_cast<std::int32_t>(shards.x0), static_cast<std::int32_t>(shards.y0)};
 }
 
-// The ops and conditions inside `area`, clipped and copied into the part's own arena. No ops: not this shard's edit.
-void take_share(EditRequest& part, const map::Edit& edit, const map::Rect& area) {
+// The ops and conditions inside the shard, clipped and copied into the part's own arena.
+void take_share(EditRequest& part, const ShardKey& shard, const Origin& origin, const map::Edit& edit) {
+  part.shard = shard;
+  part.origin = origin;
+  part.edit.id = edit.id;
+  part.edit.ack = edit.ack;
+  const map::Rect area = map::cells_of(shard.position);
   std::size_t ops = 0, conditions = 0;
   for (const map::Op& op : edit.ops) ops += op.rect.intersects(area) ? 1u : 0u;
   for (const map::Condition& c : edit.conditions) conditions += c.rect.intersects(area) ? 1u : 0u;
@@ -82,15 +84,22 @@ CoreId coordinator_core(WorldId world, int cores) {
   return owner_core({world, {0, 0}}, cores);
 }
 
+std::unique_ptr<EditRequest> edit_of_one_shard(WorldId world, const Origin& origin, const map::Edit& edit,
+                                               BlockPool& pool) {
+  const auto position = only_shard(edit);
+  if (!position) return nullptr;
+  std::unique_ptr<EditRequest> request(new (pool) EditRequest);
+  take_share(*request, {world, *position}, origin, edit);
+  return request;
+}
+
 Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, const Origin& origin,
                                                              const map::Edit& edit) {
   TZ_ASSERT(!edit.ops.empty());
-  const map::Rect shards = map::shards_of(bounding_box(edit));
   std::vector<std::unique_ptr<EditRequest>> parts;
-  if (shards.area() == 1) {
-    const map::ShardPos position{static_cast<std::int32_t>(shards.x0), static_cast<std::int32_t>(shards.y0)};
-    parts.push_back(new_part({world, position}, origin, edit));
-    take_share(*parts.back(), edit, map::cells_of(position));
+  if (const auto position = only_shard(edit)) {
+    parts.push_back(std::make_unique<EditRequest>());
+    take_share(*parts.back(), {world, *position}, origin, edit);
     return parts;
   }
   if (!edit.conditions.empty()) {
@@ -110,8 +119,8 @@ Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, cons
   positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
   if (positions.size() > kShardsPerEditMax) return too_many(positions.size());
   for (const map::ShardPos position : positions) {
-    parts.push_back(new_part({world, position}, origin, edit));
-    take_share(*parts.back(), edit, map::cells_of(position));
+    parts.push_back(std::make_unique<EditRequest>());
+    take_share(*parts.back(), {world, position}, origin, edit);
   }
   return parts;
 }

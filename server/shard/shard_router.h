@@ -16,6 +16,11 @@ CoreId owner_core(const ShardKey& shard, int cores);
 // The core of the world's coordinator and metadata.
 CoreId coordinator_core(WorldId world, int cores);
 
+// The edit for the one shard it touches, in a block of the pool; null: it touches several. It has passed
+// map::check_edit.
+std::unique_ptr<EditRequest> edit_of_one_shard(WorldId world, const Origin& origin, const map::Edit& edit,
+                                               BlockPool& pool);
+
 // One request per shard the edit touches, ops clipped to it and in the order given, by shard row and column. The edit
 // has passed map::check_edit. too_large: more than kShardsPerEditMax shards; unsupported: conditions on an edit over
 // shards.

@@ -125,7 +125,10 @@ class HomeTest : public testing::Test {
   }
   void publish(map::ShardPos position, std::uint64_t lsn, std::vector<map::Rect> touched, std::string_view json_text,
                std::string_view binary_text = {}) {
-    shard::Publication publication{{kIsland, position}, Lsn{lsn}, {}, std::move(touched)};
+    shard::Publication publication;
+    publication.shard = {kIsland, position};
+    publication.lsn = Lsn{lsn};
+    publication.touched.assign(touched.begin(), touched.end());
     if (!json_text.empty()) publication.frame[static_cast<std::size_t>(proto::Form::json)] = frame_of(json_text);
     if (!binary_text.empty()) publication.frame[static_cast<std::size_t>(proto::Form::binary)] = frame_of(binary_text);
     home.publication(publication);

@@ -343,7 +343,7 @@ void SlowCrowd::interest_off(std::unique_ptr<shard::InterestOff> off) {
 
 // ---- what the shards say ----
 
-void SlowCrowd::publish(shard::CoreMask, std::shared_ptr<const shard::Publication> publication) {
+void SlowCrowd::publish(shard::CoreMask, shard::SharedPublication publication) {
   to_home_.push_back([this, publication = std::move(publication)] { home_.publication(*publication); });
 }
 

@@ -120,7 +120,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   // shard::ShardOutput
   std::uint64_t log(const storage::Record&) override { return ++sequence_; }
   std::optional<Error> log_busy() const override { return std::nullopt; }
-  void publish(shard::CoreMask cores, std::shared_ptr<const shard::Publication> publication) override;
+  void publish(shard::CoreMask cores, shard::SharedPublication publication) override;
   void reply(std::unique_ptr<shard::StatesReply> reply) override;
   void outcome(shard::EditOutcome outcome) override;
   void durable(shard::CoreMask cores, const shard::DurableMark& mark) override;

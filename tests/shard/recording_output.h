@@ -24,7 +24,7 @@ class RecordingOutput final : public ShardOutput {
     return records.size();
   }
   std::optional<Error> log_busy() const override { return why_busy; }
-  void publish(CoreMask cores, std::shared_ptr<const Publication> publication) override {
+  void publish(CoreMask cores, SharedPublication publication) override {
     published.push_back({cores, std::move(publication)});
   }
   void reply(std::unique_ptr<StatesReply> reply) override { replies.push_back(std::move(reply)); }
@@ -39,7 +39,7 @@ class RecordingOutput final : public ShardOutput {
 
   struct Published {
     CoreMask cores;
-    std::shared_ptr<const Publication> publication;
+    SharedPublication publication;
   };
   std::optional<Error> why_busy;
   std::vector<LoggedRecord> records;

@@ -1,11 +1,11 @@
-#include "bench/core/counted_allocations.h"
+#include "tests/app/counted_allocations.h"
 
 #include <cstddef>
 #include <cstdlib>
 #include <new>
 
 namespace {
-std::uint64_t count = 0;  // one thread
+thread_local std::uint64_t count = 0;
 }
 
 extern "C" {
@@ -30,10 +30,10 @@ void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
 
-namespace terrazzo::bench {
+namespace terrazzo::app {
 
 std::uint64_t allocations() {
   return count;
 }
 
-}  // namespace terrazzo::bench
+}  // namespace terrazzo::app
