@@ -1,41 +1,26 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of build/release/bin, writes bench/results/latest.json and a page with bars, prints a table.
-Usage: bench/run.py [--quick]"""
+Usage: bench/run.py [--quick]; bench/run.py data-plane [--quick]: only that, with its peers (data_plane.py)."""
 import datetime
 import html
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
+
+import data_plane
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BIN = os.path.join(ROOT, "build/release/bin")
 OUT = os.path.join(ROOT, "build/bench")
 
 
-def ws_folder():
-    """The `ws` package in a folder of the build; none where there is no node, no npm, or no registry."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        print("node ws: left out, node and npm are not installed")
-        return None
-    folder = os.path.join(OUT, "ws")
-    os.makedirs(folder, exist_ok=True)
-    shutil.copy(os.path.join(ROOT, "bench/fanout/ws_broadcast.mjs"), folder)
-    if not os.path.exists(os.path.join(folder, "node_modules/ws")):
-        done = subprocess.run(["npm", "install", "ws@8", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True, timeout=120)
-        if done.returncode != 0:
-            print("node ws: left out, npm could not install the package")
-            return None
-    return folder
-
-
 def fanout(quick):
     file = os.path.join(OUT, "fanout.json")
     command = [os.path.join(BIN, "terrazzo-fanout-bench"), "--json", file, "--rounds", "3" if quick else "5", "--seconds", "1" if quick else "3"]
-    if folder := ws_folder():
-        command += ["--ws-folder", folder]
+    if folder := data_plane.prepare_peers(20000):
+        command += ["--peers", folder]
     subprocess.run(command, check=True)
     return json.load(open(file))
 
@@ -81,15 +66,17 @@ def bars(title, rows, unit):
 
 
 def main():
+    if "data-plane" in sys.argv[1:]:
+        return data_plane.main([a for a in sys.argv[1:] if a != "data-plane"])
     quick = "--quick" in sys.argv
     os.makedirs(OUT, exist_ok=True)
     print("%s, %s, %d CPUs, load %s" % (datetime.date.today(), platform.platform(), os.cpu_count(), os.getloadavg()[0]))
     results = {"date": str(datetime.date.today()), "machine": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
     page = ["<!doctype html><meta charset='utf-8'><title>Terrazzo: figures</title><body style='font-family:sans-serif'><h1>Terrazzo: figures of %s</h1>" % results["date"]]
     results["fanout"] = fanout(quick)
-    page.append(bars("Server CPU per message delivered to one of %d viewers" % results["fanout"]["viewers"],
-                     [(s["name"], s["cpu_ns_per_delivered"]) for s in results["fanout"]["servers"]], "ns"))
-    page.append(bars("Messages delivered per second", [(s["name"], s["delivered_per_second"]) for s in results["fanout"]["servers"]], ""))
+    page.append(bars("Server CPU per message delivered to one of %d viewers" % results["fanout"]["results"][0]["viewers"],
+                     [(s["name"], s["cpu_ns_per_delivered"]) for s in results["fanout"]["results"]], "ns"))
+    page.append(bars("Messages delivered per second", [(s["name"], s["delivered_per_second"]) for s in results["fanout"]["results"]], ""))
     for key, program in (("store", "terrazzo-store-bench"), ("core", "terrazzo-core-bench")):
         results[key] = timed(program, quick)
         if results[key]:

@@ -5,15 +5,17 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 
 namespace terrazzo::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kWindow = 32;  // messages on their way
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kLateNs = 10 * kNsPerSecond;  // for what is under way when a paced run ends
 
 bool send_all(int fd, const std::string& bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
@@ -26,19 +28,19 @@ bool send_all(int fd, const std::string& bytes) {
 
 }  // namespace
 
-Crowd::Crowd(std::uint16_t port, int viewers, const Dialect& dialect)
-    : dialect_(dialect), port_(port), epoll_(::epoll_create1(0)) {
-  for (int i = 0; i <= viewers; ++i) {
-    connections_.push_back(std::make_unique<Connection>());
-    const bool painter = i == 0;
-    if (!join(*connections_.back(), painter ? dialect.painter_joining : dialect.joining,
-              painter ? dialect.frames_of_painter_joining : dialect.frames_of_joining))
-      return;
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = connections_.back().get();
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_.back()->fd, &event);
-  }
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+Crowd::Crowd(std::uint16_t port, int viewers, int bystanders, const Dialect& dialect)
+    : dialect_(dialect), port_(port), epoll_(::epoll_create1(EPOLL_CLOEXEC)), buffer_(256 * 1024) {
+  if (!add(dialect.painter_joining, dialect.frames_of_painter_joining, dialect.painter_least_bytes, false)) return;
+  for (int i = 0; i < viewers; ++i)
+    if (!add(dialect.joining, dialect.frames_of_joining, dialect.least_bytes, true)) return;
+  for (int i = 0; i < bystanders; ++i)
+    if (!add(dialect.bystander_joining, dialect.frames_of_joining, dialect.least_bytes, false)) return;
   ready_ = true;
 }
 
@@ -48,8 +50,20 @@ Crowd::~Crowd() {
   ::close(epoll_);
 }
 
+bool Crowd::add(const std::string& joining, std::uint64_t answers, std::size_t least_bytes, bool viewer) {
+  connections_.push_back(std::make_unique<Connection>());
+  Connection& connection = *connections_.back();
+  if (!join(connection, joining, answers)) return false;
+  connection.viewer = viewer;
+  connection.frames.count_from(least_bytes);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &connection;
+  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event) == 0;
+}
+
 bool Crowd::join(Connection& c, const std::string& joining, std::uint64_t answers) {
-  c.fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  c.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port_);
@@ -66,21 +80,19 @@ bool Crowd::join(Connection& c, const std::string& joining, std::uint64_t answer
     if (::recv(c.fd, &byte, 1, 0) != 1) return false;
   if (!joining.empty() && !send_all(c.fd, joining)) return false;
   for (std::uint64_t frames = 0; frames < answers;) {
-    std::byte buffer[65536];
-    const ssize_t got = ::recv(c.fd, buffer, sizeof buffer, 0);
+    const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), 0);
     if (got <= 0) return false;
-    frames += c.frames.feed({buffer, static_cast<std::size_t>(got)});
+    frames += c.frames.feed({buffer_.data(), static_cast<std::size_t>(got)});
   }
   return head.starts_with("HTTP/1.1 101");
 }
 
 std::uint64_t Crowd::take(Connection& c) {
-  std::byte buffer[262144];
-  std::uint64_t received = 0;
-  const ssize_t got = ::recv(c.fd, buffer, sizeof buffer, MSG_DONTWAIT);
+  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
   if (got <= 0) return 0;
+  std::uint64_t received = 0;
   if (dialect_.web_socket) {
-    received = c.frames.feed({buffer, static_cast<std::size_t>(got)});
+    received = c.frames.feed({buffer_.data(), static_cast<std::size_t>(got)});
   } else {
     const std::uint64_t before = c.bytes / dialect_.message_bytes;
     c.bytes += static_cast<std::uint64_t>(got);
@@ -90,30 +102,78 @@ std::uint64_t Crowd::take(Connection& c) {
   return received;
 }
 
-void Crowd::paint() {
-  Connection& painter = *connections_.front();
-  std::string bytes;
-  while (sent_ < painter.received + kWindow) bytes += dialect_.message(++sent_);
-  if (!bytes.empty()) send_all(painter.fd, bytes);
+template <class Arrived>
+void Crowd::turn(std::uint64_t wait_ns, Arrived&& arrived) {
+  epoll_event events[512];
+  const timespec wait{static_cast<time_t>(wait_ns / kNsPerSecond), static_cast<long>(wait_ns % kNsPerSecond)};
+  const int count = ::epoll_pwait2(epoll_, events, 512, &wait, nullptr);
+  for (int i = 0; i < count; ++i) {
+    auto& connection = *static_cast<Connection*>(events[i].data.ptr);
+    arrived(connection, take(connection));
+  }
 }
 
-Counted Crowd::run(double seconds) {
+bool Crowd::send_next() {
+  const std::string bytes = dialect_.message(sent_ + 1);
+  if (bytes.empty() || !send_all(connections_.front()->fd, bytes)) return false;
+  ++sent_;
+  return true;
+}
+
+Counted Crowd::run_full(double seconds) {
   Counted counted;
-  const auto began = Clock::now(),
-             until = began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  paint();
-  while (Clock::now() < until) {
-    epoll_event events[512];
-    const int count = ::epoll_wait(epoll_, events, 512, 100);
-    for (int i = 0; i < count; ++i) {
-      auto& connection = *static_cast<Connection*>(events[i].data.ptr);
-      const std::uint64_t received = take(connection);
-      if (&connection != connections_.front().get()) counted.delivered += received;
+  const std::uint64_t began = now_ns(), until = began + static_cast<std::uint64_t>(seconds * 1e9), sent_before = sent_;
+  const auto paint = [&] {
+    std::string bytes;
+    while (sent_ < connections_.front()->received + kWindow) {
+      const std::string message = dialect_.message(sent_ + 1);
+      if (message.empty()) break;
+      bytes += message;
+      ++sent_;
     }
+    if (!bytes.empty()) send_all(connections_.front()->fd, bytes);
+  };
+  paint();
+  while (now_ns() < until) {
+    turn(kNsPerSecond / 10, [&](Connection& connection, std::uint64_t received) {
+      if (connection.viewer) counted.delivered += received;
+    });
     paint();
   }
-  counted.seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  counted.seconds = static_cast<double>(now_ns() - began) / 1e9;
+  counted.sent = sent_ - sent_before;
   return counted;
+}
+
+std::vector<std::uint32_t> Crowd::run_paced(double per_second, double seconds) {
+  std::vector<std::uint32_t> latencies;
+  std::vector<std::uint64_t> sent_at(sent_ + 1, 0);
+  const auto viewers = static_cast<std::uint64_t>(
+      std::ranges::count_if(connections_, [](const auto& connection) { return connection->viewer; }));
+  const std::uint64_t before = sent_, began = now_ns(), until = began + static_cast<std::uint64_t>(seconds * 1e9);
+  const double interval_ns = 1e9 / per_second;
+  std::uint64_t missing = 0;
+  double due = static_cast<double>(began);
+  const auto arrived = [&](Connection& connection, std::uint64_t received) {
+    if (!connection.viewer) return;
+    const std::uint64_t now = now_ns();
+    for (std::uint64_t number = connection.received - received + 1; number <= connection.received; ++number) {
+      if (number <= before || number >= sent_at.size()) continue;
+      latencies.push_back(static_cast<std::uint32_t>((now - sent_at[number]) / 1000));
+      --missing;
+    }
+  };
+  for (std::uint64_t now = began; now < until || (missing != 0 && now < until + kLateNs); now = now_ns()) {
+    while (now < until && due <= static_cast<double>(now)) {
+      sent_at.push_back(now_ns());
+      if (!send_next()) return latencies;
+      missing += viewers;
+      due += interval_ns;
+    }
+    const double next = now < until ? due : static_cast<double>(until + kLateNs);
+    turn(next <= static_cast<double>(now) ? 0 : static_cast<std::uint64_t>(next) - now, arrived);
+  }
+  return latencies;
 }
 
 }  // namespace terrazzo::bench

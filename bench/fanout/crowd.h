@@ -15,44 +15,59 @@ struct Dialect {
   bool web_socket = true;
   std::string path = "/", protocol;
   // Bytes after the handshake, and the number of frames that answer them. The painter's own differ where it gets
-  // another answer to each message than the viewers.
-  std::string joining, painter_joining;
+  // another answer to each message than the viewers; bystanders look at another place.
+  std::string joining, painter_joining, bystander_joining;
   std::uint64_t frames_of_joining = 0, frames_of_painter_joining = 0;
-  std::function<std::string(std::uint64_t number)> message;  // the painter's, by its number from 1
-  std::size_t message_bytes = 96;                            // without WebSocket: of one message
+  std::function<std::string(std::uint64_t number)> message;  // the painter's, by its number from 1; empty: no more
+  // Without WebSocket: of one message. With it: smaller frames are other words than a message (least, for a viewer and
+  // for the painter, to whom its copy or the server's answer counts).
+  std::size_t message_bytes = 96, least_bytes = 0, painter_least_bytes = 0;
 };
 
 struct Counted {
   double seconds = 0;
-  std::uint64_t delivered = 0;
+  std::uint64_t delivered = 0, sent = 0;
 };
 
-// Connects `viewers` and one painter, who keeps a fixed number of messages on their way: one frame to it (its own copy,
-// or the server's answer) says that a message has been through. One thread, epoll.
+// Connects `viewers`, `bystanders` and one painter. One thread, epoll.
 class Crowd {
  public:
-  Crowd(std::uint16_t port, int viewers, const Dialect& dialect);
+  Crowd(std::uint16_t port, int viewers, int bystanders, const Dialect& dialect);
   ~Crowd();
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
   bool ready() const { return ready_; }
+  // The painter keeps a fixed number of messages on their way: one frame to it says that a message has been through.
   // Runs for this time and counts what arrives at the viewers.
-  Counted run(double seconds);
+  Counted run_full(double seconds);
+  // The painter sends so many messages a second, whatever has become of the others. Microseconds from the sending of
+  // each to its arrival at each viewer; before run_full() only, since messages are told apart by counting.
+  std::vector<std::uint32_t> run_paced(double per_second, double seconds);
 
  private:
   struct Connection {
     int fd = -1;
+    bool viewer = false;
     FrameCounter frames;
     std::uint64_t bytes = 0, received = 0;
   };
+  bool add(const std::string& joining, std::uint64_t answers, std::size_t least_bytes, bool viewer);
   bool join(Connection& connection, const std::string& joining, std::uint64_t answers);
   std::uint64_t take(Connection& connection);
-  void paint();
+  // Waits at most so long; `arrived` is told of each connection and how many messages it got.
+  template <class Arrived>
+  void turn(std::uint64_t wait_ns, Arrived&& arrived);
+  bool send_next();
 
   const Dialect& dialect_;
   std::uint16_t port_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Connection>> connections_;  // the first is the painter
+  std::vector<std::byte> buffer_;
   std::uint64_t sent_ = 0;
   bool ready_ = false;
 };
+
+std::uint64_t now_ns();
 
 }  // namespace terrazzo::bench

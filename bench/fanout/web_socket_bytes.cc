@@ -19,9 +19,12 @@ std::string masked_frame(std::span<const std::byte> payload) {
   };
   if (payload.size() < 126) {
     put(0x80 | payload.size(), 1);
-  } else {
+  } else if (payload.size() < 65536) {
     put(0x80 | 126, 1);
     put(payload.size(), 2);
+  } else {
+    put(0x80 | 127, 1);
+    put(payload.size(), 8);
   }
   frame.append(4, '\0');  // the mask that changes nothing
   frame.append(reinterpret_cast<const char*>(payload.data()), payload.size());
@@ -36,7 +39,7 @@ std::uint64_t FrameCounter::feed(std::span<const std::byte> bytes) {
       const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size() - at));
       at += count;
       skip_ -= count;
-      frames += skip_ == 0 ? 1u : 0u;
+      frames += skip_ == 0 && size_ >= least_bytes_ ? 1u : 0u;
       continue;
     }
     header_[have_++] = std::to_integer<unsigned char>(bytes[at++]);
@@ -50,7 +53,8 @@ std::uint64_t FrameCounter::feed(std::span<const std::byte> bytes) {
       for (std::size_t i = 2; i < wanted; ++i) skip_ = skip_ << 8 | header_[i];
     }
     have_ = 0;
-    if (skip_ == 0) ++frames;
+    size_ = skip_;
+    if (skip_ == 0 && least_bytes_ == 0) ++frames;
   }
   return frames;
 }
