@@ -26,7 +26,7 @@ T member(const nlohmann::json& object, const char* name, T otherwise) {
 
 // The server writes it; this waits and shows how far it is.
 Status backup(const CommandLine& line) {
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   nlohmann::json wanted{{"name", line.version}};
   if (!line.since.empty()) wanted["since"] = line.since;
   Result<std::string> answer = http.request("POST", "/v1/backups", wanted.dump());

@@ -8,6 +8,8 @@ namespace {
 
 void add_server(CLI::App* app, CommandLine& line) {
   app->add_option("--server", line.server, "the server's address")->envname("TERRAZZO_SERVER")->capture_default_str();
+  app->add_option("--ca", line.ca_file, "PEM file of whom to trust over https://, instead of whom the system trusts")
+      ->envname("TERRAZZO_CA");
   app->add_option("--token", line.token, "for a server with --auth token; `terrazzo token` makes one")
       ->envname("TERRAZZO_TOKEN");
 }

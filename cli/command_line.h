@@ -14,6 +14,7 @@ struct CommandLine {
   std::string command;
 
   std::string server = "http://127.0.0.1:8080";
+  std::string ca_file;                         // for https://; empty: whom the system trusts
   std::string token;                           // for servers with --auth token
   std::string version, other_version = "now";  // of a world, by name or number; of backup: its name
   std::string since;                           // of backup: an earlier one to build on

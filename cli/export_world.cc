@@ -130,7 +130,7 @@ Status export_world(const CommandLine& line) {
   Result<std::unique_ptr<client::Client>> client = enter(line, line.world);
   if (!client) return client.error();
   const map::World world = *(*client)->world();
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   Reader reader(**client, http, line.world);
   const std::uint64_t rows =
       (world.bounds ? static_cast<std::uint64_t>(world.bounds->height()) : 0) * tile_layers(world).size();

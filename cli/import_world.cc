@@ -126,7 +126,7 @@ Status import_world(const CommandLine& line) {
   Result<formats::TiledMap> map = formats::import_tiled(*bytes, path.filename().string(), reader);
   if (!map) return map.error();
   if (!line.world.empty()) map->world.name = line.world;
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   const Result<std::string> made = http.request("POST", "/v1/worlds", formats::world_to_json(map->world));
   if (!made) {
     const bool taken = made.error().code == ErrorCode::already_exists;

@@ -56,7 +56,7 @@ Status render(const CommandLine& line) {
   if (!line.rect && !world.bounds)
     return Error{ErrorCode::bad_message, "the world is infinite: say which part to draw, for example --rect 0,0,64,64"};
   render::View view{line.rect.value_or(world.bounds.value_or(map::Rect{})), line.scale};
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   const render::TileArt art =
       render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
   for (const std::string& note : art.notes()) fmt::print(stderr, "terrazzo render: {}; its tiles are left out\n", note);

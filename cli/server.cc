@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 
 Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std::string& world) {
   client::ConnectOptions options;
-  options.url = line.server.starts_with("http://") ? "ws://" + line.server.substr(7) : line.server;
+  options.url = line.server;
+  options.tls.ca_file = line.ca_file;
   while (options.url.ends_with('/')) options.url.pop_back();
   options.token = line.token;
   options.name = "terrazzo " + line.command;

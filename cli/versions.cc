@@ -16,7 +16,7 @@ std::string address(const CommandLine& line) {
 
 Result<nlohmann::json> ask(const CommandLine& line, std::string_view method, const std::string& target,
                            const std::string& body = {}) {
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   const Result<std::string> answer = http.request(method, target, body);
   if (!answer) return answer.error();
   nlohmann::json parsed = nlohmann::json::parse(*answer, nullptr, false);

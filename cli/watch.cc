@@ -121,7 +121,7 @@ Status watch(const CommandLine& line) {
     if (!one) return one.error();
     layers = {*one};
   }
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   const render::TileArt art =
       render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
   const Terminal screen = terminal();

@@ -8,7 +8,7 @@
 namespace terrazzo::cli {
 
 Status list_worlds(const CommandLine& line) {
-  HttpClient http(line.server, line.token);
+  HttpClient http(line.server, line.token, line.ca_file);
   const Result<std::string> body = http.request("GET", "/v1/worlds");
   if (!body) return body.error();
   const nlohmann::json answer = nlohmann::json::parse(*body, nullptr, false);

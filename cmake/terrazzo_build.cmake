@@ -53,10 +53,11 @@ function(terrazzo_library name)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:include/terrazzo>)
 endfunction()
 
-# terrazzo_test(name SOURCES file… LIBS lib… [EPOLL filter]): one GoogleTest program; every TEST is a ctest case. Those that the filter
-# (of GoogleTest) names run once more, as NAME.epoll, with the server's sockets on epoll.
+# terrazzo_test(name SOURCES file… LIBS lib… [EPOLL filter] [TLS filter]): one GoogleTest program; every TEST is a ctest case. Those that the filter
+# (of GoogleTest) names run once more, as NAME.epoll, with the server's sockets on epoll; likewise those of TLS filter, as NAME.tls and
+# NAME.tls.epoll, with TLS between clients and server.
 function(terrazzo_test name)
-  cmake_parse_arguments(A "" "TIMEOUT;EPOLL" "SOURCES;LIBS;LABELS;DEFINITIONS" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT;EPOLL;TLS" "SOURCES;LIBS;LABELS;DEFINITIONS" ${ARGN})
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${A_SOURCES})
@@ -70,5 +71,11 @@ function(terrazzo_test name)
   if(A_EPOLL)
     gtest_discover_tests(${name} TEST_FILTER "${A_EPOLL}" TEST_SUFFIX .epoll DISCOVERY_TIMEOUT 60
                          PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT TERRAZZO_IO=epoll LABELS "${A_LABELS}")
+  endif()
+  if(A_TLS)
+    gtest_discover_tests(${name} TEST_FILTER "${A_TLS}" TEST_SUFFIX .tls DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT TERRAZZO_TEST_TLS=auto LABELS "${A_LABELS}")
+    gtest_discover_tests(${name} TEST_FILTER "${A_TLS}" TEST_SUFFIX .tls.epoll DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT TERRAZZO_TEST_TLS=epoll LABELS "${A_LABELS}")
   endif()
 endfunction()

@@ -16,6 +16,8 @@ struct Words {
 void add_painting(CLI::App& app, Options& o, Words& words) {
   app.add_option("--server", o.server, "the server's address")->capture_default_str();
   app.add_option("--world", o.world, "name or id of the world to paint in; it is changed")->capture_default_str();
+  app.add_option("--ca", o.ca_file, "PEM file of whom to trust over https://, instead of whom the system trusts")
+      ->envname("TERRAZZO_CA");
   app.add_option("--token", o.token, "for a server with --auth token")->envname("TERRAZZO_TOKEN");
   app.add_option("--clients", o.clients, "connections; each watches the whole area")
       ->check(CLI::Range(1u, 100000u))

@@ -41,7 +41,8 @@ Crowd::Crowd(const Options& options, std::size_t first_client, std::size_t count
     : options_(options), first_(first_client), times_(times), random_(options.seed + first_client) {
   for (std::size_t i = 0; i < count; ++i) {
     client::ConnectOptions connect;
-    connect.url = websocket_url(options.server);
+    connect.url = options.server;
+    connect.tls.ca_file = options.ca_file;
     connect.token = options.token;
     connect.name = fmt::format("painter {}", first_ + i);
     connect.program = "terrazzo-load/0.1";

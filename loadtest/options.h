@@ -13,6 +13,7 @@ namespace terrazzo::loadtest {
 struct Options {
   std::string server = "http://127.0.0.1:8080";
   std::string world = "demo";
+  std::string ca_file;  // for https://; empty: whom the system trusts
   std::string token;
   std::uint32_t clients = 200;
   double rate = 2;                        // edits per second and painter
@@ -29,8 +30,5 @@ struct Options {
   std::optional<int> server_pid;
   std::string json_file;
 };
-
-// http://… as people know the server → ws://… as the client library wants it.
-std::string websocket_url(const std::string& server);
 
 }  // namespace terrazzo::loadtest

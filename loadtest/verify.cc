@@ -16,7 +16,8 @@ struct Reference {
 
 Result<Reference> take_reference(const Options& options, map::LayerId layer) {
   client::ConnectOptions connect;
-  connect.url = websocket_url(options.server);
+  connect.url = options.server;
+  connect.tls.ca_file = options.ca_file;
   connect.token = options.token;
   connect.name = "verifier";
   client::Client fresh(connect);

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     case terrazzo::app::Command::print_config:
       return 0;
     case terrazzo::app::Command::healthcheck:
-      return exit_code(terrazzo::app::healthcheck(line.url));
+      return exit_code(terrazzo::app::healthcheck(line.url, line.ca_file));
     case terrazzo::app::Command::inspect:
       return terrazzo::app::inspect(line);
     case terrazzo::app::Command::verify:

@@ -101,6 +101,13 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--token-secret-file", config.token_secret_file,
                  "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
       ->envname("TERRAZZO_TOKEN_SECRET_FILE");
+  app.add_option(
+         "--tls-cert", config.tls_cert,
+         "PEM file with the server's certificate and those between it and the root: https:// and wss:// instead "
+         "of http:// and ws://. Read again on SIGHUP and when it changes")
+      ->envname("TERRAZZO_TLS_CERT");
+  app.add_option("--tls-key", config.tls_key, "PEM file with the certificate's key, without a passphrase")
+      ->envname("TERRAZZO_TLS_KEY");
   app.add_option("--backup-dir", config.backup_dir, "folder that backups go to; default DATA/backups")
       ->envname("TERRAZZO_BACKUP_DIR");
   app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
@@ -144,7 +151,12 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
 void add_commands(CLI::App& app, CommandLine& line) {
   CLI::App* health =
       app.add_subcommand("healthcheck", "ask a running server's /healthz; exit code 0 when it answers ok");
-  health->add_option("--url", line.url, "of the server")->capture_default_str();
+  health->add_option("--url", line.url,
+                     "of the server; http://127.0.0.1:8080, or https:// there with a --tls-cert, if not given");
+  health
+      ->add_option("--ca", line.ca_file,
+                   "PEM file of whom to trust over https://; without it the certificate is not looked at")
+      ->envname("TERRAZZO_CA");
   app.add_subcommand("print-config", "print the configuration in force as TOML, and stop");
   add_directory_command(app, line, "inspect",
                         "what is in a data folder: worlds, shards, pages, versions, log; of a running server, too");
@@ -189,6 +201,8 @@ Status validate(const Config& config) {
         "--auth none listens on loopback only, and " + config.host +
             " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
   }
+  if (config.tls_cert.empty() != config.tls_key.empty())
+    return Error{ErrorCode::bad_message, "--tls-cert and --tls-key go together: give both, or neither for no TLS"};
   if (config.io == Io::epoll && config.file_io == FileIo::ring) {
     return Error{ErrorCode::bad_message,
                  "--file-io ring goes with --io ring or auto: with --io epoll there is no ring; leave --file-io out"};
@@ -235,6 +249,7 @@ CommandLine parse_command_line(int argc, char** argv) {
       {"backup", Command::backup},           {"restore", Command::restore},
       {"dump-wal", Command::dump_wal}};
   if (!app.get_subcommands().empty()) line.command = commands.at(app.get_subcommands().front()->get_name());
+  if (line.url.empty()) line.url = config.tls_cert.empty() ? "http://127.0.0.1:8080" : "https://127.0.0.1:8080";
   if (line.command == Command::print_config) std::fputs(app.config_to_str(true, false).c_str(), stdout);
   return line;
 }

@@ -22,6 +22,7 @@ struct Config {
   unsigned cores = 0;         // 0: all this process may use
   AuthMode auth = AuthMode::token;
   std::string token_secret_file;  // empty: DATA/token.secret, made at the first start
+  std::string tls_cert, tls_key;  // PEM files; empty: no TLS
   std::string backup_dir;         // empty: DATA/backups
   std::string log_level = "info";
   std::uint32_t message_bytes_max = 1u << 20;
@@ -61,7 +62,8 @@ enum class Command : std::uint8_t {
 struct CommandLine {
   Command command = Command::serve;
   Config config;
-  std::string url = "http://127.0.0.1:8080";       // of healthcheck
+  std::string url;                                 // of healthcheck
+  std::string ca_file;                             // of healthcheck over https://; empty: whoever answers is believed
   std::string target;                              // of backup: a new folder; of restore: the backup
   std::string since;                               // of backup: an earlier one to build on
   std::string shard, world_filter;                 // of dump-wal: "x,y"; a world's number

@@ -42,7 +42,9 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       history_timer_(node),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
-      network_(*io_.loop, listen_fd, network_limits(node.config), *this) {}
+      network_(*io_.loop, listen_fd, network_limits(node.config), *this) {
+  if (node_.certificates) use_newest_certificate();
+}
 
 // What threads still write comes from buffers of the log.
 CoreServices::~CoreServices() {
@@ -66,6 +68,7 @@ void CoreServices::tick() {
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
+  if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();
   network_.dispatch(now);
   node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
   node_.workers->collect(self_);
@@ -87,6 +90,13 @@ void CoreServices::tick() {
   log_.submit(now);
   node_.mesh->flush(self_);
   network_.flush();
+}
+
+void CoreServices::use_newest_certificate() {
+  certificate_ = node_.certificates->generation();
+  // It was tried when it was loaded; what is left is memory.
+  if (const Status used = network_.use_tls(*node_.certificates->current()); !used)
+    spdlog::error("core {}: TLS: {}; the certificate before stays in force", self_, used.error().message);
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
@@ -194,7 +204,13 @@ void CoreServices::gather_metrics(std::unique_ptr<MetricsGather> gather) {
 
 NodeSnapshot CoreServices::node_snapshot() const {
   const HistoryCounters& history = node_.history;
-  return {node_.incarnation.value, history.bytes, history.files, history.sealed, history.dropped, history.failures};
+  NodeSnapshot shot{node_.incarnation.value, history.bytes,   history.files,
+                    history.sealed,          history.dropped, history.failures};
+  if (node_.certificates) {
+    shot.tls = NodeSnapshot::Tls{node_.certificates->current()->expires_s(), node_.certificates->loads(),
+                                 node_.certificates->failures()};
+  }
+  return shot;
 }
 
 void CoreServices::find_faulted_shards() {

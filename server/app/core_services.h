@@ -66,6 +66,7 @@ class CoreServices final : private net::NetworkEvents,
   void on_log_durable();
   void forget_log();
   void start_draining();
+  void use_newest_certificate();
   bool drained();
   void last_checkpoints();
 
@@ -249,6 +250,7 @@ class CoreServices final : private net::NetworkEvents,
   proto::ByteBuffer payload_;        // scratch of send()
   std::uint64_t next_session_ = 1;
   std::uint64_t ticks_ = 0;
+  std::uint64_t certificate_ = 0;  // its generation
   std::uint64_t bus_faults_ = 0;
   std::uint64_t next_publication_ns_ = 0, next_dead_readers_ns_ = 0;
   bool somebody_reads_ = false, somebody_read_ = false;

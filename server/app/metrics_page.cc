@@ -82,6 +82,16 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.overloads; });
 }
 
+void add_tls(Page& page, const std::vector<CoreSnapshot>& cores) {
+  constexpr auto counter = MetricType::Counter;
+  page.add(counter, "terrazzo_tls_handshakes_total", "TLS handshakes done.", cores,
+           [](Core c) { return c.network.tls_handshakes; });
+  page.add(counter, "terrazzo_tls_resumed_total", "TLS handshakes that resumed a session.", cores,
+           [](Core c) { return c.network.tls_resumed; });
+  page.add(counter, "terrazzo_tls_failures_total", "Connections that TLS could not go on with.", cores,
+           [](Core c) { return c.network.tls_failures; });
+}
+
 void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
   constexpr auto counter = MetricType::Counter;
   page.add(MetricType::Gauge, "terrazzo_sessions", "Sessions.", cores, [](Core c) { return c.session_count; });
@@ -192,6 +202,15 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
                 node.history_dropped);
   page.add_node("terrazzo_history_failures_total", "Log segments that could not be sealed.", MetricType::Counter,
                 node.history_failures);
+  if (node.tls) {
+    page.add_node("terrazzo_tls_certificate_expires_seconds", "When the server's certificate expires, since 1970.",
+                  MetricType::Gauge, static_cast<std::uint64_t>(node.tls->expires_s));
+    page.add_node("terrazzo_tls_certificates_loaded_total", "How often a certificate was loaded.", MetricType::Counter,
+                  node.tls->loads);
+    page.add_node("terrazzo_tls_certificate_failures_total", "How often a new certificate did not do.",
+                  MetricType::Counter, node.tls->failures);
+    add_tls(page, cores);
+  }
   add_network(page, cores);
   add_sessions(page, cores);
   add_shards(page, cores);

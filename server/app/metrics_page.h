@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,11 @@ struct MetricsGather {
 struct NodeSnapshot {
   std::uint64_t incarnation = 0;
   std::uint64_t history_bytes = 0, history_files = 0, history_sealed = 0, history_dropped = 0, history_failures = 0;
+  struct Tls {
+    std::int64_t expires_s = 0;  // since 1970
+    std::uint64_t loads = 0, failures = 0;
+  };
+  std::optional<Tls> tls = {};
 };
 std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node);
 

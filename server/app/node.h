@@ -9,6 +9,7 @@
 #include "base/strong_id.h"
 #include "server/app/authenticator.h"
 #include "server/app/backup_board.h"
+#include "server/app/certificate_store.h"
 #include "server/app/config.h"
 #include "server/app/history_counters.h"
 #include "server/app/resume_tokens.h"
@@ -32,6 +33,7 @@ struct Node {
   BackupBoard backups;
   SessionTable sessions;
   std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<CertificateStore> certificates;  // none: connections are not sealed
   std::unique_ptr<ResumeTokens> resume_tokens;
   std::unique_ptr<runtime::Mesh> mesh;
   std::unique_ptr<WorkerPool> workers;

@@ -41,11 +41,14 @@ struct Running {
   std::vector<std::thread> threads;
 };
 
-sigset_t stop_signals() {
+constexpr timespec kLookAtFiles{5, 0};  // whether certificates have changed
+
+sigset_t awaited_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -172,13 +175,32 @@ void run_threads(Running& running) {
   }
 }
 
-void drain_on_signal(Running& running) {
-  const sigset_t signals = stop_signals();
-  int signal = 0;
-  ::sigwait(&signals, &signal);
-  spdlog::info("{}: draining", signal == SIGINT ? "SIGINT" : "SIGTERM");
-  running.node.draining.store(true);
+void wake_cores(Running& running) {
   for (int core = 0; core < running.node.cores; ++core) running.node.mesh->wake(core);
+}
+
+int wait_for_the_end(Running& running) {
+  CertificateStore* const certificates = running.node.certificates.get();
+  const sigset_t signals = awaited_signals();
+  const bool at_terminal = ::isatty(STDIN_FILENO) == 1;
+  for (;;) {
+    const int signal = ::sigtimedwait(&signals, nullptr, certificates != nullptr ? &kLookAtFiles : nullptr);
+    if (signal == SIGTERM || signal == SIGINT) return signal;
+    if (certificates == nullptr) {
+      if (signal != SIGHUP) continue;
+      if (at_terminal) return signal;  // which was closed
+      spdlog::info("SIGHUP: there is no certificate to load anew");
+      continue;
+    }
+    if (signal == SIGHUP ? certificates->load("SIGHUP") : certificates->look()) wake_cores(running);
+  }
+}
+
+void drain_on_signal(Running& running) {
+  const int signal = wait_for_the_end(running);
+  spdlog::info("{}: draining", signal == SIGINT ? "SIGINT" : signal == SIGHUP ? "SIGHUP" : "SIGTERM");
+  running.node.draining.store(true);
+  wake_cores(running);
   for (std::thread& thread : running.threads) thread.join();
   spdlog::info("stopped; everything acknowledged is on disk");
 }
@@ -188,7 +210,7 @@ void drain_on_signal(Running& running) {
 Status serve(const Config& config) {
   if (Status valid = validate(config); !valid) return valid;
   // Blocked before any thread starts, so that only sigwait() sees them.
-  const sigset_t signals = stop_signals();
+  const sigset_t signals = awaited_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   use_all_open_files();
@@ -197,6 +219,11 @@ Status serve(const Config& config) {
   Running running;
   running.node.config = config;
   running.node.cores = core_count(config);
+  if (!config.tls_cert.empty()) {
+    auto certificates = CertificateStore::open(config.tls_cert, config.tls_key);
+    if (!certificates) return certificates.error();
+    running.node.certificates = *std::move(certificates);
+  }
   if (Status opened = open_data(running.node); !opened) return opened;
   Result<std::vector<int>> listeners = open_listeners(config, running.node.cores);
   if (!listeners) return listeners.error();
@@ -204,7 +231,8 @@ Status serve(const Config& config) {
   if (Status started = start_cores(running, *listeners); !started) return started;
 
   const bool v6 = config.host.find(':') != std::string::npos;
-  std::printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", config.host.c_str(), v6 ? "]" : "", port);
+  std::printf("listening on %s://%s%s%s:%u\n", running.node.certificates ? "https" : "http", v6 ? "[" : "",
+              config.host.c_str(), v6 ? "]" : "", port);
   std::fflush(stdout);
   spdlog::info("{} cores, {} worlds, incarnation {}, data in {}", running.node.cores, running.node.worlds.list().size(),
                running.node.incarnation.value, config.data_dir);

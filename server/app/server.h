@@ -5,8 +5,8 @@
 
 namespace terrazzo::app {
 
-// Runs the server until SIGTERM or SIGINT: recovers, listens, prints `listening on http://HOST:PORT` as the first line
-// of standard output, serves, drains. An error: why it could not start.
+// Runs the server until SIGTERM or SIGINT: recovers, listens, prints `listening on http://HOST:PORT` (https:// with a
+// certificate) as the first line of standard output, serves, drains. An error: why it could not start.
 Status serve(const Config& config);
 
 }  // namespace terrazzo::app

@@ -1,6 +1,5 @@
 #include "server/net/network.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
@@ -10,30 +9,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <utility>
-#include <vector>
 
 #include "base/assert.h"
-#include "server/net/frame_pool.h"
-#include "server/net/peer.h"
+#include "server/net/network_state.h"
 
 namespace terrazzo::net {
 namespace {
-
-namespace ws = proto::ws;
-
-constexpr std::uint64_t kMs = 1'000'000;
-constexpr std::uint64_t kLookEveryNs = 250 * kMs;
-constexpr std::uint64_t kCloseWaitNs = 2000 * kMs;   // for the peer to answer a close frame, or to take an answer
-constexpr std::uint64_t kAcceptPauseNs = 200 * kMs;  // when the process has no descriptor left
-constexpr std::size_t kHeldBytesMax = 1 << 20;       // of a client that sends on while its request is being answered
-// The slowest client that a body or an answer is kept for: beyond the idle time, each byte of it buys time at this
-// rate.
-constexpr std::uint64_t kSlowestBytesPerMs = 16;
-// Takes the frame of an acknowledgement, a mark, a presence.
-constexpr std::size_t kAnswerBlockBytes = 256, kAnswersKept = 1024;
-constexpr std::size_t kRefusedMax = 256;  // connections above the limit that are told so; more are just closed
 
 // Listens to a network whose services are gone.
 class Nobody final : public NetworkEvents {
@@ -45,123 +27,7 @@ class Nobody final : public NetworkEvents {
 };
 Nobody nobody;
 
-SharedBytes shared(std::span<const std::byte> bytes) {
-  SharedBytes copy = SharedBytes::allocate(bytes.size());
-  if (!bytes.empty()) std::memcpy(copy.writable().data(), bytes.data(), bytes.size());
-  return copy;
-}
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
 }  // namespace
-
-struct Network::State {
-  State(runtime::EventLoop& own_loop, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
-      : loop(own_loop), listen_fd(fd), limits(own_limits), events(&own_events) {}
-
-  runtime::EventLoop& loop;
-  int listen_fd;
-  NetworkLimits limits;
-  NetworkEvents* events;
-  FramePool frames;
-  BlockPool answers{kAnswerBlockBytes, kAnswersKept};  // acknowledgements and such
-  NetworkCounters counters;
-  std::uint64_t now = 0, looked = 0;
-
-  // By slot. `generations` outlive the peers.
-  std::vector<std::unique_ptr<Peer>> peers;
-  std::vector<std::uint32_t> generations;
-  std::vector<std::uint32_t> free_slots;
-  std::vector<session::Connection> dirty;    // something to flush
-  std::vector<session::Connection> ended;    // on_close is due
-  std::vector<session::Connection> roomy;    // on_room is due
-  std::vector<session::Connection> unarmed;  // a receive is due
-  std::vector<session::Connection> idle;     // gone, and the kernel may have let go of them
-
-  struct Arrival {
-    Peer* peer;
-    std::int32_t result;
-    std::uint32_t flags;
-  };
-  std::vector<Arrival> received, sent, handling;
-  std::deque<int> accepted;                   // not welcomed yet
-  std::deque<session::Connection> newcomers;  // with bytes that wait for their turn
-  std::uint32_t newcomer_turns = 0;           // left in this dispatch
-  bool accepting = false, draining = false;
-  std::uint64_t accept_after = 0;
-  proto::ByteBuffer header;  // scratch
-
-  struct AcceptCompletion final : runtime::Completion {
-    explicit AcceptCompletion(State& s) : state(s) {}
-    void complete(std::int32_t result, std::uint32_t flags) override {
-      if (result >= 0) {
-        state.accepted.push_back(result);
-      } else if (result != -ECONNABORTED && result != -EINTR && result != -EAGAIN) {
-        // Most likely EMFILE: trying on at once would only spin.
-        state.accept_after = state.now + kAcceptPauseNs;
-      }
-      if ((flags & kMore) == 0) state.accepting = false;
-    }
-    State& state;
-  } accept{*this};
-
-  static void on_received(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
-    static_cast<State*>(network)->received.push_back({&peer, result, flags});
-  }
-  static void on_sent(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
-    static_cast<State*>(network)->sent.push_back({&peer, result, flags});
-  }
-
-  Peer* find(session::Connection name) {
-    if (name.slot >= peers.size()) return nullptr;
-    Peer* peer = peers[name.slot].get();
-    return peer != nullptr && peer->name == name ? peer : nullptr;
-  }
-
-  void arm_accept();
-  void welcome(int fd);
-  Peer& make_peer(int fd);
-  void arm_receive(Peer& peer);
-  void take_received(const Arrival& arrival);
-  void take_end(Peer& peer);
-  void take_sent(const Arrival& arrival);
-  // At once, or where the peer is new and this dispatch has had its share of newcomers, at a later one.
-  void feed(Peer& peer, std::span<const std::byte> bytes);
-  void take_bytes(Peer& peer, std::span<const std::byte> bytes);
-  void take_waiting(Peer& peer);
-  void welcome_newcomers();
-  void feed_http(Peer& peer, std::span<const std::byte> bytes);
-  void refuse(Peer& peer, std::string_view answer);
-  void answered(Peer& peer);
-  void upgrade(Peer& peer);
-  void queue(Peer& peer, HeldFrame* frame);
-  void queue_bytes(Peer& peer, std::span<const std::byte> bytes) { queue(peer, frames.hold(shared(bytes))); }
-  void queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload);
-  void mark_dirty(Peer& peer) {
-    if (!std::exchange(peer.dirty, true)) dirty.push_back(peer.name);
-  }
-  void begin_close(Peer& peer, std::uint16_t code, std::string_view reason);
-  // Sends what is queued, then ends the connection.
-  void finish(Peer& peer, Peer::Ending ending);
-  void end(Peer& peer);
-  void shut(Peer& peer);
-  void tell_closed(Peer& peer) {
-    if (std::exchange(peer.announced, false)) ended.push_back(peer.name);
-  }
-  // Not at once: what calls may still be using the peer.
-  void release_if_idle(Peer& peer) {
-    if (peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending()) idle.push_back(peer.name);
-  }
-  void release(Peer& peer);
-  bool busy() const { return accepting || counters.open != 0; }
-  std::uint64_t time_for(std::uint64_t bytes) const {
-    return limits.idle_timeout_ms * kMs + bytes / kSlowestBytesPerMs * kMs;
-  }
-  void flush(Peer& peer);
-  void look_at_clocks();
-  void overload(Peer& peer);
-};
 
 namespace {
 
@@ -238,6 +104,7 @@ Peer& Network::State::make_peer(int fd) {
   const session::Connection name{slot, ++generations[slot]};
   peers[slot] = std::make_unique<Peer>(name, fd, this, &on_received, &on_sent);
   Peer& peer = *peers[slot];
+  if (tls) peer.tls = std::make_unique<TlsStream>(*tls);
   peer.http = std::make_unique<HttpExchange>(limits.http_header_bytes_max, limits.http_body_bytes_max);
   peer.last_heard_ns = now;
   peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
@@ -281,7 +148,20 @@ void Network::State::finish(Peer& peer, Peer::Ending ending) {
   mark_dirty(peer);
 }
 
+void Network::State::leave(Peer& peer) {
+  if (!peer.tls) return shut(peer);
+  tell_closed(peer);
+  peer.stage = Stage::closing;
+  peer.deadline_ns = now + kCloseWaitNs;
+  finish(peer, Peer::Ending::shut);
+}
+
 void Network::State::end(Peer& peer) {
+  // Over TLS the other side is told that this is the end, and not a cut.
+  if (peer.tls && peer.tls->say_goodbye()) {
+    recount_sealed(peer);
+    return mark_dirty(peer);
+  }
   if (peer.ending == Peer::Ending::shut) return shut(peer);
   ::shutdown(peer.fd, SHUT_WR);  // its answer is the end of its side, or the deadline
 }
@@ -325,7 +205,7 @@ void Network::State::take_end(Peer& peer) {
   if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (peer.stage == Stage::answering || peer.stage == Stage::writing) return;
   if (peer.stage == Stage::closing) return finish(peer, Peer::Ending::shut);
-  shut(peer);
+  leave(peer);
 }
 
 void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
@@ -347,7 +227,7 @@ void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
 void Network::State::take_waiting(Peer& peer) {
   const std::string bytes = std::exchange(peer.waiting, {});
   if (peer.newcomer_turns != 0) --peer.newcomer_turns;
-  if (peer.stage != Stage::gone) take_bytes(peer, bytes_of(bytes));
+  if (peer.stage != Stage::gone) take_bytes(peer, octets(bytes));
 }
 
 void Network::State::welcome_newcomers() {
@@ -367,6 +247,11 @@ void Network::State::welcome_newcomers() {
 }
 
 void Network::State::take_bytes(Peer& peer, std::span<const std::byte> bytes) {
+  if (peer.tls) return take_sealed(peer, bytes);
+  take_plain(peer, bytes);
+}
+
+void Network::State::take_plain(Peer& peer, std::span<const std::byte> bytes) {
   if (peer.assembler) {
     Sink<State> sink(*this, peer);
     peer.assembler->feed(bytes, sink);
@@ -382,7 +267,7 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
   switch (peer.http->feed(bytes)) {
     case HttpExchange::Step::more:
       if (!peer.http->in_body()) return;
-      if (peer.http->take_continue()) queue_bytes(peer, bytes_of("HTTP/1.1 100 Continue\r\n\r\n"));
+      if (peer.http->take_continue()) queue_bytes(peer, octets("HTTP/1.1 100 Continue\r\n\r\n"));
       if (peer.body_began_ns == 0) peer.body_began_ns = now;
       peer.deadline_ns = peer.body_began_ns + time_for(peer.http->taken_bytes());
       return;
@@ -400,7 +285,7 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
 }
 
 void Network::State::refuse(Peer& peer, std::string_view answer) {
-  queue_bytes(peer, bytes_of(answer));
+  queue_bytes(peer, octets(answer));
   peer.stage = Stage::closing;
   peer.deadline_ns = now + kCloseWaitNs;
   finish(peer, Peer::Ending::half);
@@ -408,13 +293,13 @@ void Network::State::refuse(Peer& peer, std::string_view answer) {
 
 // An answer has left; the connection is free for the next request, which may be there already.
 void Network::State::answered(Peer& peer) {
-  if (draining) return shut(peer);
+  if (draining) return leave(peer);
   peer.http->next();
   peer.stage = Stage::http;
   peer.body_began_ns = 0;
   peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
   feed_http(peer, {});
-  if (peer.stage == Stage::http && peer.heard_end) shut(peer);
+  if (peer.stage == Stage::http && peer.heard_end) leave(peer);
 }
 
 void Network::State::upgrade(Peer& peer) {
@@ -423,7 +308,7 @@ void Network::State::upgrade(Peer& peer) {
     ++counters.protocol_errors;
     return refuse(peer, answer.response);
   }
-  queue_bytes(peer, bytes_of(answer.response));
+  queue_bytes(peer, octets(answer.response));
   const std::string rest = peer.http->take_rest();
   peer.http.reset();
   peer.form = *answer.form;
@@ -432,7 +317,7 @@ void Network::State::upgrade(Peer& peer) {
   peer.last_ping_ns = now;
   peer.announced = true;
   events->on_open(peer.name, peer.form);
-  if (!rest.empty()) feed(peer, bytes_of(rest));
+  if (!rest.empty()) take_plain(peer, octets(rest));
 }
 
 // ---- sending ----
@@ -461,6 +346,7 @@ void Network::State::overload(Peer& peer) {
 
 void Network::State::flush(Peer& peer) {
   if (peer.stage == Stage::gone || peer.outbox.sending() || peer.outbox.empty()) return;
+  if (peer.tls) return flush_sealed(peer);
   ++counters.sends;
   loop.send(peer.fd, peer.outbox.begin_send(), &peer.send);
 }
@@ -469,8 +355,15 @@ void Network::State::take_sent(const Arrival& arrival) {
   Peer& peer = *arrival.peer;
   if (arrival.result > 0) {
     counters.bytes_out += static_cast<std::uint64_t>(arrival.result);
-    counters.outbox_bytes -= static_cast<std::uint64_t>(arrival.result);
-    peer.outbox.sent(static_cast<std::size_t>(arrival.result), frames);
+    const auto size = static_cast<std::size_t>(arrival.result);
+    if (peer.tls) {
+      peer.tls->sent(size);
+      peer.outbox.sealed_sent();
+      recount_sealed(peer);
+    } else {
+      counters.outbox_bytes -= size;
+      peer.outbox.sent(size, frames);
+    }
     if (peer.wants_room && peer.outbox.bytes() <= limits.outbox_room_bytes / 4) {
       peer.wants_room = false;
       roomy.push_back(peer.name);
@@ -530,6 +423,14 @@ Network::~Network() {
   }
   if (state_->listen_fd >= 0) state_->loop.close(state_->listen_fd);
   for (const int fd : state_->accepted) ::close(fd);
+}
+
+Status Network::use_tls(const TlsIdentity& identity) {
+  Result<TlsContext> context = TlsContext::create(identity);
+  if (!context) return context.error();
+  state_->tls = *std::move(context);
+  state_->plain.resize(kRecordBytes);
+  return {};
 }
 
 void Network::dispatch(std::uint64_t now_ns) {
@@ -603,7 +504,7 @@ void Network::respond(ConnectionId connection, HttpResponse response) {
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::answering) return;
   const bool stays = peer->http->keep_alive() && !s.draining;
-  s.queue_bytes(*peer, bytes_of(peer->http->response(response, stays)));
+  s.queue_bytes(*peer, octets(peer->http->response(response, stays)));
   peer->stage = stays ? Stage::writing : Stage::closing;
   peer->deadline_ns = s.now + s.time_for(peer->outbox.bytes());
   if (!stays) s.finish(*peer, peer->heard_end ? Peer::Ending::shut : Peer::Ending::half);
@@ -625,8 +526,9 @@ proto::Form Network::form(ConnectionId connection) const {
 
 void Network::flush() {
   State& s = *state_;
-  for (const session::Connection name : s.dirty) {
-    Peer* peer = s.find(name);
+  // Whom TLS fails while its bytes are sealed joins the list.
+  for (std::size_t i = 0; i < s.dirty.size(); ++i) {
+    Peer* peer = s.find(s.dirty[i]);
     if (peer == nullptr) continue;
     peer->dirty = false;
     s.flush(*peer);

@@ -17,6 +17,8 @@
 // The sockets of one core: accept, HTTP, WebSocket, outboxes. Everything here is called and calls on its core's thread.
 namespace terrazzo::net {
 
+class TlsIdentity;
+
 // A slot and its generation: a stale id names nobody. The sessions' own name for a connection.
 using ConnectionId = session::Connection;
 
@@ -65,6 +67,7 @@ struct NetworkLimits {
 struct NetworkCounters {
   std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
                 sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
+  std::uint64_t tls_handshakes = 0, tls_resumed = 0, tls_failures = 0;
   std::uint64_t newcomer_waits = 0;     // receives of new connections that had to wait for a later tick
   std::uint64_t newcomers_waiting = 0;  // connections that wait now: to be welcomed, or for their turn
   std::uint64_t outbox_bytes = 0;       // waiting now, for all connections; shared frames count for each
@@ -76,6 +79,10 @@ class Network {
   Network(runtime::EventLoop& loop, int listen_fd, const NetworkLimits& limits, NetworkEvents& events);
   // Stops, without telling anybody. Elsewhere than on the loop's thread only after stop().
   ~Network();
+
+  // From now on (or from the first connection on) connections are TLS, with this identity; those that there are keep
+  // theirs.
+  Status use_tls(const TlsIdentity& identity);
 
   // Delivers everything that has arrived since the last call.
   void dispatch(std::uint64_t now_ns);

@@ -1,6 +1,7 @@
 #include "server/net/outbox.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/assert.h"
 
@@ -28,6 +29,22 @@ const msghdr* Outbox::begin_send() {
 
 void Outbox::sent(std::size_t bytes, FramePool& pool) {
   sending_ = false;
+  drop_front(bytes, pool);
+}
+
+std::size_t Outbox::take(std::span<std::byte> room, FramePool& pool) {
+  std::size_t taken = 0, offset = offset_;
+  for (std::size_t i = first_; i < frames_.size() && taken < room.size(); ++i, offset = 0) {
+    const std::span<const std::byte> bytes = frames_[i]->bytes.bytes().subspan(offset);
+    const std::size_t count = std::min(bytes.size(), room.size() - taken);
+    std::memcpy(room.data() + taken, bytes.data(), count);
+    taken += count;
+  }
+  drop_front(taken, pool);
+  return taken;
+}
+
+void Outbox::drop_front(std::size_t bytes, FramePool& pool) {
   bytes_ -= bytes;
   offset_ += bytes;
   while (first_ < frames_.size() && offset_ >= frames_[first_]->bytes.size()) {
@@ -45,6 +62,11 @@ void Outbox::sent(std::size_t bytes, FramePool& pool) {
 
 void Outbox::clear(FramePool& pool) {
   TZ_ASSERT(!sending_);
+  forget_frames(pool);
+  sealed_ = 0;
+}
+
+void Outbox::forget_frames(FramePool& pool) {
   for (std::size_t i = first_; i < frames_.size(); ++i) pool.release(frames_[i]);
   frames_.clear();
   first_ = offset_ = bytes_ = 0;

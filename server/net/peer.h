@@ -8,6 +8,7 @@
 #include "proto/ws/message_assembler.h"
 #include "server/net/http_exchange.h"
 #include "server/net/outbox.h"
+#include "server/net/tls_stream.h"
 #include "server/runtime/completion.h"
 #include "server/session/connection.h"
 
@@ -65,6 +66,7 @@ struct Peer {
   std::uint64_t body_began_ns = 0;                         // of the request that is coming in; 0: its header still is
   std::unique_ptr<HttpExchange> http;                      // until it is a WebSocket
   std::unique_ptr<proto::ws::MessageAssembler> assembler;  // from then on
+  std::unique_ptr<TlsStream> tls;                          // between the socket and all of these, or none
   Outbox outbox;
   PeerCompletion receive, send;
 };

@@ -69,7 +69,8 @@ ServerProcess::ServerProcess(const std::filesystem::path& data, std::vector<std:
   ::close(out[1]);
   const std::string line = read_line(out[0]);
   ::close(out[0]);
-  const std::string expected = "listening on http://127.0.0.1:";
+  tls_ = line.starts_with("listening on https");
+  const std::string expected = std::string("listening on ") + (tls_ ? "https" : "http") + "://127.0.0.1:";
   if (!line.starts_with(expected)) {
     if (must_start) ADD_FAILURE() << "the server did not start: \"" << line << "\"; its log:\n" << this->log();
     kill();

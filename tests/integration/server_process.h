@@ -33,8 +33,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  std::string http_url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  std::string websocket_url() const { return "ws://127.0.0.1:" + std::to_string(port_); }
+  // https:// and wss:// where it was started with a certificate.
+  std::string http_url() const { return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_); }
+  std::string websocket_url() const { return (tls_ ? "wss://127.0.0.1:" : "ws://127.0.0.1:") + std::to_string(port_); }
   std::uint16_t port() const { return port_; }
   pid_t pid() const { return pid_; }
   bool running() const { return pid_ > 0; }
@@ -46,6 +47,7 @@ class ServerProcess {
  private:
   pid_t pid_ = -1;
   std::uint16_t port_ = 0;
+  bool tls_ = false;
   std::filesystem::path log_;
 };
 

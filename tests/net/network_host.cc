@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "proto/ws/frame_codec.h"
+#include "tests/io/scratch_folder.h"
 #include "tests/runtime/loop_kinds.h"
 
 namespace terrazzo::net {
@@ -23,7 +24,37 @@ SharedBytes shared_frame(proto::Form form, std::string_view payload) {
   return frame;
 }
 
+bool tls_of_this_run() {
+  return std::getenv("TERRAZZO_TEST_TLS") != nullptr;
+}
+
+std::shared_ptr<const TlsIdentity> identity_of(const TestCertificate& certificate, const TicketKeys& tickets) {
+  const io::ScratchFolder folder;
+  write_text(folder / "chain.pem", certificate.chain_pem);
+  write_text(folder / "key.pem", certificate.key_pem);
+  auto identity = TlsIdentity::load(folder / "chain.pem", folder / "key.pem", tickets);
+  if (!identity) {
+    ADD_FAILURE() << identity.error().message;
+    std::abort();
+  }
+  return *std::move(identity);
+}
+
 NetworkHost::NetworkHost(const NetworkLimits& limits) {
+  if (!tls_of_this_run()) {
+    start(limits, nullptr);
+    return;
+  }
+  static const auto identity = identity_of(TestAuthority().sign(), TicketKeys::random());
+  start(limits, identity.get());
+  tunnel_ = std::make_unique<TlsTunnel>(port_);
+  port_ = tunnel_->port();
+}
+NetworkHost::NetworkHost(const NetworkLimits& limits, const TlsIdentity& identity) {
+  start(limits, &identity);
+}
+
+void NetworkHost::start(const NetworkLimits& limits, const TlsIdentity* identity) {
   loop_ = runtime::make_loop(runtime::loop_kind_of_this_run(), 256);
   if (!loop_) {
     ADD_FAILURE() << runtime::probe_ring().why_not;
@@ -36,6 +67,9 @@ NetworkHost::NetworkHost(const NetworkLimits& limits) {
   }
   port_ = local_port(*listener);
   network_ = std::make_unique<Network>(*loop_, *listener, limits, *this);
+  if (identity != nullptr) {
+    EXPECT_TRUE(network_->use_tls(*identity).ok());
+  }
   tick();
 }
 NetworkHost::~NetworkHost() = default;

@@ -12,17 +12,26 @@
 #include <vector>
 
 #include "server/net/network.h"
+#include "server/net/tls_identity.h"
 #include "server/runtime/clock.h"
+#include "tests/net/certificates.h"
+#include "tests/net/tls_tunnel.h"
 
 namespace terrazzo::net {
 
 SharedBytes shared_frame(proto::Form form, std::string_view payload);
 std::span<const std::byte> bytes_of(std::string_view text);
 
+// Suites run once more with TLS between client and server (TERRAZZO_TEST_TLS=auto or =epoll).
+bool tls_of_this_run();
+std::shared_ptr<const TlsIdentity> identity_of(const TestCertificate& certificate, const TicketKeys& tickets);
+
 // A network and its loop on the test's thread, and what it told. Its clock stands still until a test moves it.
 class NetworkHost final : public NetworkEvents {
  public:
   explicit NetworkHost(const NetworkLimits& limits = {});
+  // Speaks TLS on port(), whatever the run.
+  NetworkHost(const NetworkLimits& limits, const TlsIdentity& identity);
   ~NetworkHost() override;
 
   Network& network() { return *network_; }
@@ -67,11 +76,13 @@ class NetworkHost final : public NetworkEvents {
   void on_room(ConnectionId connection) override { roomy.push_back(connection); }
   void on_http(ConnectionId connection, const HttpRequest& request) override;
   void stop_late();
+  void start(const NetworkLimits& limits, const TlsIdentity* identity);
 
   std::uint64_t now_ns_ = 1000 * runtime::kNsPerSecond;
   std::uint16_t port_ = 0;
   std::unique_ptr<runtime::EventLoop> loop_;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<TlsTunnel> tunnel_;
 };
 
 }  // namespace terrazzo::net

@@ -103,6 +103,11 @@ std::optional<std::string> RawClient::read_bytes(std::size_t count) {
   return bytes;
 }
 
+std::optional<std::string> RawClient::read_some() {
+  if (buffer_.empty() && !receive()) return std::nullopt;
+  return std::exchange(buffer_, {});
+}
+
 std::optional<std::string> RawClient::read_to_end() {
   errno = 0;
   while (receive()) {

@@ -28,6 +28,8 @@ class RawClient {
   // Up to and with `end`; nothing where the connection ends before.
   std::optional<std::string> read_until(std::string_view end);
   std::optional<std::string> read_bytes(std::size_t count);
+  // Whatever comes next; nothing at the connection's end.
+  std::optional<std::string> read_some();
   // The rest, to the connection's end; nothing where it does not end.
   std::optional<std::string> read_to_end();
   // Something (or the end) has come.

@@ -28,10 +28,14 @@ inline std::unique_ptr<EventLoop> make_loop(LoopKind kind, std::uint16_t receive
   return nullptr;
 }
 
-// Of suites that ctest runs once for each kind: epoll by TERRAZZO_IO=epoll, and where there is no other.
+// Of suites that ctest runs once for each kind: epoll by TERRAZZO_IO=epoll or, over TLS, TERRAZZO_TEST_TLS=epoll (ctest
+// hands over one variable), and where there is no other.
 inline LoopKind loop_kind_of_this_run() {
-  const char* name = std::getenv("TERRAZZO_IO");
-  const bool epoll = (name != nullptr && std::string_view(name) == "epoll") || !probe_ring().available;
+  const auto says_epoll = [](const char* variable) {
+    const char* name = std::getenv(variable);
+    return name != nullptr && std::string_view(name) == "epoll";
+  };
+  const bool epoll = says_epoll("TERRAZZO_IO") || says_epoll("TERRAZZO_TEST_TLS") || !probe_ring().available;
   return epoll ? LoopKind::epoll : LoopKind::ring;
 }
 

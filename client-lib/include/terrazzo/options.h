@@ -18,12 +18,19 @@ struct ReconnectPolicy {
   std::uint32_t delay_max_ms = 10'000;
 };
 
+// Whom a client believes that it is the server, over wss:// and https://.
+struct TlsOptions {
+  std::string ca_file;      // PEM, of the authorities that are trusted; empty: those of the system
+  bool verify_peer = true;  // false: whoever answers is believed; for tests, never over a network
+};
+
 // A plain value. Sizes are in bytes, times in milliseconds.
 struct ConnectOptions {
-  std::string url = "ws://127.0.0.1:7777";  // ws://host:port; the path defaults to /v1/ws
-  std::string token;                        // empty: none
-  std::string name;                         // shown to the others; empty: the token's user
-  std::uint32_t color = 0;                  // 0xRRGGBB; 0: the server chooses
+  std::string url = "ws://127.0.0.1:7777";  // ws:// or wss://host:port; the path defaults to /v1/ws
+  TlsOptions tls;
+  std::string token;        // empty: none
+  std::string name;         // shown to the others; empty: the token's user
+  std::uint32_t color = 0;  // 0xRRGGBB; 0: the server chooses
   proto::Form form = proto::Form::binary;
   ReconnectPolicy reconnect;
   std::string program = "libterrazzo/0.1";  // for the server's logs

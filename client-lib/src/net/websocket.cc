@@ -10,6 +10,7 @@
 #include <deque>
 #include <utility>
 
+#include "client-lib/src/net/link.h"
 #include "client-lib/src/net/reactor_loop.h"
 
 namespace terrazzo::client {
@@ -24,18 +25,24 @@ constexpr std::size_t kTogetherBytes = 128 * 1024;
 
 }  // namespace
 
+struct SessionFree {
+  void operator()(::SSL_SESSION* session) const { ::SSL_SESSION_free(session); }
+};
+
 struct WebSocket::Shared {
-  asio::io_context& io;
+  Reactor::Loop& loop;
   proto::Form form;
   std::size_t message_bytes_max;
   WebSocketEvents events;
+  TlsOptions tls;
   std::shared_ptr<Connection> current;
+  std::unique_ptr<::SSL_SESSION, SessionFree> session;  // of the last TLS connection, to resume
 };
 
 // Lives until its last handler has run; a connection that is not the current one any more tells nobody anything.
 struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
   Connection(const std::shared_ptr<Shared>& shared)
-      : owner(shared), form(shared->form), resolver(shared->io), stream(shared->io) {
+      : owner(shared), form(shared->form), resolver(shared->loop.io), stream(shared->loop.io) {
     stream.read_message_max(shared->message_bytes_max);
     stream.auto_fragment(false);
     const char* protocol = form == proto::Form::binary ? "terrazzo.v1.flatbuffers" : "terrazzo.v1.json";
@@ -54,15 +61,39 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     beast::get_lowest_layer(stream).expires_after(timeout);
     host = url.host.find(':') == std::string::npos ? url.host + ":" + url.port : "[" + url.host + "]:" + url.port;
     target = url.target;
+    address = url;
+    if (url.tls) {
+      if (const Status ready = set_up_tls(); !ready) {
+        asio::post(stream.get_executor(),
+                   [self = shared_from_this(), why = ready.error().message] { self->end(0, why); });
+        return;
+      }
+    }
     resolver.async_resolve(url.host, url.port,
                            [self = shared_from_this()](const error_code& error, const auto& endpoints) {
                              if (error) return self->end(0, error.message());
                              beast::get_lowest_layer(self->stream)
                                  .async_connect(endpoints, [self](const error_code& connect_error, const auto&) {
                                    if (connect_error) return self->end(0, connect_error.message());
-                                   self->handshake();
+                                   self->secure();
                                  });
                            });
+  }
+
+  Status set_up_tls() {
+    const std::shared_ptr<Shared> shared = owner.lock();
+    const auto context = shared->loop.tls(shared->tls);
+    if (!context) return context.error();
+    return stream.next_layer().use_tls(*context, address, shared->session.get());
+  }
+
+  void secure() {
+    Link::Tls* const tls = stream.next_layer().tls();
+    if (tls == nullptr) return handshake();
+    tls->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](const error_code& error) {
+      if (error) return self->end(0, self->stream.next_layer().tls_problem(error, self->address));
+      self->handshake();
+    });
   }
 
   void handshake() {
@@ -164,6 +195,7 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
     const std::shared_ptr<Shared> shared = live();
     if (!shared) return;
     shared->current.reset();
+    if (::SSL_SESSION* session = open ? stream.next_layer().session() : nullptr) shared->session.reset(session);
     drop();
     shared->events.closed(code, std::move(reason));
   }
@@ -171,8 +203,9 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
   std::weak_ptr<Shared> owner;
   proto::Form form;
   asio::ip::tcp::resolver resolver;
-  beast::websocket::stream<beast::tcp_stream> stream;
+  beast::websocket::stream<Link> stream;
   beast::websocket::response_type response;
+  Url address;
   std::string host, target;
   std::chrono::milliseconds timeout{};
   beast::flat_buffer buffer;
@@ -181,8 +214,9 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
   bool open = false, writing = false, posted = false;
 };
 
-WebSocket::WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, WebSocketEvents events)
-    : shared_(new Shared{reactor.loop().io, form, message_bytes_max, std::move(events), nullptr}) {}
+WebSocket::WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const TlsOptions& tls,
+                     WebSocketEvents events)
+    : shared_(new Shared{reactor.loop(), form, message_bytes_max, std::move(events), tls, nullptr, nullptr}) {}
 
 WebSocket::~WebSocket() {
   if (const auto connection = std::exchange(shared_->current, nullptr)) connection->drop();

@@ -10,6 +10,7 @@
 
 #include "client-lib/src/net/url.h"
 #include "proto/codec.h"
+#include "terrazzo/options.h"
 #include "terrazzo/reactor.h"
 
 namespace terrazzo::client {
@@ -26,7 +27,8 @@ struct WebSocketEvents {
 // together where they fit into one.
 class WebSocket {
  public:
-  WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, WebSocketEvents events);
+  WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const TlsOptions& tls,
+            WebSocketEvents events);
   ~WebSocket();  // drops the connection; no event comes any more
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
