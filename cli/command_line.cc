@@ -114,6 +114,23 @@ void add_versions(CLI::App& app, CommandLine& line) {
   add_server(backup, line);
 }
 
+void add_cores(CLI::App& app, CommandLine& line) {
+  CLI::App* cores = app.add_subcommand(
+      "cores", "how busy the server's cores are, and with which shards (owners only); ask twice for what is now");
+  add_server(cores, line);
+  CLI::App* move = app.add_subcommand(
+      "move", "give a shard (8192 by 8192 cells) to another core of the server while people paint on it (owners only)");
+  move->add_option("world", line.world, "name or id")->required();
+  move->add_option("shard", line.shard, "X,Y: the shard of cell X*8192,Y*8192")
+      ->required()
+      ->check([](const std::string& shard) {
+        const bool fits = shard.find_first_not_of("-0123456789,") == std::string::npos;
+        return fits ? std::string() : "a shard is X,Y, for example 0,-1";
+      });
+  move->add_option("core", line.core, "from 0")->required();
+  add_server(move, line);
+}
+
 void add_token_and_doctor(CLI::App& app, CommandLine& line) {
   CLI::App* token = app.add_subcommand("token", "make a token for a server with --auth token, from its secret");
   token->add_option("--data", line.data, "the server's data folder")->envname("TERRAZZO_DATA")->capture_default_str();
@@ -151,6 +168,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_render(app, line, rect);
   add_read_local(app, line, rect);
   add_versions(app, line);
+  add_cores(app, line);
   add_token_and_doctor(app, line);
   try {
     app.parse(argc, argv);

@@ -19,6 +19,8 @@ Status restore_version(const CommandLine& line);
 Status delete_version(const CommandLine& line);
 Status diff_versions(const CommandLine& line);
 Status backup(const CommandLine& line);
+Status list_cores(const CommandLine& line);
+Status move_shard(const CommandLine& line);
 Status make_token(const CommandLine& line);
 Status doctor(const CommandLine& line);
 

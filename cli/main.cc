@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
                    {"delete-version", delete_version},
                    {"diff", diff_versions},
                    {"backup", backup},
+                   {"cores", list_cores},
+                   {"move", move_shard},
                    {"token", make_token},
                    {"doctor", doctor}};
   for (const auto& command : kCommands) {

@@ -48,6 +48,16 @@ void add_choices(CLI::App& app, Config& config) {
       ->default_str("auto");
 }
 
+void add_balance(CLI::App& app, Config& config) {
+  const std::map<std::string, Balance> choices{{"off", Balance::off}, {"on", Balance::on}};
+  app.add_option(
+         "--balance", config.balance,
+         "on: shards of a core that is busy for seconds go to the idlest one; off: only terrazzo move moves them")
+      ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
+      ->envname("TERRAZZO_BALANCE")
+      ->default_str("off");
+}
+
 CLI::App* add_directory_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
   CLI::App* command = app.add_subcommand(name, help);
   command->add_option("dir", line.config.data_dir, "the data folder")->envname("TERRAZZO_DATA")->capture_default_str();
@@ -98,6 +108,7 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->envname("TERRAZZO_CORES")
       ->capture_default_str();
   add_choices(app, config);
+  add_balance(app, config);
   app.add_option("--token-secret-file", config.token_secret_file,
                  "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
       ->envname("TERRAZZO_TOKEN_SECRET_FILE");

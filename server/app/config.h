@@ -12,6 +12,9 @@ enum class Io : std::uint8_t { automatic, ring, epoll };
 // Who writes and syncs files; automatic: the core's io_uring where it has one that may, else threads.
 enum class FileIo : std::uint8_t { automatic, ring, threads };
 
+// Whether shards of a busy core go to an idle one by themselves.
+enum class Balance : std::uint8_t { off, on };
+
 enum class AuthMode : std::uint8_t { none, token };
 
 // Everything an operator can set, validated once; read by wiring only and passed down as values.
@@ -43,6 +46,7 @@ struct Config {
   std::uint64_t memory_bytes() const;
   std::uint32_t publish_ms = 10;     // between publications for readers on the same host; 0: none
   std::uint32_t reader_hold_s = 60;  // how long such a reader may keep a state that was overtaken; 0: as it likes
+  Balance balance = Balance::off;
   bool pin = true;
   bool accept_log_loss = false;  // start although the log is damaged, and give up what lies behind the damage
 };

@@ -132,6 +132,10 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.ticks = ticks_;
   shot.system_calls = io_.loop->system_calls();
   shot.log = log_.counters();
+  shot.busy_ns = load_.busy_ns();
+  shot.shards_taken = mover_.taken();
+  shot.shards_given = mover_.given();
+  shot.parked_ns = mover_.parked_ns();
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
   shot.residency = {.resident_pages = memory_.resident(),

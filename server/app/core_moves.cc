@@ -1,4 +1,6 @@
 // Moving shards between cores: what the protocol (shard_mover.h) makes this core do, and who asks for it.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -36,6 +38,8 @@ void CoreServices::deliver_move(const runtime::MeshMessage& message) {
                     [&](const LogDebt& debt) { return debt.shard == covered->shard && debt.until <= covered->until; });
       return forget_log();
     }
+    case MeshKind::loads:
+      return gather_loads(unboxed<LoadGather>(message));
     default:
       TZ_ASSERT(false);
   }
@@ -86,6 +90,52 @@ void CoreServices::end_move(WorldId world, Result<http::MovedShard> result) {
   const shard::CoreId asked_by = ask->asked_by;
   post(asked_by, boxed(MeshKind::move_answer, std::move(ask)));
   desk(world).release();
+}
+
+// ---- loads ----
+
+void CoreServices::ask_loads(std::function<void(const std::vector<CoreLoad>&)> done) {
+  LoadGather gather{self_, static_cast<unsigned>(node_.cores), {}, std::move(done)};
+  post(self_, boxed(MeshKind::loads, std::move(gather)));
+}
+
+void CoreServices::gather_loads(std::unique_ptr<LoadGather> gather) {
+  if (gather->missing == 0) return gather->done(gather->cores);
+  gather->cores.push_back(load_.sample(shards_, runtime::monotonic_ns()));
+  --gather->missing;
+  const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
+  post(static_cast<shard::CoreId>(next), boxed(MeshKind::loads, std::move(gather)));
+}
+
+void CoreServices::cores(CoresDone done) {
+  ask_loads([done = std::move(done)](std::vector<CoreLoad> loads) {
+    std::ranges::sort(loads, {}, &CoreLoad::core);
+    std::vector<http::CoreInfo> cores;
+    for (const CoreLoad& load : loads) {
+      http::CoreInfo& core = cores.emplace_back(http::CoreInfo{load.core, load.busy, {}});
+      for (const ShardLoad& shard : load.shards)
+        core.shards.push_back({shard.shard.world, shard.shard.position, shard.work_per_s});
+    }
+    done(cores);
+  });
+}
+
+void CoreServices::balance(std::uint64_t now_ns) {
+  constexpr std::uint64_t kEveryNs = 1'000'000'000;
+  next_balance_ns_ = now_ns + kEveryNs;
+  if (drain_began_ns_ != 0) return;
+  ask_loads([this](const std::vector<CoreLoad>& loads) {
+    const std::optional<Balancer::Move> move = balancer_.decide(loads, runtime::monotonic_ns());
+    if (!move) return;
+    const map::ShardPos at = move->shard.position;
+    move_shard(move->shard.world, at, move->to, [at, from = move->from, to = move->to](Result<http::MovedShard> moved) {
+      if (moved) {
+        spdlog::info("core {} was busy: shard {},{} is on core {} now", from, at.x, at.y, to);
+      } else {
+        spdlog::warn("core {} is busy, but shard {},{} stays: {}", from, at.x, at.y, moved.error().message);
+      }
+    });
+  });
 }
 
 // ---- ShardMoverOutput ----

@@ -37,6 +37,10 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       memory_(node, self, shards_,
               node.config.memory_bytes() / storage::kPageBytes / static_cast<std::uint64_t>(node.cores)),
       mover_(self, node.cores, *this),
+      load_(self, runtime::monotonic_ns()),
+      next_balance_ns_(self == 0 && node.cores > 1 && node.config.balance == Balance::on
+                           ? 0
+                           : std::numeric_limits<std::uint64_t>::max()),
       log_(node, self, *io_.files),
       checkpoints_(shards_, log_, *io_.files, pages_),
       history_timer_(node),
@@ -54,6 +58,7 @@ CoreServices::~CoreServices() {
 // ---- the tick ----
 
 void CoreServices::run() {
+  load_.woke(runtime::monotonic_ns());
   while (!drained()) tick();
   last_checkpoints();
   network_.stop();
@@ -61,12 +66,15 @@ void CoreServices::run() {
 
 void CoreServices::tick() {
   ++ticks_;
-  std::uint64_t wait = wait_ns(runtime::monotonic_ns());
+  const std::uint64_t began = runtime::monotonic_ns();
+  load_.waits(began);
+  std::uint64_t wait = wait_ns(began);
   // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
   if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
   io_.loop->submit_and_wait(wait);
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
+  load_.woke(now);
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();
   network_.dispatch(now);
@@ -86,6 +94,7 @@ void CoreServices::tick() {
   memory_.advance(now);
   deliver_local();
   home_.tick(now);
+  if (now >= next_balance_ns_) balance(now);
   if (mover_.busy()) mover_.advance(now);
   log_.submit(now);
   node_.mesh->flush(self_);
@@ -102,7 +111,7 @@ void CoreServices::use_newest_certificate() {
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
   if (!local_.empty() || network_.wants_dispatch() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
-  until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns)});
+  until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns), next_balance_ns_});
   if (lobby_.has_retries()) until = std::min(until, now_ns + kRetryNs);
   if (somebody_reads_) until = std::min(until, next_publication_ns_);
   if (!parked_.empty()) until = std::min(until, next_parked_try_ns_);
@@ -188,6 +197,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::move_ask:
     case MeshKind::move_answer:
     case MeshKind::log_covered:
+    case MeshKind::loads:
       return deliver_move(message);
   }
   TZ_ASSERT(false);  // a kind without a case

@@ -10,9 +10,11 @@
 #include "base/error.h"
 #include "proto/codec.h"
 #include "server/app/backup_job.h"
+#include "server/app/balancer.h"
 #include "server/app/checkpoint_driver.h"
 #include "server/app/core_io.h"
 #include "server/app/history_keeper.h"
+#include "server/app/load_meter.h"
 #include "server/app/log_driver.h"
 #include "server/app/memory_budget.h"
 #include "server/app/mesh_kinds.h"
@@ -185,12 +187,17 @@ class CoreServices final : private net::NetworkEvents,
   void take(const shard::ShardKey& shard, std::unique_ptr<ShardSlot> slot) override;
   void moved(const MoveNote& done) override;
   void deliver_move(const runtime::MeshMessage& message);
+  void gather_loads(std::unique_ptr<LoadGather> gather);
+  void ask_loads(std::function<void(const std::vector<CoreLoad>&)> done);
+  // Of core 0, with --balance on.
+  void balance(std::uint64_t now_ns);
   void begin_move(WorldId world);
   void end_move(WorldId world, Result<http::MovedShard> result);
   bool has_parked(const shard::ShardKey& shard) const;
   // Tells the cores a shard was on that a checkpoint covers what they logged of it.
   void tell_covered(ShardSlot& slot);
   void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) override;
+  void cores(CoresDone done) override;
 
   void gather_metrics(std::unique_ptr<MetricsGather> gather);
   CoreSnapshot snapshot() const;
@@ -206,6 +213,9 @@ class CoreServices final : private net::NetworkEvents,
   ShardLobby lobby_;
   MemoryBudget memory_;
   ShardMover mover_;
+  LoadMeter load_;
+  Balancer balancer_;
+  std::uint64_t next_balance_ns_;
   LogDriver log_;
   CheckpointDriver checkpoints_;
   HistoryTimer history_timer_;  // of core 0

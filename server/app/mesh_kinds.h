@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/app/balancer.h"
 #include "server/app/shard_mover.h"
 #include "server/app/version_desk.h"
 #include "server/http/api.h"
@@ -49,6 +50,7 @@ enum class MeshKind : std::uint32_t {
   move_ask,     // MoveAsk, for the world's coordinator core
   move_answer,  // MoveAsk, for the core that asked
   log_covered,  // LogCovered, for a core the shard was on
+  loads,        // LoadGather: goes round the cores
 };
 
 struct VersionAnswer {
@@ -62,6 +64,14 @@ struct MoveAsk {
   shard::CoreId to = 0, asked_by = 0;
   Result<http::MovedShard> result;
   std::function<void(Result<http::MovedShard>)> done;
+};
+
+// How busy every core is; `done` runs on the core that asked.
+struct LoadGather {
+  shard::CoreId asked_by = 0;
+  unsigned missing = 0;  // cores
+  std::vector<CoreLoad> cores;
+  std::function<void(const std::vector<CoreLoad>&)> done;
 };
 
 // A checkpoint has everything of the shard up to here.

@@ -181,6 +181,15 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add(counter, "terrazzo_log_failures_total", "Groups that could not be written; the core is read-only then.",
            cores, [](Core c) { return c.log.failures; });
   page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks; });
+  page.add(counter, "terrazzo_busy_nanoseconds_total", "Time in which the core did not wait.", cores,
+           [](Core c) { return c.busy_ns; });
+  page.add(counter, "terrazzo_shards_taken_total", "Shards that came from another core.", cores,
+           [](Core c) { return c.shards_taken; });
+  page.add(counter, "terrazzo_shards_given_total", "Shards that went to another core.", cores,
+           [](Core c) { return c.shards_given; });
+  page.add(counter, "terrazzo_shard_parked_nanoseconds_total",
+           "Time in which messages waited for shards on their way to the core.", cores,
+           [](Core c) { return c.parked_ns; });
   page.add(counter, "terrazzo_loop_system_calls_total", "System calls of the core's event loop.", cores,
            [](Core c) { return c.system_calls; });
 }

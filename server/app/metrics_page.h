@@ -29,7 +29,7 @@ struct CoreSnapshot {
   session::SessionCounters sessions;
   std::uint64_t slow_connections = 0, stale_shards = 0;
   std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, ticks = 0,
-                system_calls = 0, reader_evictions = 0;
+                system_calls = 0, reader_evictions = 0, busy_ns = 0, shards_taken = 0, shards_given = 0, parked_ns = 0;
   shard::ShardCounters shard;
   shard::EncodedChunks::Counters encoded;
   std::uint64_t encoded_bytes = 0;

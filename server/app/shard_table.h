@@ -40,11 +40,12 @@ struct ShardSlot {
   bool in_line = false;  // messages for it wait in the lobby
   // Why its file could not be made just now; the edit that needed it is told so.
   std::optional<Error> no_file;
-  bool faulted = false;         // pages of its file were missing
-  bool no_checkpoints = false;  // one failed: what is on disk stays as it is
-  bool leaving = false;         // for another core: no work in the background begins
-  unsigned page_jobs = 0;       // of this core's workers that come back to the slot
-  std::vector<LogOwed> owed;    // of the cores it was on
+  bool faulted = false;           // pages of its file were missing
+  bool no_checkpoints = false;    // one failed: what is on disk stays as it is
+  bool leaving = false;           // for another core: no work in the background begins
+  unsigned page_jobs = 0;         // of this core's workers that come back to the slot
+  std::vector<LogOwed> owed;      // of the cores it was on
+  std::uint64_t work_before = 0;  // at LoadMeter's last look
 };
 
 // A shard's file and what was read of it, opened or made on any thread; nothing: there is no file.

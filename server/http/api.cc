@@ -88,6 +88,7 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
                     .body = std::string(kFrontPage),
                     .extra_headers = {}});
   }
+  if (path == "/v1/cores") return cores(request, std::move(respond));
   if (path == "/v1/backups") return backups(request, std::move(respond));
   if (path == "/v1/worlds") return worlds(request, std::move(respond));
   constexpr std::string_view kWorlds = "/v1/worlds/";

@@ -46,6 +46,18 @@ struct MovedShard {
   std::uint64_t parked_ns = 0;  // how long what was sent to it may have waited
 };
 
+// What a core has to do, since somebody asked before, at least for the last second.
+struct CoreInfo {
+  unsigned core = 0;
+  double busy = 0;  // share of the time in which it did not wait
+  struct Shard {
+    WorldId world;
+    map::ShardPos shard;
+    double work_per_s = 0;  // edits, encodings and chunk states
+  };
+  std::vector<Shard> shards;  // open ones, the hottest first
+};
+
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
  public:
@@ -78,6 +90,8 @@ class ApiServices {
   using MoveDone = std::function<void(Result<MovedShard>)>;
   // not_found: there is no such core or shard; overloaded: not now.
   virtual void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) = 0;
+  using CoresDone = std::function<void(const std::vector<CoreInfo>&)>;
+  virtual void cores(CoresDone done) = 0;
   // `since`: name of the backup it builds on; empty: none. bad_message, conflict: not begun.
   virtual Status start_backup(std::string name, std::string since) = 0;
   virtual BackupInfo backup() = 0;
@@ -103,6 +117,7 @@ class Api {
   // `tail`: what follows /v1/worlds/{name}/versions.
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   void backups(const net::HttpRequest& request, Respond respond);
+  void cores(const net::HttpRequest& request, Respond respond);
   void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
 
   ApiServices& services_;

@@ -1,4 +1,4 @@
-// What an operator does with a world's shards.
+// What an operator does with shards and cores.
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -47,6 +47,25 @@ void Api::shard(const net::HttpRequest& request, std::string_view name, std::str
                                                                    {"parked_us", moved->parked_ns / 1000}}
                                                         .dump()));
                        });
+}
+
+void Api::cores(const net::HttpRequest& request, Respond respond) {
+  if (request.method != "GET") return respond(wrong_method("GET"));
+  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
+    return respond(problem(allowed.error()));
+  services_.cores([respond = std::move(respond)](const std::vector<CoreInfo>& cores) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const CoreInfo& core : cores) {
+      nlohmann::json shards = nlohmann::json::array();
+      for (const CoreInfo::Shard& shard : core.shards) {
+        shards.push_back({{"world", std::to_string(shard.world.value)},
+                          {"shard", {shard.shard.x, shard.shard.y}},
+                          {"work_per_s", shard.work_per_s}});
+      }
+      list.push_back({{"core", core.core}, {"busy", core.busy}, {"shards", std::move(shards)}});
+    }
+    respond(json_response(200, nlohmann::json{{"cores", std::move(list)}}.dump()));
+  });
 }
 
 }  // namespace terrazzo::http
