@@ -115,6 +115,12 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.shards = shards_.size();
   shot.encoded = shards_.encoded().counters();
   shot.encoded_bytes = shards_.encoded().bytes();
+  shot.queues = {.edits_in_flight = home_.edits_in_flight(),
+                 .edits_waiting_for_log = 0,
+                 .log_pending_bytes = log_.pending_bytes(),
+                 .lobby_messages = lobby_.waiting(),
+                 .mesh_backlog = node_.mesh->backlog(self_),
+                 .parked_edits = parked_.size()};
   shards_.for_each([&](const ShardSlot& slot) {
     const shard::ShardCounters& counters = slot.shard->counters();
     shot.shard.edits += counters.edits;
@@ -125,11 +131,13 @@ CoreSnapshot CoreServices::snapshot() const {
     shot.shard.encodings += counters.encodings;
     shot.shard.chunks_sent += counters.chunks_sent;
     shot.shard.refreshes += counters.refreshes;
+    shot.queues.edits_waiting_for_log += slot.shard->edits_waiting();
     if (slot.file) shot.shard_pages += slot.file->page_count();
     if (slot.publisher) shot.reader_evictions += slot.publisher->evictions();
   });
   shot.checkpoints = checkpoints_.done();
   shot.ticks = ticks_;
+  shot.mesh_overflows = node_.mesh->overflowed(self_);
   shot.system_calls = io_.loop->system_calls();
   shot.log = log_.counters();
   shot.busy_ns = load_.busy_ns();

@@ -65,20 +65,22 @@ void CoreServices::run() {
 }
 
 void CoreServices::tick() {
-  ++ticks_;
-  const std::uint64_t began = runtime::monotonic_ns();
-  load_.waits(began);
-  std::uint64_t wait = wait_ns(began);
+  const std::uint64_t done = runtime::monotonic_ns();
+  count_tick(done);
+  load_.waits(done);
+  std::uint64_t wait = wait_ns(done);
   // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
   if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
   io_.loop->submit_and_wait(wait);
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
   load_.woke(now);
+  working_since_ns_ = now;
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();
   network_.dispatch(now);
-  node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); });
+  ticks_.mesh_messages.record(
+      node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); }));
   node_.workers->collect(self_);
   node_.page_workers->collect(self_);
   if (lobby_.has_retries()) lobby_.tick();
@@ -106,6 +108,15 @@ void CoreServices::use_newest_certificate() {
   // It was tried when it was loaded; what is left is memory.
   if (const Status used = network_.use_tls(*node_.certificates->current()); !used)
     spdlog::error("core {}: TLS: {}; the certificate before stays in force", self_, used.error().message);
+}
+
+// Of the tick before, when the next one begins: no clock is read for it.
+void CoreServices::count_tick(std::uint64_t now_ns) {
+  if (working_since_ns_ == 0) return;
+  ++ticks_.ticks;
+  ticks_.busy_ns.record(now_ns - working_since_ns_);
+  const std::uint64_t calls = io_.loop->system_calls();
+  ticks_.system_calls.record(calls - std::exchange(calls_before_, calls));
 }
 
 std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
@@ -220,6 +231,8 @@ NodeSnapshot CoreServices::node_snapshot() const {
     shot.tls = NodeSnapshot::Tls{node_.certificates->current()->expires_s(), node_.certificates->loads(),
                                  node_.certificates->failures()};
   }
+  shot.worker_jobs = node_.workers->waiting();
+  shot.page_worker_jobs = node_.page_workers->waiting();
   return shot;
 }
 

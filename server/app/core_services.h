@@ -56,6 +56,7 @@ class CoreServices final : private net::NetworkEvents,
 
  private:
   void tick();
+  void count_tick(std::uint64_t now_ns);
   std::uint64_t wait_ns(std::uint64_t now_ns) const;
   void deliver(const runtime::MeshMessage& message);
   void deliver_local();
@@ -259,7 +260,8 @@ class CoreServices final : private net::NetworkEvents,
   std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
   proto::ByteBuffer payload_;        // scratch of send()
   std::uint64_t next_session_ = 1;
-  std::uint64_t ticks_ = 0;
+  TickCounters ticks_;
+  std::uint64_t working_since_ns_ = 0, calls_before_ = 0;  // of the tick that is under way
   std::uint64_t certificate_ = 0;  // its generation
   std::uint64_t bus_faults_ = 0;
   std::uint64_t next_publication_ns_ = 0, next_dead_readers_ns_ = 0;

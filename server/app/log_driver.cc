@@ -109,15 +109,21 @@ void LogDriver::complete(std::int32_t result, std::uint32_t) {
 bool LogDriver::take_completed() {
   if (!std::exchange(completed_, false)) return false;
   in_flight_ = false;
+  const std::size_t bytes = waiting_->bytes.size();
   waiting_.reset();
-  counters_.sync_ns += clock_() - submitted_ns_;
+  const std::uint64_t took_ns = clock_() - submitted_ns_;
+  counters_.sync_ns += took_ns;
   if (result_ < 0) {
     ++counters_.failures;
     writer_.group_synced(
         Error{ErrorCode::read_only, std::string("the log could not be written: ") + std::strerror(-result_)});
   } else {
     segments_.back().last_sequence = group_last_sequence_;
+    const std::uint64_t before = writer_.durable_sequence();
     writer_.group_synced({});
+    counters_.group_records.record(writer_.durable_sequence() - before);
+    counters_.group_bytes.record(bytes);
+    counters_.group_ns.record(took_ns);
   }
   return true;
 }

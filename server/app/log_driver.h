@@ -32,6 +32,7 @@ class LogDriver final : private runtime::Completion {
 
   std::uint64_t appended_sequence() const { return writer_.appended_sequence(); }
   std::uint64_t durable_sequence() const { return writer_.durable_sequence(); }
+  std::size_t pending_bytes() const { return writer_.pending_bytes(); }  // that no group has taken yet
   bool failed() const { return writer_.failed(); }
   bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
   // When submit() should be called again although nothing new happens: a group waits for a segment that could not be

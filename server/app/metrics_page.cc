@@ -3,6 +3,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <limits>
+
 namespace terrazzo::app {
 namespace {
 
@@ -18,15 +20,36 @@ class Page {
     for (const CoreSnapshot& core : cores) family.metric.push_back(series(type, core.core, value(core)));
     families_.push_back(std::move(family));
   }
-  void add_errors(const std::vector<CoreSnapshot>& cores) {
-    MetricFamily family{
-        "terrazzo_errors_total", "Messages answered with reject or error, by code.", MetricType::Counter, {}};
+  template <class Counts>
+  void add_by_code(const char* name, const char* help, const std::vector<CoreSnapshot>& cores, Counts&& counts) {
+    MetricFamily family{name, help, MetricType::Counter, {}};
     for (const CoreSnapshot& core : cores) {
       for (std::size_t code = 0; code < kErrorCodeNames.size(); ++code) {
-        prometheus::ClientMetric metric = series(MetricType::Counter, core.core, core.sessions.by_code[code]);
+        prometheus::ClientMetric metric = series(MetricType::Counter, core.core, counts(core)[code]);
         metric.label.push_back({"code", std::string(kErrorCodeNames[code])});
         family.metric.push_back(std::move(metric));
       }
+    }
+    families_.push_back(std::move(family));
+  }
+  // `unit`: what one of the recorded values is in the unit of the name.
+  template <class Values>
+  void add_histogram(const char* name, const char* help, double unit, const std::vector<CoreSnapshot>& cores,
+                     Values&& values) {
+    MetricFamily family{name, help, MetricType::Histogram, {}};
+    for (const CoreSnapshot& core : cores) {
+      const runtime::Histogram& histogram = values(core);
+      prometheus::ClientMetric metric;
+      metric.label.push_back({"core", std::to_string(core.core)});
+      std::uint64_t so_far = 0;
+      for (std::size_t bucket = 0; bucket < runtime::Histogram::kBuckets; ++bucket) {
+        so_far += histogram.count(bucket);
+        metric.histogram.bucket.push_back({so_far, static_cast<double>(histogram.bound(bucket)) * unit});
+      }
+      metric.histogram.sample_count = histogram.total();
+      metric.histogram.sample_sum = static_cast<double>(histogram.sum()) * unit;
+      metric.histogram.bucket.push_back({histogram.total(), std::numeric_limits<double>::infinity()});
+      family.metric.push_back(std::move(metric));
     }
     families_.push_back(std::move(family));
   }
@@ -50,6 +73,7 @@ class Page {
 };
 
 using Core = const CoreSnapshot&;
+constexpr double kNs = 1e-9;
 
 void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
   constexpr auto counter = MetricType::Counter;
@@ -111,8 +135,14 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.sessions.chunks_refreshed; });
   page.add(counter, "terrazzo_edits_received_total", "Edits received.", cores, [](Core c) { return c.sessions.edits; });
   page.add(counter, "terrazzo_acks_total", "Edits acknowledged.", cores, [](Core c) { return c.sessions.acks; });
-  page.add(counter, "terrazzo_rejects_total", "Edits rejected.", cores, [](Core c) { return c.sessions.rejects; });
-  page.add_errors(cores);
+  page.add_by_code(
+      "terrazzo_rejects_total", "Edits rejected, by code.", cores,
+      [](Core c) -> auto& { return c.sessions.rejects_by_code; });
+  page.add_by_code(
+      "terrazzo_errors_total", "Messages answered with error, by code.", cores,
+      [](Core c) -> auto& { return c.sessions.errors_by_code; });
+  page.add(counter, "terrazzo_deliveries_total", "Edits queued for viewers, counted for each.", cores,
+           [](Core c) { return c.sessions.deliveries; });
 }
 
 void add_shards(Page& page, const std::vector<CoreSnapshot>& cores) {
@@ -180,7 +210,20 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.log.sync_ns; });
   page.add(counter, "terrazzo_log_failures_total", "Groups that could not be written; the core is read-only then.",
            cores, [](Core c) { return c.log.failures; });
-  page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks; });
+  page.add_histogram(
+      "terrazzo_log_group_records", "Records in a group that is written and synced.", 1, cores,
+      [](Core c) -> auto& { return c.log.group_records; });
+  page.add_histogram(
+      "terrazzo_log_group_bytes", "Bytes of such a group.", 1, cores,
+      [](Core c) -> auto& { return c.log.group_bytes; });
+  page.add_histogram(
+      "terrazzo_log_group_seconds", "Time from handing a group to the disk until it is durable.", kNs, cores,
+      [](Core c) -> auto& { return c.log.group_ns; });
+}
+
+void add_ticks(Page& page, const std::vector<CoreSnapshot>& cores) {
+  constexpr auto counter = MetricType::Counter;
+  page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks.ticks; });
   page.add(counter, "terrazzo_busy_nanoseconds_total", "Time in which the core did not wait.", cores,
            [](Core c) { return c.busy_ns; });
   page.add(counter, "terrazzo_shards_taken_total", "Shards that came from another core.", cores,
@@ -192,6 +235,33 @@ void add_log(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.parked_ns; });
   page.add(counter, "terrazzo_loop_system_calls_total", "System calls of the core's event loop.", cores,
            [](Core c) { return c.system_calls; });
+  page.add_histogram(
+      "terrazzo_tick_seconds", "Time a round took, without the wait for something to do.", kNs, cores,
+      [](Core c) -> auto& { return c.ticks.busy_ns; });
+  page.add_histogram(
+      "terrazzo_tick_system_calls", "System calls of the event loop in a round.", 1, cores,
+      [](Core c) -> auto& { return c.ticks.system_calls; });
+  page.add_histogram(
+      "terrazzo_mesh_messages", "Messages found in the core's rings in a round.", 1, cores,
+      [](Core c) -> auto& { return c.ticks.mesh_messages; });
+  page.add(counter, "terrazzo_mesh_overflows_total", "Messages of the core that found the ring to another core full.",
+           cores, [](Core c) { return c.mesh_overflows; });
+}
+
+void add_queues(Page& page, const std::vector<CoreSnapshot>& cores) {
+  constexpr auto gauge = MetricType::Gauge;
+  page.add(gauge, "terrazzo_mesh_backlog", "Messages that wait for room in a ring, on the sender's side.", cores,
+           [](Core c) { return c.queues.mesh_backlog; });
+  page.add(gauge, "terrazzo_edits_in_flight", "Edits of the core's sessions that wait for their answer.", cores,
+           [](Core c) { return c.queues.edits_in_flight; });
+  page.add(gauge, "terrazzo_edits_waiting_for_log", "Edits applied to the core's shards that are not durable yet.",
+           cores, [](Core c) { return c.queues.edits_waiting_for_log; });
+  page.add(gauge, "terrazzo_log_pending_bytes", "Bytes of records that wait for the next group.", cores,
+           [](Core c) { return c.queues.log_pending_bytes; });
+  page.add(gauge, "terrazzo_lobby_messages", "Messages that wait for a shard's file or cold pages.", cores,
+           [](Core c) { return c.queues.lobby_messages; });
+  page.add(gauge, "terrazzo_parked_edits", "Parts of decided edits that wait for space on the disk.", cores,
+           [](Core c) { return c.queues.parked_edits; });
 }
 
 }  // namespace
@@ -211,6 +281,10 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
                 node.history_dropped);
   page.add_node("terrazzo_history_failures_total", "Log segments that could not be sealed.", MetricType::Counter,
                 node.history_failures);
+  page.add_node("terrazzo_worker_jobs", "Jobs that wait for a thread: assets, backups, sealing.", MetricType::Gauge,
+                node.worker_jobs);
+  page.add_node("terrazzo_page_worker_jobs", "Jobs that wait for a thread: opening shards, reading cold pages.",
+                MetricType::Gauge, node.page_worker_jobs);
   if (node.tls) {
     page.add_node("terrazzo_tls_certificate_expires_seconds", "When the server's certificate expires, since 1970.",
                   MetricType::Gauge, static_cast<std::uint64_t>(node.tls->expires_s));
@@ -225,6 +299,8 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
   add_shards(page, cores);
   add_residency(page, cores);
   add_log(page, cores);
+  add_ticks(page, cores);
+  add_queues(page, cores);
   return page.text();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/net/network.h"
+#include "server/runtime/histogram.h"
 #include "server/session/session.h"
 #include "server/shard/shard.h"
 
@@ -15,6 +16,21 @@ namespace terrazzo::app {
 
 struct LogCounters {
   std::uint64_t records = 0, groups = 0, bytes = 0, sync_ns = 0, failures = 0;
+  // Of the groups that were written: from the hand-over to the disk until they are durable.
+  runtime::Histogram group_ns{14}, group_records{0}, group_bytes{12};
+};
+
+// What a core's ticks are like.
+struct TickCounters {
+  std::uint64_t ticks = 0;
+  // From waking up until everything is handed over again; calls made meanwhile and to wait; what was in the rings.
+  runtime::Histogram busy_ns{10}, system_calls{0}, mesh_messages{0};
+};
+
+// What waits inside a core, at the moment.
+struct QueueDepths {
+  std::uint64_t edits_in_flight = 0, edits_waiting_for_log = 0, log_pending_bytes = 0, lobby_messages = 0,
+                mesh_backlog = 0, parked_edits = 0;
 };
 
 struct ResidencyCounters {
@@ -28,8 +44,11 @@ struct CoreSnapshot {
   net::NetworkCounters network;
   session::SessionCounters sessions;
   std::uint64_t slow_connections = 0, stale_shards = 0;
-  std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, ticks = 0,
-                system_calls = 0, reader_evictions = 0, busy_ns = 0, shards_taken = 0, shards_given = 0, parked_ns = 0;
+  std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, system_calls = 0,
+                reader_evictions = 0, mesh_overflows = 0, busy_ns = 0, shards_taken = 0, shards_given = 0,
+                parked_ns = 0;
+  TickCounters ticks;
+  QueueDepths queues;
   shard::ShardCounters shard;
   shard::EncodedChunks::Counters encoded;
   std::uint64_t encoded_bytes = 0;
@@ -45,17 +64,18 @@ struct MetricsGather {
   std::function<void(std::string)> done;
 };
 
-// The text exposition of Prometheus (one line per core and series).
 // What is not any one core's.
 struct NodeSnapshot {
   std::uint64_t incarnation = 0;
   std::uint64_t history_bytes = 0, history_files = 0, history_sealed = 0, history_dropped = 0, history_failures = 0;
+  std::uint64_t worker_jobs = 0, page_worker_jobs = 0;  // waiting
   struct Tls {
     std::int64_t expires_s = 0;  // since 1970
     std::uint64_t loads = 0, failures = 0;
   };
   std::optional<Tls> tls = {};
 };
+// The text exposition of Prometheus: one series per core.
 std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node);
 
 }  // namespace terrazzo::app

@@ -144,6 +144,12 @@ void ShardLobby::tick() {
   }
 }
 
+std::size_t ShardLobby::waiting() const {
+  std::size_t count = 0;
+  for (const auto& [key, line] : lines_) count += line.waiting.size();
+  return count;
+}
+
 bool ShardLobby::edits_wait(WorldId world) const {
   for (const auto& [key, line] : lines_) {
     if (key.world != world) continue;

@@ -40,6 +40,7 @@ class ShardLobby {
   // Whether edits of this world wait.
   bool edits_wait(WorldId world) const;
   bool idle() const { return lines_.empty(); }
+  std::size_t waiting() const;  // messages
 
   std::uint64_t opened() const { return opened_; }
   std::uint64_t waits() const { return waits_; }      // of messages

@@ -40,6 +40,11 @@ void WorkerPool::collect(unsigned core) {
     if (done) done();
 }
 
+std::size_t WorkerPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return tasks_.size();
+}
+
 bool WorkerPool::idle() const {
   const std::lock_guard lock(mutex_);
   if (!tasks_.empty() || running_ != 0) return false;

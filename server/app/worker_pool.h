@@ -26,6 +26,7 @@ class WorkerPool {
   // Runs the results left for `core`; on that core's thread.
   void collect(unsigned core);
   bool idle() const;
+  std::size_t waiting() const;  // jobs that no thread has taken yet
 
  private:
   void work();

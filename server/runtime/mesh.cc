@@ -12,6 +12,7 @@ void Mesh::post(int from, int to, const MeshMessage& message) {
   Lane& l = lane(from, to);
   l.posted = true;
   if (l.overflow.empty() && l.ring.push(message)) return;
+  ++l.overflowed;
   l.overflow.push_back(message);
 }
 
@@ -32,6 +33,18 @@ bool Mesh::has_backlog(int from) const {
   for (int to = 0; to < cores_; ++to)
     if (!lane(from, to).overflow.empty()) return true;
   return false;
+}
+
+std::uint64_t Mesh::overflowed(int from) const {
+  std::uint64_t count = 0;
+  for (int to = 0; to < cores_; ++to) count += lane(from, to).overflowed;
+  return count;
+}
+
+std::size_t Mesh::backlog(int from) const {
+  std::size_t count = 0;
+  for (int to = 0; to < cores_; ++to) count += backlog(from, to);
+  return count;
 }
 
 bool Mesh::empty(int to) const {

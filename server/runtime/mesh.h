@@ -48,6 +48,9 @@ class Mesh {
   // Messages of `from` for `to` that wait on the sender's side.
   std::size_t backlog(int from, int to) const { return lane(from, to).overflow.size(); }
   bool has_backlog(int from) const;
+  // Messages of `from` that found a ring full so far, and those that still wait on its side.
+  std::uint64_t overflowed(int from) const;
+  std::size_t backlog(int from) const;
 
   // On core `to`'s thread: visit(const MeshMessage&) for everything that is there. Returns how many.
   template <class Visit>
@@ -71,6 +74,7 @@ class Mesh {
     SpscRing<MeshMessage> ring;
     std::deque<MeshMessage> overflow;  // the sender's
     bool posted = false;               // since the last flush
+    std::uint64_t overflowed = 0;      // messages, the sender's
   };
   struct alignas(64) Sleep {
     std::atomic<bool> sleeping{false};

@@ -270,6 +270,7 @@ void Home::publication(const shard::Publication& publication) {
     if (viewers_.empty()) continue;
     refused_.clear();
     out_.send_edit(viewers_, frame, refused_);
+    counters_.deliveries += viewers_.size() - refused_.size();
     refused(publication, refused_);
   }
 }
@@ -369,6 +370,12 @@ std::uint64_t Home::next_tick_ns() const {
   if (durable_waiting_) next = durable_sent_ns_ + kDurableIntervalNs;
   if (!presence_waiting_.empty()) next = std::min(next, now_ns_ + limits_.presence_interval_ns);
   return next;
+}
+
+std::size_t Home::edits_in_flight() const {
+  std::size_t count = 0;
+  for (const auto& session : sessions_) count += session ? session->edits_in_flight() : 0;
+  return count;
 }
 
 std::size_t Home::watched_chunks() const {

@@ -54,6 +54,7 @@ class Home {
 
   std::size_t session_count() const { return session_count_; }
   std::size_t watched_chunks() const;
+  std::size_t edits_in_flight() const;  // of all sessions, not answered yet
   // Connections that are being left out, and their stale shards.
   std::size_t slow_count() const { return slow_count_; }
   std::size_t stale_shards() const;

@@ -32,13 +32,13 @@ shard::Origin Session::origin() const {
 
 void Session::error(ErrorCode code, std::string_view message, SessionOutput& out) {
   ++counters_.errors;
-  ++counters_.by_code[static_cast<std::size_t>(code)];
+  ++counters_.errors_by_code[static_cast<std::size_t>(code)];
   out.send(connection_, proto::ErrorMessage{code, message});
 }
 
 void Session::reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out) {
   ++counters_.rejects;
-  ++counters_.by_code[static_cast<std::size_t>(code)];
+  ++counters_.rejects_by_code[static_cast<std::size_t>(code)];
   out.send(connection_, proto::Reject{edit, code, message});
 }
 

@@ -31,7 +31,10 @@ struct SessionLimits {
 
 struct SessionCounters {
   std::uint64_t messages = 0, edits = 0, acks = 0, rejects = 0, errors = 0;
-  std::array<std::uint64_t, kErrorCodeNames.size()> by_code{};
+  using ByCode = std::array<std::uint64_t, kErrorCodeNames.size()>;
+  ByCode rejects_by_code{}, errors_by_code{};
+  // Frames of edits queued for viewers: an edit counts for each.
+  std::uint64_t deliveries = 0;
   // Of slow connections: how often one fell behind, their shards that became stale, edits left out for them, and the
   // chunk states they got instead.
   std::uint64_t conflations = 0, shards_stale = 0, edits_left_out = 0, chunks_refreshed = 0;
@@ -74,6 +77,7 @@ class Session {
   bool ready(SessionOutput& out);
   bool in_world(SessionOutput& out);
 
+  std::size_t edits_in_flight() const { return in_flight_.size(); }
   Connection connection() const { return connection_; }
   proto::Form form() const { return form_; }
   SessionId id() const { return id_; }

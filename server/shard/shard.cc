@@ -146,6 +146,9 @@ const ShardCounters& Shard::counters() const {
   state_->counters.encodings = state_->fanout.encodings();
   return state_->counters;
 }
+std::size_t Shard::edits_waiting() const {
+  return state_->waiting.size();
+}
 void Shard::set_world(std::shared_ptr<const map::World> world) {
   state_->world = std::move(world);
 }

@@ -121,6 +121,7 @@ class Shard {
   storage::Residency* residency();  // null: no store
 
   const ShardCounters& counters() const;
+  std::size_t edits_waiting() const;  // for the log
 
  private:
   struct State;
