@@ -49,7 +49,8 @@ struct Client::Core final : SyncOutput {
                 [this](std::uint16_t code, std::string reason) { on_closed(code, reason); },
                 [this] { machine.writable_again(); }}),
         tick_timer(reactor.loop().io),
-        retry_timer(reactor.loop().io) {}
+        retry_timer(reactor.loop().io),
+        presence_timer(reactor.loop().io) {}
 
   // ---- SyncOutput ----
   void send(const proto::ClientMessage& message) override {
@@ -112,6 +113,7 @@ struct Client::Core final : SyncOutput {
       machine.received(message, now_us());
       if (std::holds_alternative<proto::Welcome>(message)) backoff.succeeded();
     }
+    arm_presence();  // the world may just have been opened
   }
   void on_closed(std::uint16_t code, const std::string& reason) {
     if (!wanted) return;  // closed() was told by close()
@@ -134,6 +136,22 @@ struct Client::Core final : SyncOutput {
       if (error || here.expired() || !wanted) return;
       if (machine.tick(now_us())) socket.drop();
       arm_tick();
+    });
+  }
+  // When a presence waits for its time.
+  void arm_presence() {
+    const auto due = machine.presence_due_us();
+    if (!due || presence_armed) return;
+    presence_armed = true;
+    const std::uint64_t now = now_us();
+    // What waits because the connection takes nothing is looked at again as often as it may be sent.
+    const std::uint64_t interval = 1'000'000 / std::max(options.presence_per_second, 1u);
+    presence_timer.expires_after(std::chrono::microseconds(*due > now ? *due - now : interval));
+    presence_timer.async_wait([this, here = std::weak_ptr<void>(alive)](const boost::system::error_code& error) {
+      if (error || here.expired()) return;
+      presence_armed = false;
+      machine.tick_presence(now_us());
+      arm_presence();
     });
   }
   void stop() {
@@ -160,7 +178,8 @@ struct Client::Core final : SyncOutput {
   SyncMachine machine;
   Backoff backoff;
   WebSocket socket;
-  boost::asio::steady_timer tick_timer, retry_timer;
+  boost::asio::steady_timer tick_timer, retry_timer, presence_timer;
+  bool presence_armed = false;
   // Handlers of timers that were due when the client went find it gone.
   std::shared_ptr<void> alive = std::make_shared<int>(0);
 };
@@ -302,7 +321,8 @@ std::optional<Lsn> Client::revision(map::LayerId layer, map::ChunkPos chunk) con
 }
 
 void Client::set_presence(const Presence& presence) {
-  core_->machine.set_presence(presence);
+  core_->machine.set_presence(presence, now_us());
+  core_->arm_presence();
 }
 
 std::vector<Peer> Client::peers() const {

@@ -81,6 +81,11 @@ void add_limits(CLI::App& app, Config& config) {
       ->check(CLI::Range(0u, 65536u))
       ->envname("TERRAZZO_SEND_BUFFER_KIB")
       ->capture_default_str();
+  app.add_option("--presence-per-second", config.presence_per_second,
+                 "how often a session's cursor and selection go out at most; the newest counts")
+      ->check(CLI::Range(1u, 1000u))
+      ->envname("TERRAZZO_PRESENCE_PER_SECOND")
+      ->capture_default_str();
   app.add_option("--chunk-cache-mib", config.chunk_cache_mib,
                  "encoded chunk states each core keeps, so that a crowd costs one encoding; 0: none")
       ->check(CLI::Range(0u, 65536u))

@@ -33,8 +33,9 @@ struct Config {
   // Waiting for a client: from here on it gets states later, not every edit. Together with what the kernel holds for
   // one that stops reading (64 KiB) it stays below 256 KiB.
   std::uint32_t conflate_bytes = 128u << 10;
-  std::uint32_t send_buffer_kib = 256;  // of the kernel, per connection; 0: as the system does
-  std::uint32_t chunk_cache_mib = 16;   // per core, of encoded chunk states; 0: none are kept
+  std::uint32_t send_buffer_kib = 256;     // of the kernel, per connection; 0: as the system does
+  std::uint32_t presence_per_second = 30;  // of a session, at most; the newest counts
+  std::uint32_t chunk_cache_mib = 16;      // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
   std::uint32_t segment_mib = 64;
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept

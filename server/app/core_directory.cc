@@ -1,6 +1,7 @@
 // What sessions ask of the node (session::SessionDirectory).
 #include "map/formats/world_json.h"
 #include "server/app/core_services.h"
+#include "server/runtime/clock.h"
 
 namespace terrazzo::app {
 namespace {
@@ -13,6 +14,7 @@ constexpr int kIncarnationShift = 40, kCoreShift = 32;
 session::SessionLimits session_limits(const Config& config) {
   session::SessionLimits limits;
   limits.wire.message_bytes_max = config.message_bytes_max;
+  limits.presence_interval_ns = runtime::kNsPerSecond / config.presence_per_second;
   return limits;
 }
 

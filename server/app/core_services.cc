@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "map/formats/world_json.h"
+#include "proto/ws/frame_codec.h"
 #include "server/runtime/clock.h"
 #include "server/shard/shard_router.h"
 #include "shardfile/bus_guard.h"
@@ -182,11 +183,9 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::durable:
       return home_.durable(durable_in(message));
     case MeshKind::presence:
-      return home_.presence(*unboxed<session::PresenceNote>(message));
-    case MeshKind::ask_presence: {
-      const auto ask = unboxed<AskPresence>(message);
-      return home_.presence_asked(ask->world, ask->newcomer);
-    }
+      return home_.presence(note_in(message));
+    case MeshKind::ask_presence:
+      return home_.presence_asked(*unboxed<session::PresenceAsk>(message));
     case MeshKind::presence_to: {
       const auto answer = unboxed<PresenceTo>(message);
       return home_.presence_for(answer->newcomer, answer->note);
@@ -575,6 +574,16 @@ void CoreServices::send_edit(std::span<const session::Connection> connections, c
   network_.send_if_room(connections, frame, refused);
 }
 
+void CoreServices::send_to_many(proto::Form form, std::span<const session::Connection> connections,
+                                const proto::ServerMessage& message, session::Rank rank,
+                                std::vector<session::Connection>& refused) {
+  payload_.clear();
+  encoder_.append(form, message, payload_);
+  const SharedBytes frame = proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, broadcasts_);
+  network_.send_if_room(connections, frame, refused,
+                        rank == session::Rank::presence ? net::Network::Room::much : net::Network::Room::some);
+}
+
 void CoreServices::tell_room(session::Connection connection) {
   network_.tell_room(connection);
 }
@@ -608,17 +617,16 @@ void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
   post(owner, boxed(MeshKind::interest_off, std::move(off)));
 }
 
-void CoreServices::presence(const session::PresenceNote& note) {
-  for (int core = 0; core < node_.cores; ++core)
-    post(static_cast<shard::CoreId>(core), boxed(MeshKind::presence, note));
+void CoreServices::presence(const session::SharedNote& note) {
+  for (int core = 0; core < node_.cores; ++core) post(static_cast<shard::CoreId>(core), packed(note));
 }
 
-void CoreServices::ask_presence(WorldId world, const shard::Origin& newcomer) {
+void CoreServices::ask_presence(const session::PresenceAsk& ask) {
   for (int core = 0; core < node_.cores; ++core)
-    post(static_cast<shard::CoreId>(core), boxed(MeshKind::ask_presence, AskPresence{world, newcomer}));
+    post(static_cast<shard::CoreId>(core), boxed(MeshKind::ask_presence, ask));
 }
 
-void CoreServices::presence_to(const shard::Origin& newcomer, const session::PresenceNote& note) {
+void CoreServices::presence_to(const shard::Origin& newcomer, const session::SharedNote& note) {
   post(newcomer.core, boxed(MeshKind::presence_to, PresenceTo{newcomer, note}));
 }
 

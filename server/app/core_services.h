@@ -108,6 +108,9 @@ class CoreServices final : private net::NetworkEvents,
   void send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) override;
   void send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
                  std::vector<session::Connection>& refused) override;
+  void send_to_many(proto::Form form, std::span<const session::Connection> connections,
+                    const proto::ServerMessage& message, session::Rank rank,
+                    std::vector<session::Connection>& refused) override;
   void tell_room(session::Connection connection) override;
   void close(session::Connection connection, std::uint16_t code, std::string_view reason) override;
   void edit(std::unique_ptr<shard::EditRequest> request) override;
@@ -115,9 +118,9 @@ class CoreServices final : private net::NetworkEvents,
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override;
   void refresh(std::unique_ptr<shard::RefreshRequest> request) override;
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
-  void presence(const session::PresenceNote& note) override;
-  void ask_presence(WorldId world, const shard::Origin& newcomer) override;
-  void presence_to(const shard::Origin& newcomer, const session::PresenceNote& note) override;
+  void presence(const session::SharedNote& note) override;
+  void ask_presence(const session::PresenceAsk& ask) override;
+  void presence_to(const shard::Origin& newcomer, const session::SharedNote& note) override;
   void speaks_for(SessionId session, session::Connection connection) override;
   void silent(SessionId session, session::Connection connection) override;
 
@@ -259,10 +262,11 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t next_snapshot_ = 1;
   std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
   proto::ByteBuffer payload_;        // scratch of send()
+  BlockPool broadcasts_{512, 256};   // presence
   std::uint64_t next_session_ = 1;
   TickCounters ticks_;
   std::uint64_t working_since_ns_ = 0, calls_before_ = 0;  // of the tick that is under way
-  std::uint64_t certificate_ = 0;  // its generation
+  std::uint64_t certificate_ = 0;                          // its generation
   std::uint64_t bus_faults_ = 0;
   std::uint64_t next_publication_ns_ = 0, next_dead_readers_ns_ = 0;
   bool somebody_reads_ = false, somebody_read_ = false;

@@ -31,8 +31,8 @@ enum class MeshKind : std::uint32_t {
   outcome,       // an outcome for the author's home; packed
   part_outcome,  // shard::EditOutcome, for the coordinator
   durable,       // a durable mark; packed
-  presence,      // session::PresenceNote
-  ask_presence,  // AskPresence
+  presence,      // session::PresenceNote, counted for each core
+  ask_presence,  // session::PresenceAsk
   presence_to,   // PresenceTo
   supersede,     // session::Connection
   metrics,       // MetricsAsk
@@ -102,14 +102,9 @@ struct PinsGather {
   std::function<void(std::unique_ptr<PinsGather>)> done;
 };
 
-struct AskPresence {
-  WorldId world;
-  shard::Origin newcomer;
-};
-
 struct PresenceTo {
   shard::Origin newcomer;
-  session::PresenceNote note;
+  session::SharedNote note;
 };
 
 template <class T>
@@ -145,6 +140,16 @@ inline runtime::MeshMessage packed(shard::SharedPublication publication) {
 }
 inline shard::SharedPublication publication_in(const runtime::MeshMessage& message) {
   return {reinterpret_cast<const shard::Publication*>(message.words[0]), false};  // counted when it was packed
+}
+
+inline runtime::MeshMessage packed(session::SharedNote note) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(MeshKind::presence);
+  message.words[0] = reinterpret_cast<std::uint64_t>(note.detach());
+  return message;
+}
+inline session::SharedNote note_in(const runtime::MeshMessage& message) {
+  return {reinterpret_cast<const session::PresenceNote*>(message.words[0]), false};
 }
 
 constexpr std::uint64_t packed(std::int32_t x, std::int32_t y) {

@@ -141,6 +141,14 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add_by_code(
       "terrazzo_errors_total", "Messages answered with error, by code.", cores,
       [](Core c) -> auto& { return c.sessions.errors_by_code; });
+  page.add(counter, "terrazzo_presences_received_total", "Presence as clients said it.", cores,
+           [](Core c) { return c.sessions.presences; });
+  page.add(counter, "terrazzo_presence_notes_total", "Presence that went out to the cores; the rest was replaced.",
+           cores, [](Core c) { return c.sessions.presence_notes; });
+  page.add(counter, "terrazzo_presence_deliveries_total", "Presence queued for somebody, counted for each.", cores,
+           [](Core c) { return c.sessions.presence_deliveries; });
+  page.add(counter, "terrazzo_presence_put_off_total", "Presence that waits because somebody does not keep up.", cores,
+           [](Core c) { return c.sessions.presence_put_off; });
   page.add(counter, "terrazzo_deliveries_total", "Edits queued for viewers, counted for each.", cores,
            [](Core c) { return c.sessions.deliveries; });
 }

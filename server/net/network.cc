@@ -469,14 +469,15 @@ void Network::send(std::span<const ConnectionId> connections, const SharedBytes&
 }
 
 void Network::send_if_room(std::span<const ConnectionId> connections, const SharedBytes& frame,
-                           std::vector<ConnectionId>& refused) {
+                           std::vector<ConnectionId>& refused, Room room) {
+  const std::size_t most = state_->limits.outbox_room_bytes / (room == Room::much ? 4 : 1);
   State& s = *state_;
   HeldFrame* held = s.frames.hold(frame);
   ++held->uses;
   for (const ConnectionId name : connections) {
     Peer* peer = s.find(name);
     if (peer == nullptr || peer->stage != Stage::websocket) continue;
-    if (peer->outbox.bytes() > s.limits.outbox_room_bytes) {
+    if (peer->outbox.bytes() > most) {
       refused.push_back(name);
       continue;
     }

@@ -91,8 +91,12 @@ class Network {
   // SharedBytes reference for all `connections`; stale ids are skipped.
   void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
   // Likewise, but connections for which too much waits already do not get it, and are appended to `refused`.
+  enum class Room : std::uint8_t {
+    some,  // outbox_room_bytes wait at most
+    much,  // a quarter of that
+  };
   void send_if_room(std::span<const ConnectionId> connections, const SharedBytes& frame,
-                    std::vector<ConnectionId>& refused);
+                    std::vector<ConnectionId>& refused, Room room = Room::some);
   // Something waits for the connection; on_room() is called once it has read most of it.
   void tell_room(ConnectionId connection);
   // Copies `payload` behind a header of its own: for messages to one connection.

@@ -62,7 +62,7 @@ std::vector<proto::ShardMark> Conflation::take_durable() {
   return std::exchange(durable_, {});
 }
 
-std::vector<Conflation::SharedNote> Conflation::take_presence() {
+std::vector<SharedNote> Conflation::take_presence() {
   return std::exchange(presence_, {});
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "map/coords.h"
@@ -20,11 +21,11 @@ namespace terrazzo::session {
 //     `since`; what it lacks are the chunks with a revision of `since` or later, and no list of chunks is kept.
 //  2. The owner answers in its order: edits that come before the answer are in the states, later ones are let through.
 //  3. One shard is asked for at a time, so that the states of one wait in the outbox at most.
-//  4. Of durable marks and of each session's presence the newest is kept.
+//  4. Of durable marks, of each session's presence and of the world's metadata the newest is kept. Presence waits as
+//  soon
+//     as more is queued than goes out at once, and then until all that was put off has gone out.
 class Conflation {
  public:
-  // A session's newest presence, or that it left.
-  using SharedNote = std::shared_ptr<const PresenceNote>;
   // Presence of more sessions than this is too much to owe: such a client is to be closed.
   static constexpr std::size_t kPresenceMax = 16384;
 
@@ -56,15 +57,21 @@ class Conflation {
   bool owe_presence(SharedNote note);
   std::vector<proto::ShardMark> take_durable();
   std::vector<SharedNote> take_presence();
+  bool owes_presence() const { return !presence_.empty(); }
+  // The world's metadata changed: the newest is to be sent.
+  void owe_world() { world_ = true; }
+  bool take_world() { return std::exchange(world_, false); }
 
   // Everything was made good.
-  bool over() const { return !full_ && stale_.empty() && durable_.empty() && presence_.empty(); }
+  bool over() const { return !full_ && !world_ && stale_.empty() && durable_.empty() && presence_.empty(); }
+  // It is left out of edits; who is only owed presence is not.
+  bool behind() const { return full_ || !stale_.empty(); }
   std::size_t stale_count() const { return stale_.size(); }
 
  private:
   const StaleShard* find(map::ShardPos shard) const;
 
-  bool full_ = false;
+  bool full_ = false, world_ = false;
   std::vector<StaleShard> stale_;  // in the order of falling behind
   std::vector<proto::ShardMark> durable_;
   std::vector<SharedNote> presence_;  // sorted by session

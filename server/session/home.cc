@@ -63,9 +63,7 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     void operator()(const proto::Presence& m) {
       if (!session.in_world(home.out_)) return;
       session.presence(m);
-      auto& waiting = home.presence_waiting_;
-      if (std::find(waiting.begin(), waiting.end(), session.connection()) == waiting.end())
-        waiting.push_back(session.connection());
+      home.presence_said(session);
     }
     void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }
     void operator()(const proto::Invalid& m) {
@@ -194,10 +192,13 @@ void Home::states(const shard::StatesReply& reply) {
 }
 
 void Home::complete(Session& session, std::uint32_t sub, Session::Subscription& subscription) {
+  const map::Rect before = subscription.current ? subscription.current->chunks : map::Rect{};
   if (subscription.current) forget(session, *subscription.current);
   subscription.current = std::move(subscription.next);
   subscription.next.reset();
   out_.send(session.connection(), proto::Subscribed{sub, subscription.current->marks});
+  const map::Rect& area = subscription.current->chunks;
+  if (!area.empty() && area != before) out_.ask_presence({session.world()->id, session.origin(), area, before});
 }
 
 void Home::unsubscribe(Session& session, const proto::Unsubscribe& message) {
@@ -242,8 +243,8 @@ void Home::disconnected(Connection connection) {
     std::vector<std::uint32_t>& slots = worlds_[session->world()->id].slots;
     slots.erase(std::remove(slots.begin(), slots.end(), connection.slot), slots.end());
     if (session->has_presence()) {
-      PresenceNote note = session->presence_note();
-      note.left = true;
+      const auto note = session->presence_note();
+      note->left = note->to_all = true;
       out_.presence(note);
     }
   }
@@ -303,32 +304,6 @@ void Home::send_durable(WorldView& view) {
   view.durable.clear();
 }
 
-void Home::presence(const PresenceNote& note) {
-  const auto view = worlds_.find(note.world);
-  if (view == worlds_.end()) return;
-  Conflation::SharedNote shared;
-  for (const std::uint32_t slot : view->second.slots) {
-    Session& session = *sessions_[slot];
-    if (session.id() == note.session) continue;
-    tell_presence(session.connection(), note, shared);
-  }
-}
-
-void Home::presence_asked(WorldId world, const shard::Origin& newcomer) {
-  const auto view = worlds_.find(world);
-  if (view == worlds_.end()) return;
-  for (const std::uint32_t slot : view->second.slots) {
-    const Session& session = *sessions_[slot];
-    if (session.has_presence() && session.id() != newcomer.session) out_.presence_to(newcomer, session.presence_note());
-  }
-}
-
-void Home::presence_for(const shard::Origin& newcomer, const PresenceNote& note) {
-  Session* session = find({newcomer.connection_slot, newcomer.connection_generation});
-  Conflation::SharedNote shared;
-  if (session != nullptr) tell_presence(session->connection(), note, shared);
-}
-
 void Home::going_away(std::uint32_t retry_after_ms) {
   for (const auto& session : sessions_)
     if (session) out_.send(session->connection(), proto::GoingAway{retry_after_ms});
@@ -344,19 +319,33 @@ void Home::superseded(Connection connection) {
 void Home::world_changed(const std::shared_ptr<const map::World>& world) {
   const auto view = worlds_.find(world->id);
   if (view == worlds_.end()) return;
+  for (const std::uint32_t slot : view->second.slots) sessions_[slot]->set_world(world);
   const std::string json = directory_.world_json(*world);
-  for (const std::uint32_t slot : view->second.slots) {
-    sessions_[slot]->set_world(world);
-    out_.send(sessions_[slot]->connection(), proto::WorldInfo{json});
+  for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
+    viewers_.clear();
+    for (const std::uint32_t slot : view->second.slots) {
+      const Connection connection = sessions_[slot]->connection();
+      if (sessions_[slot]->form() != form) continue;
+      if (Conflation* slow = owed(connection); slow != nullptr && slow->full()) {
+        slow->owe_world();
+      } else {
+        viewers_.push_back(connection);
+      }
+    }
+    if (viewers_.empty()) continue;
+    refused_.clear();
+    out_.send_to_many(form, viewers_, proto::WorldInfo{json}, Rank::edit, refused_);
+    for (const Connection connection : refused_) {
+      Conflation& slow = owe(connection);
+      fall_behind(connection, slow);  // no edit overtakes it
+      slow.owe_world();
+    }
   }
 }
 
 void Home::tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
-  std::erase_if(presence_waiting_, [&](Connection connection) {
-    Session* session = find(connection);
-    return session == nullptr || session->flush_presence(now_ns, out_);
-  });
+  if (!presence_waiting_.empty() && now_ns >= presence_due_ns_) send_presences(now_ns);
   if (durable_waiting_ && now_ns - durable_sent_ns_ >= kDurableIntervalNs) {
     durable_waiting_ = false;
     durable_sent_ns_ = now_ns;
@@ -368,7 +357,7 @@ void Home::tick(std::uint64_t now_ns) {
 std::uint64_t Home::next_tick_ns() const {
   std::uint64_t next = std::numeric_limits<std::uint64_t>::max();
   if (durable_waiting_) next = durable_sent_ns_ + kDurableIntervalNs;
-  if (!presence_waiting_.empty()) next = std::min(next, now_ns_ + limits_.presence_interval_ns);
+  if (!presence_waiting_.empty()) next = std::min(next, presence_due_ns_);
   return next;
 }
 

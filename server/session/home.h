@@ -38,10 +38,10 @@ class Home {
   void states(const shard::StatesReply& reply);
   void publication(const shard::Publication& publication);
   void durable(const shard::DurableMark& mark);
-  void presence(const PresenceNote& note);
-  void presence_asked(WorldId world, const shard::Origin& newcomer);
+  void presence(const SharedNote& note);
+  void presence_asked(const PresenceAsk& ask);
   // Somebody's presence, for one newcomer here.
-  void presence_for(const shard::Origin& newcomer, const PresenceNote& note);
+  void presence_for(const shard::Origin& newcomer, const SharedNote& note);
   void going_away(std::uint32_t retry_after_ms);
   // Another connection speaks for its session now.
   void superseded(Connection connection);
@@ -55,12 +55,15 @@ class Home {
   std::size_t session_count() const { return session_count_; }
   std::size_t watched_chunks() const;
   std::size_t edits_in_flight() const;  // of all sessions, not answered yet
-  // Connections that are being left out, and their stale shards.
-  std::size_t slow_count() const { return slow_count_; }
+  // Connections that are being left out of edits, and their stale shards.
+  std::size_t slow_count() const;
   std::size_t stale_shards() const;
   const SessionCounters& counters() const { return counters_; }
 
  private:
+  // Chunks of a presence that are looked up one by one, however few sessions there are.
+  static constexpr std::uint64_t kChunksLookedUp = 16;
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
   static constexpr std::size_t kRequestsKept = 1024;
   struct ByPosition {
     bool operator()(map::ShardPos a, map::ShardPos b) const {
@@ -102,7 +105,16 @@ class Home {
   void left_out(Connection connection, Conflation& owed, map::ShardPos shard, Lsn lsn);
   void request_refresh(Session& session, const Conflation::StaleShard& stale);
   void refreshed(Session& session, const shard::StatesReply& reply);
-  void tell_presence(Connection connection, const PresenceNote& note, Conflation::SharedNote& shared);
+  void fall_behind(Connection connection, Conflation& owed);
+
+  // ---- presence (presence.cc) ----
+  void presence_said(Session& session);
+  void send_presences(std::uint64_t now_ns);
+  // Sessions of this form that are to know, appended to viewers_.
+  void collect_presence_viewers(WorldView& view, proto::Form form, const PresenceNote& note);
+  // To those in viewers_, who have this form, except who has to wait for it.
+  void tell_presence(proto::Form form, const SharedNote& note);
+  void put_off(Connection connection, Conflation& owed, const SharedNote& note);
 
   shard::CoreId core_;
   SessionLimits limits_;
@@ -116,6 +128,7 @@ class Home {
   std::unordered_map<WorldId, WorldView> worlds_;
   std::uint32_t next_ticket_ = 1, next_instance_ = 1;
   std::vector<Connection> presence_waiting_;  // sessions with a presence to send
+  std::uint64_t presence_due_ns_ = kNever, presence_looked_ns_ = 0;
   std::uint64_t durable_sent_ns_ = 0;
   bool durable_waiting_ = false;
   std::uint64_t now_ns_ = 0;

@@ -108,7 +108,7 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
   }
   const std::string json = directory_.world_json(*world_);
   out.send(connection_, proto::WorldInfo{json});
-  out.ask_presence(world_->id, origin());
+  out.ask_presence({world_->id, origin(), std::nullopt});
 }
 
 void Session::edit(const map::Edit& message, SessionOutput& out) {
@@ -202,6 +202,7 @@ void Session::acknowledge(EditId edit, const InFlight& flight, bool durable, Ses
 }
 
 void Session::presence(const proto::Presence& message) {
+  ++counters_.presences;
   if (message.cursor) presence_.cursor = message.cursor;
   if (message.viewport) presence_.viewport = message.viewport;
   if (message.selection) presence_.selection = message.selection;
@@ -212,24 +213,50 @@ void Session::presence(const proto::Presence& message) {
   presence_known_ = true;
 }
 
-PresenceNote Session::presence_note() const {
-  PresenceNote note;
-  note.world = world_ ? world_->id : WorldId{};
-  note.session = id_;
-  note.name = name_;
-  note.color = color_;
-  note.cursor = presence_.cursor;
-  note.viewport = presence_.viewport;
-  note.selection = presence_.selection;
-  if (presence_.tool) note.tool = tool_;
+boost::intrusive_ptr<PresenceNote> Session::presence_note() const {
+  boost::intrusive_ptr<PresenceNote> note(new PresenceNote);
+  note->world = world_ ? world_->id : WorldId{};
+  note->session = id_;
+  note->name = name_;
+  note->color = color_;
+  note->cursor = presence_.cursor;
+  note->viewport = presence_.viewport;
+  note->selection = presence_.selection;
+  if (presence_.tool) note->tool = tool_;
   return note;
 }
 
-bool Session::flush_presence(std::uint64_t now_ns, SessionOutput& out) {
-  if (now_ns - presence_sent_ns_ < limits_.presence_interval_ns) return false;
+boost::container::static_vector<map::Rect, 2> Session::presence_place() const {
+  boost::container::static_vector<map::Rect, 2> place;
+  const auto add = [&](const map::Rect& cells) {
+    if (!cells.empty()) place.push_back(map::chunks_of(cells));
+  };
+  if (presence_.cursor) add(map::Rect::of_size(presence_.cursor->x, presence_.cursor->y, 1, 1));
+  if (presence_.selection) add(*presence_.selection);
+  if (place.empty() && presence_.viewport) add(*presence_.viewport);
+  return place;
+}
+
+SharedNote Session::next_presence(std::uint64_t now_ns) {
   presence_sent_ns_ = now_ns;
-  out.presence(presence_note());
-  return true;
+  boost::intrusive_ptr<PresenceNote> note = presence_note();
+  const auto place = presence_place();
+  // Who saw it go is told where to; who comes is told by Home::complete.
+  note->chunks.assign(place.begin(), place.end());
+  note->chunks.insert(note->chunks.end(), presence_was_.begin(), presence_was_.end());
+  note->to_all = !std::exchange(presence_announced_, true) || note->chunks.empty();
+  presence_was_ = place;
+  return note;
+}
+
+bool Session::watches(const map::Rect& chunks) const {
+  const auto in = [&](const std::optional<Registration>& registration) {
+    return registration && std::any_of(registration->parts.begin(), registration->parts.end(), [&](const auto& part) {
+             return part.admitted && part.chunks.intersects(chunks);
+           });
+  };
+  return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                     [&](const auto& entry) { return in(entry.second.current) || in(entry.second.next); });
 }
 
 }  // namespace terrazzo::session

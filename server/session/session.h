@@ -26,7 +26,7 @@ struct SessionLimits {
                      .edits_in_flight_max = 512,
                      .chunks_per_subscription_max = 4096,
                      .subscriptions_max = 64};
-  std::uint64_t presence_interval_ns = 33'000'000;  // newest presence, at most 30 times a second
+  std::uint64_t presence_interval_ns = 33'000'000;  // between two notes of a session's newest presence
 };
 
 struct SessionCounters {
@@ -35,6 +35,8 @@ struct SessionCounters {
   ByCode rejects_by_code{}, errors_by_code{};
   // Frames of edits queued for viewers: an edit counts for each.
   std::uint64_t deliveries = 0;
+  // Presence: as clients said it, as it went out, queued for somebody, and put off for who does not keep up.
+  std::uint64_t presences = 0, presence_notes = 0, presence_deliveries = 0, presence_put_off = 0;
   // Of slow connections: how often one fell behind, their shards that became stale, edits left out for them, and the
   // chunk states they got instead.
   std::uint64_t conflations = 0, shards_stale = 0, edits_left_out = 0, chunks_refreshed = 0;
@@ -68,8 +70,12 @@ class Session {
   void edit(const map::Edit& message, SessionOutput& out);
   void presence(const proto::Presence& message);
   void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
-  // Sends the newest presence to the world; false: too early, try again at a later tick.
-  bool flush_presence(std::uint64_t now_ns, SessionOutput& out);
+  // When the newest presence may go out, at the earliest.
+  std::uint64_t presence_due_ns() const { return presence_sent_ns_ + limits_.presence_interval_ns; }
+  // It, for those who watch where it is or was.
+  SharedNote next_presence(std::uint64_t now_ns);
+  // Whether it is in the home's list of those with something to send.
+  bool presence_waits = false;
   // Answers with `error`; the connection lives on.
   void error(ErrorCode code, std::string_view message, SessionOutput& out);
   void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out);
@@ -83,8 +89,12 @@ class Session {
   SessionId id() const { return id_; }
   const std::shared_ptr<const map::World>& world() const { return world_; }
   shard::Origin origin() const;
-  PresenceNote presence_note() const;
+  boost::intrusive_ptr<PresenceNote> presence_note() const;
   bool has_presence() const { return presence_known_; }
+  // The chunks its presence shows itself in: those of its cursor and its selection, without either of its viewport.
+  boost::container::static_vector<map::Rect, 2> presence_place() const;
+  // Whether edits of these chunks reach the connection.
+  bool watches(const map::Rect& chunks) const;
   void set_world(std::shared_ptr<const map::World> world) { world_ = std::move(world); }
 
   // By the client's subscription id: the registration in force, and the one replacing it while its states are on the
@@ -129,7 +139,8 @@ class Session {
 
   proto::Presence presence_;  // tool_ owns its text
   std::string tool_;
-  bool presence_known_ = false;
+  bool presence_known_ = false, presence_announced_ = false;
+  boost::container::static_vector<map::Rect, 2> presence_was_;  // where, in the last note
   std::uint64_t presence_sent_ns_ = 0;
 };
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <boost/container/static_vector.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,8 +30,9 @@ struct Identity {
   Role role = Role::viewer;
 };
 
-// A session's presence on its way to the sessions of the world, on every core. Self-contained.
-struct PresenceNote {
+// A session's presence on its way to the sessions of the world, on every core. Self-contained, never changed once it is
+// shared.
+struct PresenceNote : boost::intrusive_ref_counter<PresenceNote, boost::thread_safe_counter> {
   WorldId world;
   SessionId session;
   std::string name;
@@ -37,6 +41,27 @@ struct PresenceNote {
   std::optional<map::Rect> viewport, selection;
   std::optional<std::string> tool;
   bool left = false;
+  // Who is to know: everybody in the world, or who watches one of these chunks (where it is, and where it was).
+  bool to_all = false;
+  boost::container::static_vector<map::Rect, 4> chunks;
+};
+// As others are told it.
+proto::ServerMessage message_of(const PresenceNote& note);
+using SharedNote = boost::intrusive_ptr<const PresenceNote>;
+
+// Who asks for the presence of those already there.
+struct PresenceAsk {
+  WorldId world;
+  shard::Origin newcomer;
+  // In these chunks and not in those that it watched before; nothing: of everybody.
+  std::optional<map::Rect> area;
+  map::Rect known = {};
+};
+
+// What a connection that does not keep up is left out of first.
+enum class Rank : std::uint8_t {
+  presence,  // as soon as more waits than is sent at once
+  edit,      // when too much waits
 };
 
 // The effects of sessions; carried out by app/core_services, recorded by tests and the simulator. Called on the home
@@ -49,6 +74,9 @@ class SessionOutput {
   // An edit, which may be left out where too much waits already: those connections are appended to `refused`.
   virtual void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
                          std::vector<Connection>& refused) = 0;
+  // Encoded once for all of them, who have this form. Connections that are left out are appended to `refused`.
+  virtual void send_to_many(proto::Form form, std::span<const Connection> connections,
+                            const proto::ServerMessage& message, Rank rank, std::vector<Connection>& refused) = 0;
   // Home::room() is to be called, once, when little enough waits for the connection; something does now.
   virtual void tell_room(Connection connection) = 0;
   virtual void close(Connection connection, std::uint16_t code, std::string_view reason) = 0;
@@ -58,11 +86,11 @@ class SessionOutput {
   virtual void refresh(std::unique_ptr<shard::RefreshRequest> request) = 0;
   virtual void interest_off(std::unique_ptr<shard::InterestOff> off) = 0;
   // To every core, this one included.
-  virtual void presence(const PresenceNote& note) = 0;
-  // A newcomer asks every core for the presence of those already there.
-  virtual void ask_presence(WorldId world, const shard::Origin& newcomer) = 0;
+  virtual void presence(const SharedNote& note) = 0;
+  // To every core, this one included.
+  virtual void ask_presence(const PresenceAsk& ask) = 0;
   // To the newcomer alone.
-  virtual void presence_to(const shard::Origin& newcomer, const PresenceNote& note) = 0;
+  virtual void presence_to(const shard::Origin& newcomer, const SharedNote& note) = 0;
   // This connection now speaks for the session; an older one that still does is to be closed, wherever it is.
   virtual void speaks_for(SessionId session, Connection connection) = 0;
   virtual void silent(SessionId session, Connection connection) = 0;

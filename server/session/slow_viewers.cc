@@ -9,21 +9,6 @@ namespace {
 
 constexpr std::uint16_t kClosePolicy = 1008;
 
-proto::PresenceOf presence_of(const PresenceNote& note) {
-  proto::PresenceOf message{.session = note.session, .name = note.name, .color = note.color, .presence = {}};
-  message.presence = {note.cursor, note.viewport, note.selection, {}};
-  if (note.tool) message.presence.tool = *note.tool;
-  return message;
-}
-
-void send_presence(Connection connection, const PresenceNote& note, SessionOutput& out) {
-  if (note.left) {
-    out.send(connection, proto::Left{note.session});
-  } else {
-    out.send(connection, presence_of(note));
-  }
-}
-
 }  // namespace
 
 Conflation& Home::owe(Connection connection) {
@@ -32,7 +17,6 @@ Conflation& Home::owe(Connection connection) {
   if (!slow) {
     slow = std::make_unique<Conflation>();
     ++slow_count_;
-    ++counters_.conflations;
   }
   return *slow;
 }
@@ -41,6 +25,17 @@ void Home::forget_owed(Connection connection) {
   if (owed(connection) == nullptr) return;
   slow_[connection.slot].reset();
   --slow_count_;
+}
+
+void Home::fall_behind(Connection connection, Conflation& slow) {
+  if (!slow.behind()) ++counters_.conflations;
+  slow.outbox_full();
+  out_.tell_room(connection);
+}
+
+std::size_t Home::slow_count() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(slow_, [](const auto& slow) { return slow != nullptr && slow->behind(); }));
 }
 
 std::size_t Home::stale_shards() const {
@@ -71,9 +66,8 @@ void Home::leave_out(const shard::Publication& publication, std::vector<Connecti
 void Home::refused(const shard::Publication& publication, std::span<const Connection> connections) {
   for (const Connection connection : connections) {
     Conflation& slow = owe(connection);
-    slow.outbox_full();
+    fall_behind(connection, slow);
     left_out(connection, slow, publication.shard.position, publication.lsn);
-    out_.tell_room(connection);
   }
 }
 
@@ -84,8 +78,9 @@ void Home::room(Connection connection) {
   Conflation* slow = session == nullptr ? nullptr : owed(connection);
   if (slow == nullptr) return;
   const auto stale = slow->next(new_ticket());
+  if (slow->take_world()) out_.send(connection, proto::WorldInfo{directory_.world_json(*session->world())});
   for (const proto::ShardMark& mark : slow->take_durable()) out_.send(connection, proto::Durable{mark.shard, mark.lsn});
-  for (const Conflation::SharedNote& note : slow->take_presence()) send_presence(connection, *note, out_);
+  for (const SharedNote& note : slow->take_presence()) out_.send(connection, message_of(*note));
   if (stale) return request_refresh(*session, *stale);
   if (slow->over()) forget_owed(connection);
 }
@@ -123,16 +118,6 @@ void Home::refreshed(Session& session, const shard::StatesReply& reply) {
   for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
   out_.send(connection, proto::Refreshed{reply.shard, reply.mark.lsn});
   out_.tell_room(connection);
-}
-
-// ---- presence ----
-
-// `shared`: made when the first one has to wait, for all of them.
-void Home::tell_presence(Connection connection, const PresenceNote& note, Conflation::SharedNote& shared) {
-  Conflation* slow = owed(connection);
-  if (slow == nullptr || !slow->full()) return send_presence(connection, note, out_);
-  if (!shared) shared = std::make_shared<const PresenceNote>(note);
-  if (!slow->owe_presence(shared)) out_.close(connection, kClosePolicy, error_code_name(ErrorCode::overloaded));
 }
 
 }  // namespace terrazzo::session

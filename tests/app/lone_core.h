@@ -143,6 +143,10 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
                  std::vector<session::Connection>&) override {
     send_frame(connections, frame);
   }
+  void send_to_many(proto::Form, std::span<const session::Connection>, const proto::ServerMessage&, session::Rank,
+                    std::vector<session::Connection>&) override {
+    std::abort();
+  }
   void tell_room(session::Connection) override {}
   void close(session::Connection, std::uint16_t, std::string_view) override { std::abort(); }
   void edit(std::unique_ptr<shard::EditRequest> request) override {
@@ -156,9 +160,9 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   void interest_off(std::unique_ptr<shard::InterestOff> off) override {
     mail_.push_back(boxed(MeshKind::interest_off, std::move(off)));
   }
-  void presence(const session::PresenceNote&) override {}
-  void ask_presence(WorldId, const shard::Origin&) override {}
-  void presence_to(const shard::Origin&, const session::PresenceNote&) override {}
+  void presence(const session::SharedNote&) override {}
+  void ask_presence(const session::PresenceAsk&) override {}
+  void presence_to(const shard::Origin&, const session::SharedNote&) override {}
   void speaks_for(SessionId, session::Connection) override {}
   void silent(SessionId, session::Connection) override {}
 

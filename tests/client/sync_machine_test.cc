@@ -21,6 +21,7 @@ class Recorder final : public SyncOutput {
     sent.push_back(message.index());
     if (const auto* hello = std::get_if<proto::Hello>(&message))
       resumes = hello->resume ? std::string(hello->resume->session) : "";
+    if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
     if (const auto* edit = std::get_if<map::Edit>(&message)) edits.push_back(edit->id.value);
     if (const auto* subscribe = std::get_if<proto::Subscribe>(&message))
       known.assign(subscribe->known.begin(), subscribe->known.end());
@@ -35,6 +36,7 @@ class Recorder final : public SyncOutput {
   }
   std::vector<std::size_t> sent;
   std::vector<std::uint64_t> edits;
+  std::vector<std::int32_t> cursors;
   std::vector<proto::KnownChunk> known;
   std::string resumes;
   std::vector<Event> events;
@@ -298,6 +300,65 @@ TEST_F(SyncMachineTest, SilenceIsAskedAboutAndThenGivenUp) {
   EXPECT_FALSE(machine.tick(1000 + defaults.ping_interval_ms * 1000ull + 1));
   EXPECT_EQ(out.sent.size(), sent + 1);
   EXPECT_TRUE(machine.tick(1000 + defaults.silence_max_ms * 1000ull + 1));
+}
+
+// ---- presence ----
+
+TEST_F(SyncMachineTest, OwnPresenceGoesOutThirtyTimesASecondAtMost) {
+  go_live();
+  EXPECT_FALSE(machine.presence_due_us());
+  std::uint64_t now = 1'000'000;
+  for (int x = 0; x < 1000; ++x, now += 1000) {
+    Presence presence;
+    presence.cursor = map::CellPos{x, 0};
+    machine.set_presence(presence, now);
+    if (const auto due = machine.presence_due_us(); due && *due <= now) machine.tick_presence(now);
+  }
+  EXPECT_EQ(out.cursors.front(), 0);  // the first at once
+  EXPECT_GE(out.cursors.size(), 29u);
+  EXPECT_LE(out.cursors.size(), 31u);
+  // The last one is not lost.
+  ASSERT_TRUE(machine.presence_due_us());
+  machine.tick_presence(*machine.presence_due_us());
+  EXPECT_EQ(out.cursors.back(), 999);
+  EXPECT_FALSE(machine.presence_due_us());
+}
+
+TEST_F(SyncMachineTest, OwnPresenceWaitsForAConnectionThatTakesIt) {
+  Presence presence;
+  presence.cursor = map::CellPos{1, 0};
+  machine.set_presence(presence, 5);
+  EXPECT_TRUE(out.cursors.empty());
+  go_live();
+  EXPECT_EQ(out.cursors, std::vector{1});
+  out.is_writable = false;
+  presence.cursor = map::CellPos{2, 0};
+  machine.set_presence(presence, 1'000'000);
+  presence.cursor = map::CellPos{3, 0};
+  machine.set_presence(presence, 2'000'000);
+  EXPECT_EQ(out.cursors, std::vector{1});
+  out.is_writable = true;
+  machine.tick_presence(3'000'000);
+  EXPECT_EQ(out.cursors, (std::vector{1, 3}));
+  // A new connection is told again.
+  lose();
+  welcome(9, 1, true);
+  machine.received(proto::WorldInfo{kWorld}, 4'000'000);
+  EXPECT_EQ(out.cursors, (std::vector{1, 3, 3}));
+}
+
+TEST_F(SyncMachineTest, PresenceOfOthersIsAnEvent) {
+  go_live();
+  proto::PresenceOf message{.session = SessionId{4}, .name = "Bob", .color = 0x112233, .presence = {}};
+  message.presence.cursor = map::CellPos{5, 6};
+  machine.received(message, 1000);
+  EXPECT_EQ(out.count<PeerChanged>(), 1u);
+  ASSERT_EQ(machine.peers().count(SessionId{4}), 1u);
+  EXPECT_EQ(machine.peers().at(SessionId{4}).presence.cursor, (map::CellPos{5, 6}));
+  EXPECT_EQ(machine.peers().at(SessionId{4}).color, 0x112233u);
+  machine.received(proto::Left{SessionId{4}}, 1000);
+  EXPECT_EQ(out.count<PeerLeft>(), 1u);
+  EXPECT_TRUE(machine.peers().empty());
 }
 
 }  // namespace

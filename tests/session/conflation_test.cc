@@ -8,11 +8,11 @@ namespace {
 
 constexpr map::ShardPos kHere{0, 0}, kThere{-1, 0};
 
-Conflation::SharedNote note(std::uint64_t session, bool left = false) {
-  PresenceNote note;
-  note.session = SessionId{session};
-  note.left = left;
-  return std::make_shared<const PresenceNote>(note);
+SharedNote note(std::uint64_t session, bool left = false) {
+  boost::intrusive_ptr<PresenceNote> note(new PresenceNote);
+  note->session = SessionId{session};
+  note->left = left;
+  return note;
 }
 
 TEST(Conflation, AShardIsStaleFromItsFirstEditThatWasLeftOut) {

@@ -133,6 +133,17 @@ class HomeTest : public testing::Test {
     if (!binary_text.empty()) publication.frame[static_cast<std::size_t>(proto::Form::binary)] = frame_of(binary_text);
     home.publication(publication);
   }
+  // One chunk.
+  static map::Rect one(std::int64_t x, std::int64_t y) { return map::Rect::of_size(x, y, 1, 1); }
+  // Somebody's presence, from whatever core.
+  static SharedNote seen_at(SessionId session, map::CellPos cursor, std::vector<map::Rect> places = {one(0, 0)}) {
+    boost::intrusive_ptr<PresenceNote> note(new PresenceNote);
+    note->world = kIsland;
+    note->session = session;
+    note->cursor = cursor;
+    note->chunks.assign(places.begin(), places.end());
+    return note;
+  }
   void settle(const shard::Origin& origin, std::uint64_t id, const proto::ShardMark& mark,
               shard::EditOutcome::Stage stage, std::optional<Error> error = {}) {
     home.outcome({origin, EditId{id}, mark, stage, 0, std::move(error)});

@@ -39,6 +39,18 @@ class RecordingOutput final : public SessionOutput {
       }
     }
   }
+  void send_to_many(proto::Form, std::span<const Connection> connections, const proto::ServerMessage& message,
+                    Rank rank, std::vector<Connection>& refused) override {
+    for (const Connection connection : connections) {
+      const bool is_full = std::ranges::find(full, connection) != full.end();
+      const bool is_busy = std::ranges::find(busy, connection) != busy.end();
+      if (is_full || (is_busy && rank == Rank::presence)) {
+        refused.push_back(connection);
+      } else {
+        send(connection, message);
+      }
+    }
+  }
   void tell_room(Connection connection) override { tell_rooms.push_back(connection); }
   void refresh(std::unique_ptr<shard::RefreshRequest> request) override { refreshes.push_back(std::move(request)); }
   void close(Connection connection, std::uint16_t code, std::string_view reason) override {
@@ -50,9 +62,9 @@ class RecordingOutput final : public SessionOutput {
   }
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override { requests.push_back(std::move(request)); }
   void interest_off(std::unique_ptr<shard::InterestOff> off) override { offs.push_back(std::move(off)); }
-  void presence(const PresenceNote& note) override { notes.push_back(note); }
-  void ask_presence(WorldId world, const shard::Origin& newcomer) override { asked.push_back({world, newcomer}); }
-  void presence_to(const shard::Origin& newcomer, const PresenceNote& note) override {
+  void presence(const SharedNote& note) override { notes.push_back(note); }
+  void ask_presence(const PresenceAsk& ask) override { asked.push_back(ask); }
+  void presence_to(const shard::Origin& newcomer, const SharedNote& note) override {
     notes_to.push_back({newcomer, note});
   }
   void speaks_for(SessionId session, Connection connection) override { speakers.push_back({session, connection}); }
@@ -67,10 +79,11 @@ class RecordingOutput final : public SessionOutput {
   std::vector<std::unique_ptr<shard::RefreshRequest>> refreshes;
   std::vector<std::unique_ptr<shard::InterestOff>> offs;
   std::vector<Connection> full;  // the test's word: nothing that can wait goes to these
+  std::vector<Connection> busy;  // and to these no presence
   std::vector<Connection> tell_rooms;
-  std::vector<PresenceNote> notes;
-  std::vector<std::pair<shard::Origin, PresenceNote>> notes_to;
-  std::vector<std::pair<WorldId, shard::Origin>> asked;
+  std::vector<SharedNote> notes;
+  std::vector<std::pair<shard::Origin, SharedNote>> notes_to;
+  std::vector<PresenceAsk> asked;
   std::vector<std::pair<SessionId, Connection>> speakers, silenced;
 
  private:

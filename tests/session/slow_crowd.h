@@ -104,6 +104,10 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void send_frame(std::span<const Connection> connections, const SharedBytes& frame) override;
   void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
                  std::vector<Connection>& refused) override;
+  void send_to_many(proto::Form, std::span<const Connection>, const proto::ServerMessage&, Rank,
+                    std::vector<Connection>&) override {
+    std::abort();
+  }
   void tell_room(Connection connection) override;
   void close(Connection connection, std::uint16_t code, std::string_view reason) override;
   void edit(std::unique_ptr<shard::EditRequest> request) override;
@@ -111,9 +115,9 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override;
   void refresh(std::unique_ptr<shard::RefreshRequest> request) override;
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
-  void presence(const PresenceNote&) override {}
-  void ask_presence(WorldId, const shard::Origin&) override {}
-  void presence_to(const shard::Origin&, const PresenceNote&) override {}
+  void presence(const SharedNote&) override {}
+  void ask_presence(const PresenceAsk&) override {}
+  void presence_to(const shard::Origin&, const SharedNote&) override {}
   void speaks_for(SessionId, Connection) override {}
   void silent(SessionId, Connection) override {}
 

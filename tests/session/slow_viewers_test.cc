@@ -6,7 +6,6 @@ namespace {
 
 class SlowViewers : public HomeTest {
  protected:
-  static map::Rect one(std::int64_t x, std::int64_t y) { return map::Rect::of_size(x, y, 1, 1); }
   void fill_up(Connection connection) { out.full.push_back(connection); }
   void drain(Connection connection) {
     std::erase(out.full, connection);
@@ -113,13 +112,7 @@ TEST_F(SlowViewers, GetTheNewestMarkAndPresenceWhenThereIsRoom) {  // BP-4
     home.durable({{kIsland, {0, 0}}, Lsn{lsn}});
     home.tick(now += 200'000'000);
   }
-  PresenceNote note;
-  note.world = kIsland;
-  note.session = SessionId{7};
-  for (const int x : {1, 2}) {
-    note.cursor = map::CellPos{x, 0};
-    home.presence(note);
-  }
+  for (const int x : {1, 2}) home.presence(seen_at(SessionId{7}, {x, 0}));
   EXPECT_EQ(types(bob), (Words{"edit 8", "durable", "durable", "presence", "presence"}));
   EXPECT_EQ(types(ada), Words{"stale"});
   drain(ada);
@@ -127,6 +120,27 @@ TEST_F(SlowViewers, GetTheNewestMarkAndPresenceWhenThereIsRoom) {  // BP-4
   ASSERT_EQ(messages.size(), 2u);
   EXPECT_EQ(messages[0].at("lsn"), 8);
   EXPECT_EQ(messages[1].at("cursor"), json({2, 0}));
+}
+
+// PR-5: the world as it is by then, and before any edit that may be about what is new in it.
+TEST_F(SlowViewers, GetTheNewestWorldWhenThereIsRoom) {
+  const Connection ada = watcher(chunks(0, 0, 1, 1)), bob = watcher(chunks(0, 0, 1, 1), "bob");
+  fill_up(ada);
+  for (const char* name : {"isle", "islet"}) {
+    auto world = std::make_shared<map::World>(*directory.world);
+    world->name = name;
+    home.world_changed(world);
+  }
+  publish({0, 0}, 8, {one(0, 0)}, "edit 8");
+  EXPECT_EQ(types(bob), (Words{"world", "world", "edit 8"}));
+  EXPECT_EQ(types(ada), Words{"stale"});
+  EXPECT_EQ(home.slow_count(), 1u);
+  drain(ada);
+  const std::vector<json> messages = told(ada);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].at("type"), "world");
+  EXPECT_EQ(messages[0].at("world").at("name"), "islet");
+  EXPECT_EQ(out.refreshes.size(), 1u);
 }
 
 TEST_F(SlowViewers, WhoseShardCannotBeReadAreClosed) {

@@ -117,9 +117,10 @@ class Client {
   // The newest edit that the confirmed state of the chunk contains.
   std::optional<Lsn> revision(map::LayerId layer, map::ChunkPos chunk) const;
 
-  // Parts that are not given stay as they were. Sent when live, and again after a reconnect.
+  // Parts that are not given stay as they were. Sent when live, as often as ConnectOptions::presence_per_second allows
+  // (the newest is never lost), and again after a reconnect.
   void set_presence(const Presence& presence);
-  // By session.
+  // By session. Where somebody is whom no subscription of this client shows may be old.
   std::vector<Peer> peers() const;
   std::optional<Peer> peer(SessionId session) const;
 

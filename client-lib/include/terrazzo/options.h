@@ -42,6 +42,7 @@ struct ConnectOptions {
   std::size_t message_bytes_max = 128u << 20;  // of one message from the server
   std::size_t events_max = 16'384;             // waiting for poll(); the oldest go first (EventsLost tells)
   std::size_t edits_held_max = 65'536;         // own edits that are not known to be durable; more are refused
+  std::uint32_t presence_per_second = 30;      // own presence goes out this often at most; the newest counts
   std::uint64_t seed = 0;                      // of the jitter; 0: from the system
 };
 

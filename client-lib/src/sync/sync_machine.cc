@@ -9,7 +9,7 @@
 namespace terrazzo::client {
 namespace {
 
-constexpr std::uint64_t kUsPerMs = 1000;
+constexpr std::uint64_t kUsPerMs = 1000, kUsPerSecond = 1'000'000;
 constexpr std::uint16_t kClosePolicy = 1008;
 
 bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) {
@@ -166,7 +166,8 @@ void SyncMachine::on(const proto::WorldInfo& message) {
   out_.emit(WorldChanged{});
   if (state_ == State::opening) {
     set_state(State::live);
-    send_presence();
+    presence_waits_ = presence_set_;
+    tick_presence(now_us_);
   }
   for (auto& [id, subscription] : subscriptions_.table()) send_wanted(id, subscription);
   send_edits();
@@ -505,17 +506,28 @@ void SyncMachine::follow_layers() {
   }
 }
 
-void SyncMachine::set_presence(const Presence& presence) {
+void SyncMachine::set_presence(const Presence& presence, std::uint64_t now_us) {
   if (presence.cursor) presence_.cursor = presence.cursor;
   if (presence.viewport) presence_.viewport = presence.viewport;
   if (presence.selection) presence_.selection = presence.selection;
   if (presence.tool) presence_.tool = presence.tool;
-  presence_set_ = true;
-  send_presence();
+  presence_set_ = presence_waits_ = true;
+  tick_presence(now_us);
 }
 
-void SyncMachine::send_presence() {
-  if (!presence_set_ || state_ != State::live) return;
+std::optional<std::uint64_t> SyncMachine::presence_due_us() const {
+  if (!presence_waits_ || !presence_can_go()) return std::nullopt;
+  if (!presence_sent_us_) return 0;
+  return *presence_sent_us_ + kUsPerSecond / std::max(options_.presence_per_second, 1u);
+}
+
+void SyncMachine::tick_presence(std::uint64_t now_us) {
+  const auto due = presence_due_us();
+  if (!due || now_us < *due) return;
+  // Behind what the connection has not taken yet it would be old when it arrives.
+  if (!out_.writable()) return;
+  presence_sent_us_ = now_us;
+  presence_waits_ = false;
   proto::Presence message{presence_.cursor, presence_.viewport, presence_.selection, {}};
   if (presence_.tool) message.tool = *presence_.tool;
   out_.send(message);

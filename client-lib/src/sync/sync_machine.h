@@ -54,7 +54,11 @@ class SyncMachine {
   void unsubscribe(SubscriptionId id);
   bool is_ready(SubscriptionId id);
   Result<EditId> edit(EditDraft draft, map::AckMode ack);
-  void set_presence(const Presence& presence);
+  // Goes out at once, or, where the last one was a moment ago, with tick_presence().
+  void set_presence(const Presence& presence, std::uint64_t now_us);
+  // When tick_presence() has something to send; nothing: never.
+  std::optional<std::uint64_t> presence_due_us() const;
+  void tick_presence(std::uint64_t now_us);
   void ping(std::uint64_t now_us);
 
   State state() const { return state_; }
@@ -91,7 +95,7 @@ class SyncMachine {
   void send_open();
   void send_wanted(SubscriptionId id, Subscription& subscription);
   void send_edits();
-  void send_presence();
+  bool presence_can_go() const { return presence_set_ && state_ == State::live; }
   void end_subscription(SubscriptionId id);
   void session_restarted(bool resumed, bool same_incarnation);
   void tell_applied(HeldEdit& edit);
@@ -124,7 +128,8 @@ class SyncMachine {
   std::string world_name_;
   std::optional<map::World> world_;
   Presence presence_;
-  bool presence_set_ = false;
+  bool presence_set_ = false, presence_waits_ = false;
+  std::optional<std::uint64_t> presence_sent_us_;
   std::map<SessionId, Peer> peers_;
 
   Subscriptions subscriptions_;
