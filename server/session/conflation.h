@@ -22,8 +22,7 @@ namespace terrazzo::session {
 //  2. The owner answers in its order: edits that come before the answer are in the states, later ones are let through.
 //  3. One shard is asked for at a time, so that the states of one wait in the outbox at most.
 //  4. Of durable marks, of each session's presence and of the world's metadata the newest is kept. Presence waits as
-//  soon
-//     as more is queued than goes out at once, and then until all that was put off has gone out.
+//     soon as more is queued than goes out at once, and then until all that was put off has gone out.
 class Conflation {
  public:
   // Presence of more sessions than this is too much to owe: such a client is to be closed.
