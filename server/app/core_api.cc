@@ -140,7 +140,6 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.mesh_overflows = node_.mesh->overflowed(self_);
   shot.system_calls = io_.loop->system_calls();
   shot.log = log_.counters();
-  shot.busy_ns = load_.busy_ns();
   shot.shards_taken = mover_.taken();
   shot.shards_given = mover_.given();
   shot.parked_ns = mover_.parked_ns();

@@ -101,7 +101,7 @@ void CoreServices::ask_loads(std::function<void(const std::vector<CoreLoad>&)> d
 
 void CoreServices::gather_loads(std::unique_ptr<LoadGather> gather) {
   if (gather->missing == 0) return gather->done(gather->cores);
-  gather->cores.push_back(load_.sample(shards_, runtime::monotonic_ns()));
+  gather->cores.push_back(load_.sample(shards_, ticks_.busy_ns.sum(), runtime::monotonic_ns()));
   --gather->missing;
   const auto next = gather->missing == 0 ? gather->asked_by : (self_ + 1u) % static_cast<unsigned>(node_.cores);
   post(static_cast<shard::CoreId>(next), boxed(MeshKind::loads, std::move(gather)));
@@ -204,6 +204,10 @@ void CoreServices::take(const shard::ShardKey& shard, std::unique_ptr<ShardSlot>
   slot->logged = slot->covered = log_.appended_sequence();
   ShardSlot& here = *shards_.install(shard, std::move(slot));
   if (log_.failed()) here.shard->read_only({ErrorCode::read_only, "the write-ahead log of this core failed"});
+  // What the old core has not seen yet, and what this one last looked at without the shard.
+  if (here.file && here.file->faulted()) find_faulted_shards();
+  somebody_reads_ = somebody_reads_ || here.publisher;
+  somebody_read_ = somebody_read_ || here.publisher;
   lobby_.arrived(shard, here);
 }
 

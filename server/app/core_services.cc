@@ -59,7 +59,6 @@ CoreServices::~CoreServices() {
 // ---- the tick ----
 
 void CoreServices::run() {
-  load_.woke(runtime::monotonic_ns());
   while (!drained()) tick();
   last_checkpoints();
   network_.stop();
@@ -68,14 +67,12 @@ void CoreServices::run() {
 void CoreServices::tick() {
   const std::uint64_t done = runtime::monotonic_ns();
   count_tick(done);
-  load_.waits(done);
   std::uint64_t wait = wait_ns(done);
   // Whoever posts to a core that says it sleeps wakes it; what came before it said so keeps it awake.
   if (wait != 0 && !node_.mesh->about_to_sleep(self_)) wait = 0;
   io_.loop->submit_and_wait(wait);
   node_.mesh->awake(self_);
   const std::uint64_t now = runtime::monotonic_ns();
-  load_.woke(now);
   working_since_ns_ = now;
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();

@@ -13,12 +13,12 @@ std::uint64_t work_of(const shard::ShardCounters& counters) {
 
 }  // namespace
 
-const CoreLoad& LoadMeter::sample(ShardTable& shards, std::uint64_t now_ns) {
+const CoreLoad& LoadMeter::sample(ShardTable& shards, std::uint64_t busy_ns, std::uint64_t now_ns) {
   if (now_ns - sampled_ns_ < kAtLeastNs) return load_;
   const auto passed = static_cast<double>(now_ns - sampled_ns_);
   sampled_ns_ = now_ns;
-  load_.busy = std::min(1.0, static_cast<double>(busy_ns_ - busy_before_ns_) / passed);
-  busy_before_ns_ = busy_ns_;
+  load_.busy = std::min(1.0, static_cast<double>(busy_ns - busy_before_ns_) / passed);
+  busy_before_ns_ = busy_ns;
   load_.shards.clear();
   shards.for_each([&](ShardSlot& slot) {
     const std::uint64_t work = work_of(slot.shard->counters());

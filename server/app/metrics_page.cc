@@ -233,7 +233,7 @@ void add_ticks(Page& page, const std::vector<CoreSnapshot>& cores) {
   constexpr auto counter = MetricType::Counter;
   page.add(counter, "terrazzo_ticks_total", "Rounds of the core's loop.", cores, [](Core c) { return c.ticks.ticks; });
   page.add(counter, "terrazzo_busy_nanoseconds_total", "Time in which the core did not wait.", cores,
-           [](Core c) { return c.busy_ns; });
+           [](Core c) { return c.ticks.busy_ns.sum(); });
   page.add(counter, "terrazzo_shards_taken_total", "Shards that came from another core.", cores,
            [](Core c) { return c.shards_taken; });
   page.add(counter, "terrazzo_shards_given_total", "Shards that went to another core.", cores,

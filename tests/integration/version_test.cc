@@ -4,9 +4,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -141,16 +141,35 @@ class CutUnderLoad : public testing::TestWithParam<Load> {
     ASSERT_TRUE(client->wait_durable(10s));
     ASSERT_EQ(server.terminate(), 0);
   }
-  static void move_shards(std::uint16_t port, std::atomic<int>& moves, const std::function<bool()>& enough) {
+};
+
+// Moves the shards of that test from core to core as long as it lives.
+class ShardMoves {
+ public:
+  explicit ShardMoves(std::uint16_t port) : thread_([this, port] { run(port); }) {}
+  ~ShardMoves() {
+    stop_ = true;
+    thread_.join();
+  }
+  void wait_for_more_than(int moves) const {
+    for (int seen = moves_.load(); seen <= moves; seen = moves_.load()) moves_.wait(seen);
+  }
+
+ private:
+  void run(std::uint16_t port) {
     constexpr const char* kShards[] = {"0,0", "1,0", "4,0", "-5,0"};
-    for (int i = 0; !enough(); ++i) {
+    for (int i = 0; !stop_.load(); ++i) {
       const std::string target = std::string("/v1/worlds/w/shards/") + kShards[i % 4] + "/move";
       const HttpAnswer moved = http(port, "POST", target, R"({"core":)" + std::to_string(i / 4 % 2) + "}");
-      EXPECT_EQ(moved.status, 200u) << moved.body;
-      ++moves;
-      moves.notify_one();
+      // A checkpoint on a slow disk may keep a shard where it is.
+      EXPECT_TRUE(moved.status == 200 || moved.status == 503) << moved.body;
+      ++moves_;
+      moves_.notify_one();
     }
   }
+  std::atomic<bool> stop_{false};
+  std::atomic<int> moves_{0};
+  std::thread thread_;
 };
 
 TEST_P(CutUnderLoad, IsConsistent) {
@@ -165,17 +184,16 @@ TEST_P(CutUnderLoad, IsConsistent) {
   const map::CellPos cause{40'000, 7}, effect{-40'000, 7};
 
   constexpr int kVersionCount = 12;
-  std::atomic<int> saved{0}, moves{0};
+  std::atomic<int> saved{0};
+  std::optional<ShardMoves> mover;
+  if (GetParam() == Load::moves) mover.emplace(port);
   std::vector<std::uint64_t> ids;
   std::thread saver([&] {
     for (int i = 0; i < kVersionCount; ++i) {
-      for (int seen = moves.load(); GetParam() == Load::moves && seen <= i; seen = moves.load()) moves.wait(seen);
+      if (mover) mover->wait_for_more_than(i);
       ids.push_back(save(port, "v" + std::to_string(i)));
       saved.fetch_add(1);
     }
-  });
-  std::thread mover([&] {
-    if (GetParam() == Load::moves) move_shards(port, moves, [&] { return saved.load() == kVersionCount; });
   });
   client::Reactor reactor;
   const auto wide = enter(port, &reactor), first = enter(port, &reactor), second = enter(port, &reactor);
@@ -200,7 +218,6 @@ TEST_P(CutUnderLoad, IsConsistent) {
     reactor.run_once(1ms);
   }
   saver.join();
-  mover.join();
   ASSERT_GT(value, 20u);
   if (GetParam() == Load::kill) {
     server->kill();

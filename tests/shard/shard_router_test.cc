@@ -5,6 +5,8 @@
 #include <array>
 #include <set>
 
+#include "server/shard/owner_table.h"
+
 namespace terrazzo::shard {
 namespace {
 
@@ -59,6 +61,21 @@ TEST(ShardRouter, NeighbouringShardsSpreadOverTheCores) {
   for (int x = 0; x < 8; ++x)
     for (int y = 0; y < 8; ++y) owners.insert(owner_core({WorldId{42}, {x, y}}, 8));
   EXPECT_EQ(owners.size(), 8u);
+}
+
+TEST(OwnerTable, KnowsWhatMovedAndForgetsWhatCameBack) {
+  OwnerTable table(4);
+  const ShardKey one{WorldId{1}, {0, 0}}, other{WorldId{1}, {0, 1}};
+  const CoreId home = owner_core(one, 4), away = static_cast<CoreId>((home + 1) % 4);
+  EXPECT_EQ(table.owner(one), home);
+  table.set(one, away);
+  EXPECT_EQ(table.owner(one), away);
+  EXPECT_EQ(table.owner(other), owner_core(other, 4));
+  EXPECT_EQ(table.owner({WorldId{2}, {0, 0}}), owner_core({WorldId{2}, {0, 0}}, 4));
+  EXPECT_EQ(table.moved(), 1u);
+  table.set(one, home);
+  EXPECT_EQ(table.owner(one), home);
+  EXPECT_EQ(table.moved(), 0u);
 }
 
 }  // namespace

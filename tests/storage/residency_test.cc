@@ -68,6 +68,11 @@ TEST(Residency, TellsExtentsThatComeToHoldPagesOnceUntilTheyAreReleased) {
   residency.release(0);
   residency.brought(7);
   EXPECT_EQ(take(), (std::vector<PageNo>{0}));
+  residency.release(2);
+  residency.brought(200);
+  residency.tell_again();
+  EXPECT_EQ(take(), (std::vector<PageNo>{0, 3})) << "what holds pages, once each";
+  EXPECT_TRUE(take().empty());
 }
 
 // One extent at a time, with a set of keys as the model.
@@ -123,6 +128,18 @@ TEST(ExtentSieve, AScanDoesNotPushOutWhatIsUsed) {
     ASSERT_TRUE(gone.has_value());
     EXPECT_GE(*gone, 100u);
   }
+}
+
+TEST(ExtentSieve, AFileThatGoesTakesItsExtentsAlong) {
+  ExtentSieve sieve;
+  for (PageNo extent = 0; extent < 10; ++extent) sieve.insert({extent % 2, extent});
+  const auto release = [](const ExtentSieve::Key&) { return ExtentSieve::Verdict::release; };
+  EXPECT_EQ(sieve.next(10, release)->extent, 0u);  // the hand points to one that goes
+  sieve.erase_file(1);
+  EXPECT_EQ(sieve.size(), 4u);
+  sieve.insert({1, 77});
+  for (const PageNo extent : {2u, 4u, 6u, 8u, 77u}) EXPECT_EQ(sieve.next(10, release)->extent, extent);
+  EXPECT_FALSE(sieve.next(10, release));
 }
 
 TEST(ExtentSieve, NothingIsLostAtRandom) {
