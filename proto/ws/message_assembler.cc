@@ -8,8 +8,8 @@
 namespace terrazzo::proto::ws {
 namespace {
 
-// Memory that a message left behind and that is kept for the next; more is given back.
-constexpr std::size_t kKeptBytes = 4096;
+// Memory that a message left behind and that is kept for the next one of any connection; more is given back.
+constexpr std::size_t kKeptBytes = 64 * 1024;
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -17,8 +17,20 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max)
-    : kind_(form == Form::json ? Opcode::text : Opcode::binary), message_bytes_max_(message_bytes_max) {}
+MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare)
+    : kind_(form == Form::json ? Opcode::text : Opcode::binary), message_bytes_max_(message_bytes_max), spare_(spare) {}
+
+void MessageAssembler::borrow() {
+  if (spare_ != nullptr && message_.capacity() == 0) message_.swap(*spare_);
+}
+
+void MessageAssembler::give_back() {
+  message_.clear();
+  // Somebody else's may be there: who borrowed it had to make another one.
+  if (spare_ != nullptr && message_.capacity() <= kKeptBytes && message_.capacity() > spare_->capacity())
+    message_.swap(*spare_);
+  if (message_.capacity() != 0) ByteBuffer().swap(message_);
+}
 
 bool MessageAssembler::violate(std::uint16_t code, std::string_view why, AssemblerEvents& events) {
   over_ = true;
@@ -43,7 +55,7 @@ bool MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& e
         static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes - frame_have_, bytes.size()));
     std::byte* to = nullptr;
     if (is_control(static_cast<Opcode>(header_.opcode))) {
-      to = control_.data() + frame_have_;
+      to = control_->data() + frame_have_;
     } else {
       message_.resize(message_.size() + count);
       to = message_.data() + message_.size() - count;
@@ -69,6 +81,7 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
     if (!header_.fin) return violate(kCloseProtocolError, "control frames are not fragmented", events);
     if (header_.payload_bytes > kControlBytesMax)
       return violate(kCloseProtocolError, "control frames carry at most 125 bytes", events);
+    control_ = std::make_unique<Control>();
   } else {
     if (opcode == Opcode::continuation && !in_message_)
       return violate(kCloseProtocolError, "there is nothing to continue", events);
@@ -82,6 +95,7 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
     if (header_.payload_bytes > message_bytes_max_ || message_.size() + header_.payload_bytes > message_bytes_max_)
       return violate(kCloseTooBig, "too_large", events);
     in_message_ = true;
+    borrow();
     if (header_.fin) message_.reserve(message_.size() + static_cast<std::size_t>(header_.payload_bytes));
   }
   in_frame_ = true;
@@ -92,20 +106,16 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
 bool MessageAssembler::end_frame(AssemblerEvents& events) {
   in_frame_ = false;
   header_have_ = 0;
-  const std::span<const std::byte> control(
-      control_.data(), static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes, kControlBytesMax)));
-  switch (static_cast<Opcode>(header_.opcode)) {
-    case Opcode::ping:
-      events.ping(control);
-      return true;
-    case Opcode::pong:
-      events.pong(control);
-      return true;
-    case Opcode::close:
-      return end_close(events);
-    default:
-      return !header_.fin || end_message(events);
+  if (!is_control(static_cast<Opcode>(header_.opcode))) return !header_.fin || end_message(events);
+  const std::unique_ptr<Control> bytes = std::move(control_);
+  const std::span<const std::byte> payload(bytes->data(), static_cast<std::size_t>(header_.payload_bytes));
+  if (static_cast<Opcode>(header_.opcode) == Opcode::close) return end_close(payload, events);
+  if (static_cast<Opcode>(header_.opcode) == Opcode::ping) {
+    events.ping(payload);
+  } else {
+    events.pong(payload);
   }
+  return true;
 }
 
 bool MessageAssembler::end_message(AssemblerEvents& events) {
@@ -114,13 +124,11 @@ bool MessageAssembler::end_message(AssemblerEvents& events) {
     return violate(kCloseInvalidPayload, "text is not UTF-8", events);
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(message_.data()) % 8 == 0);
   events.message(message_);
-  message_.clear();
-  if (message_.capacity() > kKeptBytes) ByteBuffer().swap(message_);
+  give_back();
   return true;
 }
 
-bool MessageAssembler::end_close(AssemblerEvents& events) {
-  const std::span<const std::byte> payload(control_.data(), static_cast<std::size_t>(header_.payload_bytes));
+bool MessageAssembler::end_close(std::span<const std::byte> payload, AssemblerEvents& events) {
   if (payload.empty()) {
     over_ = true;
     events.closed(kCloseNoStatus, {});

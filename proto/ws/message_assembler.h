@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -25,11 +26,14 @@ class AssemblerEvents {
 };
 
 // Makes messages of the bytes a client sends, however they are split: unmasks, puts fragments
-// together, checks every rule of RFC 6455 section 5 that binds a client. One per connection.
+// together, checks every rule of RFC 6455 section 5 that binds a client. One per connection; between messages it holds
+// no memory but itself.
 class MessageAssembler {
  public:
-  // Only messages of this kind are accepted: text for JSON, binary for the other form.
-  MessageAssembler(Form form, std::size_t message_bytes_max);
+  // Only messages of this kind are accepted: text for JSON, binary for the other form. `spare`: memory that the
+  // connections of one thread share, borrowed while a message comes in, so that a message needs no allocation and a
+  // connection that waits keeps none; it outlives the assembler.
+  MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare = nullptr);
   // False: the connection is over (closed() or violation() was called).
   bool feed(std::span<const std::byte> bytes, AssemblerEvents& events);
   std::size_t buffered_bytes() const { return message_.capacity(); }
@@ -38,11 +42,16 @@ class MessageAssembler {
   bool begin_frame(AssemblerEvents& events);
   bool end_frame(AssemblerEvents& events);
   bool end_message(AssemblerEvents& events);
-  bool end_close(AssemblerEvents& events);
+  bool end_close(std::span<const std::byte> payload, AssemblerEvents& events);
   bool violate(std::uint16_t code, std::string_view why, AssemblerEvents& events);
+  void borrow();
+  void give_back();
+
+  using Control = std::array<std::byte, kControlBytesMax>;
 
   const Opcode kind_;
   const std::size_t message_bytes_max_;
+  ByteBuffer* const spare_;
   std::array<std::byte, kHeaderBytesMax> header_bytes_{};
   std::size_t header_have_ = 0;
   FrameHeader header_;
@@ -51,7 +60,7 @@ class MessageAssembler {
   bool in_message_ = false;       // a first fragment came, the last has not
   bool over_ = false;
   ByteBuffer message_;
-  std::array<std::byte, kControlBytesMax> control_{};
+  std::unique_ptr<Control> control_;  // while a control frame comes in
 };
 
 }  // namespace terrazzo::proto::ws

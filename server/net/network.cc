@@ -312,7 +312,7 @@ void Network::State::upgrade(Peer& peer) {
   const std::string rest = peer.http->take_rest();
   peer.http.reset();
   peer.form = *answer.form;
-  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max);
+  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max, &incoming);
   peer.stage = Stage::websocket;
   peer.last_ping_ns = now;
   peer.announced = true;

@@ -57,8 +57,9 @@ struct NetworkLimits {
   std::uint32_t connections_max = 20000;
   // How many connections are welcomed in one dispatch(), and how many receives of new ones are looked at; the others
   // wait for the next, in the order they came. So a storm of reconnections delays those that are in by a bounded piece
-  // of work per tick, not by all of it: handshake, token, world and subscriptions took 40 to 130 µs a client.
-  std::uint32_t newcomer_turns_per_tick = 32;
+  // of work per tick, not by all of it: a client that came back to a view of 16 changed chunks (64 KB) cost 360 µs in
+  // all, so a tick is longer by a millisecond or two, and a core still takes back some thousands a second.
+  std::uint32_t newcomer_turns_per_tick = 16;
   std::uint32_t ping_interval_ms = 20000;
   std::uint32_t idle_timeout_ms = 60000;
   std::uint32_t handshake_timeout_ms = 10000;

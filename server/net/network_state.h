@@ -72,6 +72,7 @@ struct Network::State {
   };
   std::vector<Arrival> received, sent, handling;
   std::deque<int> accepted;                   // not welcomed yet
+  proto::ByteBuffer incoming;                 // memory for a message that comes in, of any peer
   std::deque<session::Connection> newcomers;  // with bytes that wait for their turn
   std::uint32_t newcomer_turns = 0;           // left in this dispatch
   bool accepting = false, draining = false;

@@ -125,7 +125,7 @@ void Home::subscribe(Session& session, const proto::Subscribe& message) {
   Registration registration = request_states(session, message, layers, chunks);
   Session::Subscription& subscription = session.subscriptions()[message.sub];
   if (subscription.next) forget(session, *subscription.next);
-  subscription.next = std::move(registration);
+  subscription.next = std::make_unique<Registration>(std::move(registration));
   if (subscription.next->parts.empty()) complete(session, message.sub, subscription);
 }
 
@@ -194,7 +194,7 @@ void Home::states(const shard::StatesReply& reply) {
 void Home::complete(Session& session, std::uint32_t sub, Session::Subscription& subscription) {
   const map::Rect before = subscription.current ? subscription.current->chunks : map::Rect{};
   if (subscription.current) forget(session, *subscription.current);
-  subscription.current = std::move(subscription.next);
+  subscription.current = std::move(*subscription.next);
   subscription.next.reset();
   out_.send(session.connection(), proto::Subscribed{sub, subscription.current->marks});
   const map::Rect& area = subscription.current->chunks;

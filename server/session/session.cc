@@ -250,7 +250,7 @@ SharedNote Session::next_presence(std::uint64_t now_ns) {
 }
 
 bool Session::watches(const map::Rect& chunks) const {
-  const auto in = [&](const std::optional<Registration>& registration) {
+  const auto in = [&](const auto& registration) {
     return registration && std::any_of(registration->parts.begin(), registration->parts.end(), [&](const auto& part) {
              return part.admitted && part.chunks.intersects(chunks);
            });

@@ -100,7 +100,8 @@ class Session {
   // By the client's subscription id: the registration in force, and the one replacing it while its states are on the
   // way.
   struct Subscription {
-    std::optional<Registration> current, next;
+    std::optional<Registration> current;
+    std::unique_ptr<Registration> next;  // seldom there
   };
   std::unordered_map<std::uint32_t, Subscription>& subscriptions() { return subscriptions_; }
 

@@ -93,14 +93,14 @@ void Home::request_refresh(Session& session, const Conflation::StaleShard& stale
   request->form = session.form();
   request->ticket = stale.ticket;
   request->since = stale.since;
-  const auto add = [&](const std::optional<Registration>& registration) {
-    if (!registration) return;
+  const auto add = [&](const Registration* registration) {
+    if (registration == nullptr) return;
     for (const Registration::Part& part : registration->parts)
       if (part.shard == stale.position) request->areas.push_back({part.chunks, registration->layers});
   };
   for (const auto& [sub, subscription] : session.subscriptions()) {
-    add(subscription.current);
-    add(subscription.next);
+    add(subscription.current ? &*subscription.current : nullptr);
+    add(subscription.next.get());
   }
   out_.refresh(std::move(request));
 }

@@ -180,7 +180,41 @@ TEST(Assembler, LargeMessagesLeaveNoMemoryBehind) {
   MessageAssembler assembler(Form::binary, 1 << 20);
   Recorder recorder;
   assembler.feed(frame(2, kFin, std::string(1 << 19, 'x')), recorder);
-  EXPECT_LE(assembler.buffered_bytes(), 4096u);
+  EXPECT_EQ(assembler.buffered_bytes(), 0u);
+}
+
+// A connection that waits holds nothing, and messages of many connections are put together in the same memory, unless
+// two are coming in at the same time.
+TEST(Assembler, ConnectionsShareTheMemoryOfAMessage) {
+  ByteBuffer spare;
+  MessageAssembler first(Form::binary, 1 << 20, &spare), second(Form::binary, 1 << 20, &spare);
+  Recorder of_first, of_second;
+  first.feed(frame(2, kFin, std::string(300, 'a')), of_first);
+  EXPECT_EQ(first.buffered_bytes(), 0u);
+  const std::byte* const memory = spare.data();
+  EXPECT_GE(spare.capacity(), 300u);
+  second.feed(frame(2, kFin, std::string(200, 'b')), of_second);
+  EXPECT_EQ(spare.data(), memory) << "no other memory was taken";
+
+  const auto long_one = frame(2, kFin, std::string(300, 'c')), between = frame(2, kFin, std::string(100, 'd'));
+  first.feed(std::span(long_one).first(100), of_first);
+  EXPECT_EQ(spare.capacity(), 0u) << "borrowed";
+  second.feed(between, of_second);
+  first.feed(std::span(long_one).subspan(100), of_first);
+  EXPECT_EQ(first.buffered_bytes() + second.buffered_bytes(), 0u);
+  EXPECT_GE(spare.capacity(), 300u);
+
+  Recorder alone_first, alone_second;
+  MessageAssembler plain_first(Form::binary, 1 << 20), plain_second(Form::binary, 1 << 20);
+  plain_first.feed(frame(2, kFin, std::string(300, 'a')), alone_first);
+  plain_first.feed(long_one, alone_first);
+  plain_second.feed(frame(2, kFin, std::string(200, 'b')), alone_second);
+  plain_second.feed(between, alone_second);
+  EXPECT_EQ(of_first.log(), alone_first.log());
+  EXPECT_EQ(of_second.log(), alone_second.log());
+
+  first.feed(frame(2, kFin, std::string(1 << 19, 'e')), of_first);
+  EXPECT_LE(spare.capacity(), 64u << 10) << "what a large message took is given back";
 }
 
 TEST(Assembler, GarbageIsSurvived) {
