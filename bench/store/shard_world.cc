@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "bench/store/peer.h"
+#include "server/io/ready_pages.h"
 
 namespace terrazzo::bench {
 namespace {
@@ -95,6 +96,20 @@ void BenchShard::restore(shard::Restore what, shard::ShardOutput& out) {
   const auto asked = request(position_, ++edits_);
   asked->restore = std::move(what);
   shard_->edit(*asked, out);
+}
+
+void BenchShard::prepare() {
+  if (!workers_) workers_ = std::make_unique<app::WorkerPool>(1, 1, [](unsigned) {});
+  workers_->collect(0);
+  if (preparing_ || !shard_->wants_ready()) return;
+  auto job = [this, request = shard_->ask_ready()]() mutable -> app::WorkerPool::Done {
+    const bool grown = io::make_ready(file_->fd(), file_->base(), request);
+    return [this, request = std::move(request), grown] {
+      preparing_ = false;
+      shard_->made_ready(request, grown);
+    };
+  };
+  preparing_ = workers_->submit(0, std::move(job));
 }
 
 void BenchShard::checkpoint() {

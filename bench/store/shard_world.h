@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/codec.h"
+#include "server/app/worker_pool.h"
 #include "server/io/mmap_page_file.h"
 #include "server/shard/shard.h"
 #include "server/shard/shard_output.h"
@@ -55,6 +56,8 @@ class BenchShard {
   void edit(std::span<const map::Op> ops, shard::ShardOutput& out);
   void restore(shard::Restore what, shard::ShardOutput& out);
   void checkpoint();
+  // Has another thread make pages ready for the edits to come, as a core does; to be called between edits.
+  void prepare();
   std::uint64_t edits() const { return edits_; }
 
  private:
@@ -64,6 +67,8 @@ class BenchShard {
   shard::EncodedChunks encoded_{0};
   std::unique_ptr<shard::Shard> shard_;
   std::uint64_t edits_ = 0;
+  bool preparing_ = false;
+  std::unique_ptr<app::WorkerPool> workers_;  // made by prepare()
 };
 
 }  // namespace terrazzo::bench

@@ -15,7 +15,7 @@ constexpr std::uint64_t kDirtyForNs = 30'000'000'000;
 constexpr std::uint64_t kTryAgainNs = 1'000'000'000;
 constexpr std::uint64_t kLookEveryNs = 50'000'000;
 // Checksums computed per tick: some 160 ns each, so that an edit waits 10 µs for them at most.
-constexpr std::size_t kPagesPerTick = 64;
+constexpr std::size_t kPagesPerTick = 8;
 // Entries of nodes looked at per tick for what dropped versions leave: a nanosecond or two each.
 constexpr std::size_t kEntriesPerTick = 16384;
 

@@ -149,6 +149,7 @@ CoreSnapshot CoreServices::snapshot() const {
                     .brought_pages = pages_.brought(),
                     .damaged_pages = pages_.damaged(),
                     .released_pages = memory_.released(),
+                    .prepared_pages = preparer_.prepared(),
                     .opened_shards = lobby_.opened(),
                     .waits = lobby_.waits(),
                     .wait_ns = lobby_.wait_ns(),

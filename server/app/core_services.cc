@@ -35,6 +35,7 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       shards_(node, encoder_),
       pages_(node, self),
       lobby_(node, self, shards_, pages_, *this),
+      preparer_(node, self),
       memory_(node, self, shards_,
               node.config.memory_bytes() / storage::kPageBytes / static_cast<std::uint64_t>(node.cores)),
       mover_(self, node.cores, *this),
@@ -419,6 +420,7 @@ void CoreServices::edit_shard(ShardSlot& slot, std::unique_ptr<shard::EditReques
     current_ = &slot;
     slot.shard->edit(*request, *this);
     current_ = nullptr;
+    preparer_.look(slot);
   }
   if (!refused_part_) return;
   if (parked_.empty()) next_parked_try_ns_ = runtime::monotonic_ns() + kParkedNs;

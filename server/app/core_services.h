@@ -21,6 +21,7 @@
 #include "server/app/metrics_page.h"
 #include "server/app/node.h"
 #include "server/app/page_bringer.h"
+#include "server/app/page_preparer.h"
 #include "server/app/shard_lobby.h"
 #include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
@@ -215,6 +216,7 @@ class CoreServices final : private net::NetworkEvents,
   ShardTable shards_;
   PageBringer pages_;
   ShardLobby lobby_;
+  PagePreparer preparer_;
   MemoryBudget memory_;
   ShardMover mover_;
   LoadMeter load_;

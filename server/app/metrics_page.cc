@@ -195,6 +195,8 @@ void add_residency(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.residency.damaged_pages; });
   page.add(counter, "terrazzo_pages_released_total", "Pages let go to keep the memory budget.", cores,
            [](Core c) { return c.residency.released_pages; });
+  page.add(counter, "terrazzo_pages_prepared_total", "Pages made writable for edits to come, on other threads.", cores,
+           [](Core c) { return c.residency.prepared_pages; });
   page.add(counter, "terrazzo_shards_opened_total", "Shards opened while the server ran.", cores,
            [](Core c) { return c.residency.opened_shards; });
   page.add(counter, "terrazzo_page_waits_total", "Messages that waited for a shard's file or cold pages.", cores,

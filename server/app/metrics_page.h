@@ -35,6 +35,7 @@ struct QueueDepths {
 
 struct ResidencyCounters {
   std::uint64_t resident_pages = 0, brought_pages = 0, damaged_pages = 0, released_pages = 0;
+  std::uint64_t prepared_pages = 0;
   std::uint64_t opened_shards = 0, waits = 0, wait_ns = 0, major_faults = 0, minor_faults = 0;
 };
 

@@ -36,8 +36,9 @@ struct ShardSlot {
   std::uint64_t logged = 0;   // sequence of its newest log record of this run
   std::uint64_t covered = 0;  // all its records up to here are in the durable checkpoint
   std::uint64_t dirty_since_ns = 0;
-  bool waiting = false;  // for the log to become durable
-  bool in_line = false;  // messages for it wait in the lobby
+  bool waiting = false;    // for the log to become durable
+  bool in_line = false;    // messages for it wait in the lobby
+  bool preparing = false;  // pages for its edits
   // Why its file could not be made just now; the edit that needed it is told so.
   std::optional<Error> no_file;
   bool faulted = false;           // pages of its file were missing

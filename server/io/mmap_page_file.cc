@@ -70,7 +70,8 @@ Result<std::unique_ptr<MmapPageFile>> MmapPageFile::open(const std::string& path
   // A copy (of a backup, say) may have come with holes. They are given space when they are needed; the roots at once.
   file->has_holes_ = static_cast<std::size_t>(about.st_blocks) * 512 < pages * storage::kPageBytes;
   const auto roots = static_cast<storage::PageNo>(std::min<std::size_t>(pages, shardfile::kRootSlots));
-  if (file->has_holes_ && roots != 0)
+  // Looking is cheaper than asking for space that is there.
+  if (file->has_holes_ && roots != 0 && ::lseek(fd, 0, SEEK_HOLE) < static_cast<off_t>(bytes_of(roots)))
     if (Status backed = file->back(0, roots); !backed) return backed.error();
   if (Status mapped = file->map(static_cast<storage::PageNo>(pages)); !mapped) return mapped.error();
   return file;

@@ -206,6 +206,18 @@ storage::Residency* Shard::residency() {
   return state_->store ? &state_->store->residency() : nullptr;
 }
 
+bool Shard::wants_ready() const {
+  return state_->store && state_->store->wants_ready();
+}
+
+storage::ReadyRequest Shard::ask_ready() {
+  return state_->store->ask_ready();
+}
+
+void Shard::made_ready(const storage::ReadyRequest& request, bool grown) {
+  state_->store->made_ready(request, grown);
+}
+
 // ---- applying ----
 
 Status Shard::State::ensure_store() {

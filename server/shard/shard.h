@@ -119,6 +119,10 @@ class Shard {
   Result<storage::CheckpointStep> checkpoint_synced(Status outcome);
   const storage::ShardStore* store() const;
   storage::Residency* residency();  // null: no store
+  // What another thread can do for the edits to come; see ShardStore.
+  bool wants_ready() const;
+  storage::ReadyRequest ask_ready();
+  void made_ready(const storage::ReadyRequest& request, bool grown);
 
   const ShardCounters& counters() const;
   std::size_t edits_waiting() const;  // for the log

@@ -13,6 +13,8 @@ namespace {
 // Growing by an eighth keeps the number of calls logarithmic; the bounds keep small shards small and single calls
 // short.
 constexpr PageNo kExtentMin = 64, kExtentMax = 4096;
+// What is made ready is written by the next sync even if nobody used it: no more pages than were taken lately.
+constexpr std::size_t kReadyMin = 16, kReadyMax = 2048;
 
 }  // namespace
 
@@ -20,6 +22,9 @@ PageNo PagePool::take() {
   TZ_ASSERT(!free_.empty());
   const PageNo page = free_.back();
   free_.pop_back();
+  if (ready_ != 0) --ready_;
+  taken_ = true;
+  ++demand_;
   if (page >= young_.size()) young_.resize(file_.page_count());
   young_[page] = true;
   residency_.written(page);
@@ -50,6 +55,10 @@ Status PagePool::back(std::size_t wanted) {
   return {};
 }
 
+PageNo PagePool::extent() const {
+  return std::clamp(file_.page_count() / 8, kExtentMin, kExtentMax);
+}
+
 Status PagePool::grow(std::size_t wanted) {
   if (!unbacked_.empty()) {
     if (Status backed = back(wanted); !backed) return backed;
@@ -57,15 +66,48 @@ Status PagePool::grow(std::size_t wanted) {
   }
   const PageNo before = file_.page_count();
   const auto missing = static_cast<PageNo>(wanted - free_.size());
-  const PageNo extent = std::clamp(before / 8, kExtentMin, kExtentMax);
-  Status grown = file_.grow(before + std::max(missing, extent));
+  Status grown = file_.grow(before + std::max(missing, extent()));
   // A nearly full disk may still have room for what is needed now.
-  if (!grown && missing < extent) grown = file_.grow(before + missing);
+  if (!grown && missing < extent()) grown = file_.grow(before + missing);
   if (!grown) return grown;
-  residency_.cover(file_.page_count(), true);
-  // The lowest pages are taken first.
-  for (PageNo page = file_.page_count(); page > before; --page) free_.push_back(page - 1);
+  adopt_grown(before);
   return {};
+}
+
+// Behind the others, so that what is ready is taken first; of them the lowest first.
+void PagePool::adopt_grown(PageNo before) {
+  const PageNo after = file_.page_count();
+  residency_.cover(after, true);
+  free_.insert(free_.begin(), after - before, 0);
+  for (PageNo i = 0; i < after - before; ++i) free_[i] = after - 1 - i;
+}
+
+std::size_t PagePool::ready_goal() const {
+  return std::clamp(demand_, kReadyMin, kReadyMax);
+}
+
+ReadyRequest PagePool::ask_ready() {
+  ReadyRequest request;
+  taken_ = false;
+  const std::size_t goal = ready_goal();
+  if (free_.size() + unbacked_.size() < goal) {
+    request.grow_from = file_.page_count();
+    request.grow_to = request.grow_from + extent();
+  }
+  const std::size_t most = std::min(goal, free_.size());
+  if (ready_ < most) {
+    request.pages.assign(free_.end() - static_cast<std::ptrdiff_t>(most),
+                         free_.end() - static_cast<std::ptrdiff_t>(ready_));
+    ready_ = most;
+  }
+  return request;
+}
+
+void PagePool::made_ready(const ReadyRequest& request, bool grown) {
+  for (const PageNo page : request.pages) residency_.brought(page);
+  // Edits that came faster have had the file grown themselves.
+  if (!grown || file_.page_count() != request.grow_from) return;
+  if (file_.grow(request.grow_to)) adopt_grown(request.grow_from);
 }
 
 void PagePool::root_begun() {
@@ -76,7 +118,7 @@ void PagePool::root_begun() {
 }
 
 void PagePool::root_durable() {
-  free_.insert(free_.end(), leaving_.begin(), leaving_.end());
+  free_.insert(free_.end() - static_cast<std::ptrdiff_t>(ready_), leaving_.begin(), leaving_.end());
   leaving_.clear();
   residency_.root_durable();
 }
@@ -92,6 +134,7 @@ std::vector<std::byte> PagePool::free_bits() const {
 bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
   if (bits.size() < (pages + 7) / 8 || pages > file_.page_count()) return false;
   free_.clear();
+  ready_ = 0;
   unbacked_.clear();
   residency_.cover(file_.page_count(), false);
   std::vector<PageNo>& found = file_.has_holes() ? unbacked_ : free_;
@@ -103,6 +146,7 @@ bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
 
 void PagePool::adopt_new() {
   free_.clear();
+  ready_ = 0;
   residency_.cover(file_.page_count(), true);
   for (PageNo page = file_.page_count(); page > kRootSlots; --page) free_.push_back(page - 1);
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "server/storage/page_file.h"
+#include "server/storage/ready_request.h"
 #include "server/storage/residency.h"
 
 namespace terrazzo::storage {
@@ -22,10 +23,29 @@ class PagePool {
   // Looks ahead at what `pages` calls of take() will give: the kernel reads a page before it lets one overwrite it.
   void look(std::size_t pages, Missing& missing);
   // A page that no root knows.
-  void give_back(PageNo page) { free_.push_back(page); }
+  void give_back(PageNo page) { free_again(page); }
   // A page that no head or pin reaches any more. Waits for the next root if the newest one (durable or being written)
   // may reach it: if it was taken before that one began.
-  void retire(PageNo page) { (is_young(page) ? free_ : retired_).push_back(page); }
+  void retire(PageNo page) {
+    if (is_young(page)) return free_again(page);
+    retired_.push_back(page);
+  }
+
+  // ---- pages made ready by another thread ----
+  // Pages were taken, and few of those that come next are ready.
+  bool wants_ready() const {
+    return taken_ && (ready_ < ready_goal() / 2 || free_.size() + unbacked_.size() < ready_goal());
+  }
+  // They count as ready from here on: taking one that is not costs its fault, nothing else. The thread may make one
+  // writable that is taken meanwhile.
+  ReadyRequest ask_ready();
+  // The request is done; with disk space for its new pages, if `grown`.
+  void made_ready(const ReadyRequest& request, bool grown);
+  // The file was synced: the next write to each page faults again.
+  void synced() {
+    ready_ = 0;
+    demand_ /= 2;
+  }
 
   // The present state becomes a root: what was retired so far is in the root before it only.
   void root_begun();
@@ -54,12 +74,24 @@ class PagePool {
 
  private:
   Status grow(std::size_t wanted);
+  void adopt_grown(PageNo before);
   Status back(std::size_t wanted);
+  PageNo extent() const;
+  std::size_t ready_goal() const;
+  // It was written lately.
+  void free_again(PageNo page) {
+    free_.push_back(page);
+    ++ready_;
+  }
   bool is_young(PageNo page) const { return page < young_.size() && young_[page]; }
 
   PageFile& file_;
   Residency& residency_;
-  std::vector<PageNo> free_, retired_, leaving_;
+  std::vector<PageNo> free_;  // taken from the back; the last ready_ of them can be written without a fault
+  std::vector<PageNo> retired_, leaving_;
+  std::size_t ready_ = 0;
+  bool taken_ = false;            // since ask_ready()
+  std::size_t demand_ = 0;        // pages taken lately: since the last sync, and less and less of those before
   std::vector<PageNo> unbacked_;  // free, but perhaps without disk space yet
   std::vector<bool> young_;       // by page: taken since the newest root began
 };

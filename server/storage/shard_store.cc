@@ -381,6 +381,18 @@ void ShardStore::look_fresh(std::size_t fresh, Missing& missing) {
 void ShardStore::look_checkpoint(std::size_t aux_bytes, Missing& missing) {
   state_->pool.look(state_->chain_pages(aux_bytes), missing);
 }
+bool ShardStore::wants_ready() const {
+  return state_->pool.wants_ready();
+}
+
+ReadyRequest ShardStore::ask_ready() {
+  return state_->pool.ask_ready();
+}
+
+void ShardStore::made_ready(const ReadyRequest& request, bool grown) {
+  state_->pool.made_ready(request, grown);
+}
+
 Residency& ShardStore::residency() {
   return state_->residency;
 }
@@ -498,6 +510,7 @@ Result<CheckpointStep> ShardStore::checkpoint_synced(Status outcome) {
     s.phase = Phase::idle;
     return outcome.error();
   }
+  s.pool.synced();
   if (s.phase == Phase::pages) {
     *root_slot(s.file, static_cast<PageNo>(s.next.generation % kRootSlots)) = s.next;
     s.phase = Phase::root;

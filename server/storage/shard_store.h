@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/strong_id.h"
 #include "server/storage/page_file.h"
+#include "server/storage/ready_request.h"
 #include "server/storage/residency.h"
 #include "shardfile/tree_reader.h"
 
@@ -144,6 +145,10 @@ class ShardStore {
   void look_fresh(std::size_t fresh, Missing& missing);
   void look_checkpoint(std::size_t aux_bytes, Missing& missing);
   Residency& residency();
+  // ---- pages made ready by another thread; see PagePool ----
+  bool wants_ready() const;
+  ReadyRequest ask_ready();
+  void made_ready(const ReadyRequest& request, bool grown);
 
   // ---- checkpoint ----
   // Newest LSN of the durable root.

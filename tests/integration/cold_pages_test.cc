@@ -116,6 +116,7 @@ TEST_F(ColdPages, EverythingIsThereUnderABudgetOfOneMebibyte) {
   EXPECT_GT(metric(server.port(), "terrazzo_pages_released_total"), 1000u);
   EXPECT_EQ(metric(server.port(), "terrazzo_shards_opened_total"), 2u);
   EXPECT_GT(metric(server.port(), "terrazzo_page_waits_total"), 60u);
+  EXPECT_GT(metric(server.port(), "terrazzo_pages_prepared_total"), 0u);
   EXPECT_EQ(metric(server.port(), "terrazzo_pages_damaged_total"), 0u);
   client->close();
   EXPECT_EQ(server.terminate(), 0);
