@@ -56,7 +56,7 @@ class Bench:
         done = subprocess.run([os.path.join(self.bin, program), *[str(a) for a in arguments], "--json", file])
         print("  (%s: %.0f s, load %.1f)" % (key, time.time() - began, os.getloadavg()[0]), flush=True)
         if done.returncode != 0 or not os.path.exists(file):
-            print("%s: something did not hold or could not be measured, see above" % key)
+            print("%s: something did not hold or could not be measured (exit code %d), see above" % (key, done.returncode))
         if os.path.exists(file):
             self.results[key] = json.load(open(file))
 
