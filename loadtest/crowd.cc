@@ -178,15 +178,14 @@ void Crowd::paint(std::uint64_t until_ns) {
   }
 }
 
-void Crowd::paint_large(int times) {
+void Crowd::paint_large(const map::Rect& area, int times) {
   constexpr std::int64_t kSide = 96;
-  const std::int64_t w = std::min(kSide, options_.area.width()), h = std::min(kSide, options_.area.height());
+  const std::int64_t w = std::min(kSide, area.width()), h = std::min(kSide, area.height());
   for (int i = 0; i < times; ++i) {
     const auto place = [&](std::int64_t from, std::int64_t to) {
       return std::uniform_int_distribution<std::int64_t>(from, to)(random_);
     };
-    const map::Rect rect = map::Rect::of_size(place(options_.area.x0, options_.area.x1 - w),
-                                              place(options_.area.y0, options_.area.y1 - h), w, h);
+    const map::Rect rect = map::Rect::of_size(place(area.x0, area.x1 - w), place(area.y0, area.y1 - h), w, h);
     cells_.resize(rect.area());
     for (map::Cell& cell : cells_) cell.bits = static_cast<std::uint32_t>(place(0, tile_end_ - 1));
     if (!clients_.front()->edit(client::EditDraft().set(layer_, rect, cells_), map::AckMode::applied))

@@ -54,8 +54,8 @@ class Crowd {
     painters_ = std::move(painters);
   }
   void paint(std::uint64_t until_ns);
-  // The first client stamps random cells, so many times, as large as the area and a message allow.
-  void paint_large(int times);
+  // The first client stamps random cells somewhere in the area, so many times, as large as it and a message allow.
+  void paint_large(const map::Rect& area, int times);
   // From here on counts who comes back; with `drop` every connection is lost now, as a failing network would do it.
   void begin_storm(bool drop);
   // Clients that have been connected anew since begin_storm() and see the area.

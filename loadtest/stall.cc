@@ -27,7 +27,7 @@ Status fill(const OwnServer& server, std::uint32_t stalled, const Crowds& painte
     if (now_ns() > until)
       return Error{ErrorCode::overloaded,
                    fmt::format("only {} of {} clients were left out within a minute", slow, stalled)};
-    painters.front()->paint_large(32);
+    painters.front()->paint_large(kPlace, 32);
     if (!painters.front()->settle(until))
       return Error{ErrorCode::overloaded, "large edits were not answered within a minute"};
     const Result<ServerMetrics> metrics = ServerMetrics::take(server.port());
