@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -26,7 +27,10 @@ bool make_ready(int fd, std::byte* base, storage::ReadyRequest& request) {
     at += run;
   }
   const std::size_t from = request.grow_from * kPageBytes, to = request.grow_to * kPageBytes;
-  return from < to && ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from)) == 0;
+  // A file that somebody cut off must not look whole again: what was lost would read as zeros.
+  struct stat about {};
+  if (from == to || ::fstat(fd, &about) != 0 || static_cast<std::size_t>(about.st_size) < from) return false;
+  return ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from)) == 0;
 }
 
 }  // namespace terrazzo::io

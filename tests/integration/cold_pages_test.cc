@@ -33,7 +33,8 @@ std::uint32_t first_tile(int column, int row) {
 std::uint64_t metric(std::uint16_t port, const std::string& name) {
   const std::string page = http(port, "GET", "/metrics").body;
   std::uint64_t sum = 0;
-  for (std::size_t at = page.find("\n" + name + "{"); at != std::string::npos; at = page.find("\n" + name + "{", at + 1))
+  for (std::size_t at = page.find("\n" + name + "{"); at != std::string::npos;
+       at = page.find("\n" + name + "{", at + 1))
     sum += std::stoull(page.substr(page.find("} ", at) + 2));
   return sum;
 }

@@ -71,6 +71,13 @@ TEST_F(ReadyPages, SpaceIsThereBeforeTheFileGrowsIntoIt) {
   faults_of_writing(*file, 3 * kPages);
 }
 
+TEST_F(ReadyPages, AFileThatWasCutOffDoesNotLookWholeAgain) {
+  ASSERT_EQ(::ftruncate(file->fd(), kPageBytes), 0);
+  storage::ReadyRequest request{2 * kPages, 4 * kPages, {}};
+  EXPECT_FALSE(make_ready(file->fd(), file->base(), request));
+  EXPECT_FALSE(file->look_whether_whole().ok());
+}
+
 TEST_F(ReadyPages, AMappingThatIsGoneIsNoHarm) {
   storage::ReadyRequest request{0, 0, {0, 1, 2}};
   std::byte* const base = file->base();
