@@ -223,8 +223,8 @@ struct Suite {
     std::size_t ticks = 0;
     while (step && *step != storage::CheckpointStep::done) {
       // As a core does: one slice, then what the tick brought; an edit waits for the slice before it.
-      const auto began = Clock::now();
       const double began_cpu = thread_cpu_ns();
+      const auto began = Clock::now();
       ++ticks;
       if (*step == storage::CheckpointStep::work) {
         step = shard.shard().checkpoint_work(8);
@@ -238,11 +238,11 @@ struct Suite {
         }
       }
       for (int i = 0; i < 32; ++i) {
-        const auto start = i == 0 ? began : Clock::now();
         const double start_cpu = i == 0 ? began_cpu : thread_cpu_ns();
+        const auto start = i == 0 ? began : Clock::now();
         edit();
-        busy_cpu.push_back(thread_cpu_ns() - start_cpu);
         busy.push_back(nanoseconds(Clock::now() - start));
+        busy_cpu.push_back(thread_cpu_ns() - start_cpu);
       }
     }
     if (!step) give_up(step.error().message);
