@@ -50,23 +50,18 @@ Result<Findings> run_idle(const IdleOptions& options) {
   if (!server) return server.error();
   Findings findings(fmt::format("{} idle connections beside {} active ones", options.idle, options.active));
 
-  SendTimes times(options.active);
-  const Options active_options = group_options(options, **server, options.active, options.active,
-                                               options.edits_per_second, options.seconds, kActivePlace);
-  const Options idle_options = group_options(options, **server, options.idle, 0, 0, options.seconds, kIdlePlace);
-  Crowds active = make_group(active_options, 0, options.active, times);
-  const Crowds idle = make_group(idle_options, options.active, options.idle, times);
-  if (Status joined = join(active); !joined) return joined.error();
-  introduce(active, active);
-  Painted alone = paint(active_options, active, "the active ones alone");
+  Cast cast(options, **server, options.edits_per_second, options.seconds, {options.active, kActivePlace},
+            {options.idle, kIdlePlace});
+  Result<Painted> alone = cast.begin("the active ones alone");
+  if (!alone) return alone.error();
 
   const KernelMemory kernel_before = KernelMemory::now();
   const std::uint64_t user_before = resident_bytes((*server)->pid());
   const std::uint64_t began = now_ns();
   {
-    const Attendance attendance(active);
+    const Attendance attendance(cast.painters);
     const Progress progress([&] { return elapsed(began, 60, fmt::format("{} idle clients join", options.idle)); });
-    if (Status joined = join(idle); !joined) return joined.error();
+    if (Status joined = join(cast.others); !joined) return joined.error();
   }
   findings.add("idle_join_seconds", "time for all idle ones to join", static_cast<double>(now_ns() - began) / 1e9, "s",
                2);
@@ -76,18 +71,18 @@ Result<Findings> run_idle(const IdleOptions& options) {
 
   Painted together;
   {
-    const Attendance attendance(idle);
-    together = paint(active_options, active, "the active ones beside them");
+    const Attendance attendance(cast.others);
+    together = cast.paint("the active ones beside them");
   }
   const Result<ServerMetrics> metrics = ServerMetrics::take((*server)->port());
   if (!metrics) return metrics.error();
   add_spread(findings, *metrics, connections);
   findings.add("connections", "connections open at the end", metrics->sum("terrazzo_connections") - 1, "");
-  add_latencies(findings, "alone", "active ones alone", alone.figures);
+  add_latencies(findings, "alone", "active ones alone", alone->figures);
   add_latencies(findings, "together", "beside the idle ones", together.figures);
-  if (!alone.settled || !together.settled) findings.problem("some edits got no answer within a minute");
+  if (!alone->settled || !together.settled) findings.problem("some edits got no answer within a minute");
   if (metrics->sum("terrazzo_connections") - 1 < connections) findings.problem("some connections were lost");
-  if (Status verified = add_verification(findings, active_options, active, "active"); !verified)
+  if (Status verified = add_verification(findings, cast.painter_options, cast.painters, "active"); !verified)
     return verified.error();
   return findings;
 }

@@ -15,6 +15,22 @@ constexpr std::uint64_t kSettleNs = 60'000'000'000;
 // Standard streams, event loops, the server's files and shards.
 constexpr std::uint64_t kOtherFiles = 256;
 
+// The first `painters` of the group paint.
+Options group_options(const StageOptions& stage, const OwnServer& server, const Cast::Group& group,
+                      std::uint32_t painters, double edits_per_second, double seconds) {
+  Options options;
+  options.server = server.url();
+  options.world = kStageWorld;
+  options.clients = group.clients;
+  options.painters = painters;
+  options.rate = painters == 0 ? 1 : edits_per_second / painters;
+  options.seconds = seconds;
+  options.threads = stage.threads;
+  options.seed = stage.seed;
+  options.area = group.place;
+  return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OwnServer>> start_stage(const StageOptions& options, std::uint64_t connections) {
@@ -28,34 +44,33 @@ Result<std::unique_ptr<OwnServer>> start_stage(const StageOptions& options, std:
   return server;
 }
 
-Options group_options(const StageOptions& stage, const OwnServer& server, std::uint32_t clients, std::uint32_t painters,
-                      double edits_per_second, double seconds, const map::Rect& area) {
-  Options options;
-  options.server = server.url();
-  options.world = kStageWorld;
-  options.clients = clients;
-  options.painters = painters;
-  options.rate = painters == 0 ? 1 : edits_per_second / painters;
-  options.seconds = seconds;
-  options.threads = stage.threads;
-  options.seed = stage.seed;
-  options.area = area;
-  return options;
+Cast::Cast(const StageOptions& stage, const OwnServer& server, double edits_per_second, double seconds, Group painting,
+           Group other)
+    : times(painting.clients),
+      painter_options(group_options(stage, server, painting, painting.clients, edits_per_second, seconds)),
+      other_options(group_options(stage, server, other, 0, 0, seconds)),
+      painters(make_group(painter_options, 0, painting.clients, times)),
+      others(make_group(other_options, painting.clients, other.clients, times)) {}
+
+Result<Painted> Cast::begin(const std::string& words) {
+  if (Status joined = join(painters); !joined) return joined.error();
+  introduce(painters, painters);
+  return paint(words);
 }
 
-Painted paint(const Options& options, const Crowds& crowds, const std::string& words) {
+Painted Cast::paint(const std::string& words) {
   Painted painted;
-  const std::uint64_t began = now_ns(), until = began + static_cast<std::uint64_t>(options.seconds * 1e9);
-  const Progress progress([&] { return elapsed(began, options.seconds, words); });
+  const std::uint64_t began = now_ns(), until = began + static_cast<std::uint64_t>(painter_options.seconds * 1e9);
+  const Progress progress([&] { return elapsed(began, painter_options.seconds, words); });
   std::mutex mutex;
-  each(crowds, [&](Crowd& crowd) {
+  each(painters, [&](Crowd& crowd) {
     crowd.paint(until);
     const bool settled = crowd.settle(now_ns() + kSettleNs);
     const std::lock_guard lock(mutex);
     painted.settled = painted.settled && settled;
   });
   painted.seconds = static_cast<double>(now_ns() - began) / 1e9;
-  for (const auto& crowd : crowds) painted.figures.merge(crowd->take_figures());
+  for (const auto& crowd : painters) painted.figures.merge(crowd->take_figures());
   return painted;
 }
 

@@ -53,17 +53,32 @@ inline constexpr const char* kStageWorld = "load";
 
 // A server with the world, and room for the connections on both sides.
 Result<std::unique_ptr<OwnServer>> start_stage(const StageOptions& options, std::uint64_t connections);
-// Of one group of its clients: `painters` of them, the first, with so many edits a second together.
-Options group_options(const StageOptions& stage, const OwnServer& server, std::uint32_t clients, std::uint32_t painters,
-                      double edits_per_second, double seconds, const map::Rect& area);
-// Paints for options.seconds and waits for the answers; what was found of it is taken out of the crowds. False: some
-// edits got none.
+// What was found while they painted. Not settled: some edits got no answer within a minute.
 struct Painted {
   Figures figures;
   double seconds = 0;
   bool settled = true;
 };
-Painted paint(const Options& options, const Crowds& crowds, const std::string& words);
+
+// Who is on stage: painters, who see each other's edits, and others, to whom something happens.
+class Cast {
+ public:
+  struct Group {
+    std::uint32_t clients;
+    map::Rect place;
+  };
+  // So many edits a second of all painters together, for so many seconds each time they paint().
+  Cast(const StageOptions& stage, const OwnServer& server, double edits_per_second, double seconds, Group painters,
+       Group others);
+  // The painters join, and paint before anything happens.
+  Result<Painted> begin(const std::string& words);
+  // What was found is taken out of the crowds.
+  Painted paint(const std::string& words);
+
+  SendTimes times;
+  const Options painter_options, other_options;
+  Crowds painters, others;
+};
 // "before" and so on: how long edits took to reach others, and to be durable.
 void add_latencies(Findings& findings, const std::string& key, const std::string& words, Figures& figures);
 // Compares every replica with the server, cell by cell.

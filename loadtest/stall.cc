@@ -60,37 +60,32 @@ Result<Findings> run_stall(const StallOptions& options) {
   if (!server) return server.error();
   Findings findings(fmt::format("{} clients stop reading while {} paint", options.stalled, options.painters));
 
-  SendTimes times(options.painters);
-  const Options painter_options = group_options(options, **server, options.painters, options.painters,
-                                                options.edits_per_second, options.seconds, kPlace);
-  const Options stalled_options = group_options(options, **server, options.stalled, 0, 0, options.seconds, kPlace);
-  Crowds painters = make_group(painter_options, 0, options.painters, times);
-  Crowds stalled = make_group(stalled_options, options.painters, options.stalled, times);
-  if (Status joined = join(painters); !joined) return joined.error();
-  introduce(painters, painters);
-  Painted before = paint(painter_options, painters, "without anybody stalled");
+  Cast cast(options, **server, options.edits_per_second, options.seconds, {options.painters, kPlace},
+            {options.stalled, kPlace});
+  Result<Painted> before = cast.begin("without anybody stalled");
+  if (!before) return before.error();
 
-  if (Status joined = join(stalled); !joined) return joined.error();
+  if (Status joined = join(cast.others); !joined) return joined.error();
   // From here on nobody runs them: they do not read.
   const std::uint64_t user_before = resident_bytes((*server)->pid());
-  if (Status filled = fill(**server, options.stalled, painters); !filled) return filled.error();
-  for (const auto& crowd : painters) (void)crowd->take_figures();
-  Painted meanwhile = paint(painter_options, painters, fmt::format("while {} are stalled", options.stalled));
+  if (Status filled = fill(**server, options.stalled, cast.painters); !filled) return filled.error();
+  for (const auto& crowd : cast.painters) (void)crowd->take_figures();
+  Painted meanwhile = cast.paint(fmt::format("while {} are stalled", options.stalled));
   const Result<ServerMetrics> metrics = ServerMetrics::take((*server)->port());
   if (!metrics) return metrics.error();
   add_memory(findings, options, **server, user_before, *metrics);
-  add_latencies(findings, "before", "without stalled clients", before.figures);
+  add_latencies(findings, "before", "without stalled clients", before->figures);
   add_latencies(findings, "stalled", "with stalled clients", meanwhile.figures);
-  if (before.figures.delivery.count() != 0 && meanwhile.figures.delivery.count() != 0)
+  if (before->figures.delivery.count() != 0 && meanwhile.figures.delivery.count() != 0)
     findings.add(
         "p99_ratio", "p99 of the others' sight: with, over without",
-        meanwhile.figures.delivery.percentile(0.99) / std::max(1.0, 1.0 * before.figures.delivery.percentile(0.99)), "",
-        2);
-  if (!before.settled || !meanwhile.settled) findings.problem("some edits got no answer within a minute");
+        meanwhile.figures.delivery.percentile(0.99) / std::max(1.0, 1.0 * before->figures.delivery.percentile(0.99)),
+        "", 2);
+  if (!before->settled || !meanwhile.settled) findings.problem("some edits got no answer within a minute");
   if (metrics->sum("terrazzo_overloads_total") != 0) findings.problem("connections were closed for not reading");
 
   const std::uint64_t began = now_ns();
-  if (Status verified = add_verification(findings, stalled_options, stalled, "stalled, after they read again");
+  if (Status verified = add_verification(findings, cast.other_options, cast.others, "stalled, after they read again");
       !verified)
     return verified.error();
   findings.add("catch_up_seconds", "time for all of them to read and compare",

@@ -102,16 +102,12 @@ Result<Findings> run_storm(const StormOptions& options) {
   Findings findings(fmt::format("{} clients {}", options.clients, words_of(options.cause)));
   const bool cut = options.cause == StormOptions::Cause::cut;
 
-  SendTimes times(options.painters);
-  const Options painter_options = group_options(options, **server, options.painters, options.painters,
-                                                options.edits_per_second, options.seconds, kPaintersPlace);
-  const Options client_options = group_options(options, **server, options.clients, 0, 0, options.seconds, kPlace);
-  Crowds painters = make_group(painter_options, 0, options.painters, times);
-  Crowds clients = make_group(client_options, options.painters, options.clients, times);
-  if (Status joined = join(painters); !joined) return joined.error();
-  introduce(painters, painters);
-  Painted before = paint(painter_options, painters, "before the storm");
-  if (Status changed = change_place(painters); !changed) return changed.error();
+  Cast cast(options, **server, options.edits_per_second, options.seconds, {options.painters, kPaintersPlace},
+            {options.clients, kPlace});
+  const Crowds& clients = cast.others;
+  Result<Painted> before = cast.begin("before the storm");
+  if (!before) return before.error();
+  if (Status changed = change_place(cast.painters); !changed) return changed.error();
   if (Status joined = join(clients); !joined) return joined.error();
 
   const Result<ServerMetrics> metrics_before = ServerMetrics::take((*server)->port());
@@ -123,17 +119,17 @@ Result<Findings> run_storm(const StormOptions& options) {
     if (Status again = (*server)->start_again(); !again) return again.error();
   } else {
     // The map changes before they are back, so that there is something to send.
-    if (Status changed = change_place(painters); !changed) return changed.error();
+    if (Status changed = change_place(cast.painters); !changed) return changed.error();
   }
   const std::optional<double> cpu_before = process_cpu_seconds((*server)->pid());
   Painted during;
   double seconds = 0;
   if (cut) {
-    std::thread painting([&] { during = paint(painter_options, painters, "during the storm"); });
+    std::thread painting([&] { during = cast.paint("during the storm"); });
     seconds = wait_for_all(clients, options.clients);
     painting.join();
   } else {
-    const Attendance attendance(painters);
+    const Attendance attendance(cast.painters);
     seconds = wait_for_all(clients, options.clients);
   }
   const std::optional<double> cpu_after = process_cpu_seconds((*server)->pid());
@@ -148,10 +144,10 @@ Result<Findings> run_storm(const StormOptions& options) {
   if (cpu_before && cpu_after)
     findings.add("cpu_us_per_client", cut ? "server CPU per client, the painting included" : "server CPU per client",
                  (*cpu_after - *cpu_before) * 1e6 / options.clients, "us");
-  add_latencies(findings, "before", "before", before.figures);
+  add_latencies(findings, "before", "before", before->figures);
   add_latencies(findings, "during", "painters while the others come back", during.figures);
-  if (!before.settled || !during.settled) findings.problem("some edits got no answer within a minute");
-  if (Status verified = add_verification(findings, client_options, clients, "all that came back"); !verified)
+  if (!before->settled || !during.settled) findings.problem("some edits got no answer within a minute");
+  if (Status verified = add_verification(findings, cast.other_options, cast.others, "all that came back"); !verified)
     return verified.error();
   return findings;
 }

@@ -1,45 +1,22 @@
 // The least a broadcast server can do: for every message of kMessageBytes from anybody, one send() of it per
 // connection. No protocol, no log, no interest: the yardstick for what the others cost. Prints its port; ends when its
 // input ends.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "bench/fanout/loopback_server.h"
 
 namespace {
 constexpr std::size_t kMessageBytes = 96;
 }
 
 int main() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener, 4096) != 0)
-    return 1;
-  socklen_t size = sizeof address;
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  std::printf("listening on http://127.0.0.1:%u\n", ntohs(address.sin_port));
-  std::fflush(stdout);
-
+  const int listener = terrazzo::bench::listen_on_loopback();
   const int epoll = ::epoll_create1(0);
-  const auto watch = [&](int fd) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-  };
-  watch(listener);
-  watch(STDIN_FILENO);
+  terrazzo::bench::watch(epoll, listener, EPOLLIN);
+  terrazzo::bench::watch(epoll, STDIN_FILENO, EPOLLIN);
   std::map<int, std::string> partial;
   std::vector<int> connections;
   for (;;) {
@@ -49,11 +26,7 @@ int main() {
       const int fd = events[i].data.fd;
       if (fd == STDIN_FILENO) return 0;
       if (fd == listener) {
-        const int accepted = ::accept(listener, nullptr, nullptr);
-        const int on = 1;
-        ::setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        connections.push_back(accepted);
-        watch(accepted);
+        connections.push_back(terrazzo::bench::take_connection(epoll, listener));
         continue;
       }
       char buffer[65536];

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "base/crc32c.h"
+#include "bench/store/page_costs.h"
 #include "bench/store/peer.h"
 #include "bench/store/results.h"
 #include "bench/store/shard_world.h"
@@ -35,6 +36,8 @@ namespace fs = std::filesystem;
 struct Options {
   std::string folder = "/tmp", json, only;
   bool quick = false, large = false;
+  bool unprepared = false;
+  std::size_t slice = 8;
 };
 
 struct Suite {
@@ -205,7 +208,7 @@ struct Suite {
       op.rect = map::Rect::of_size(random() % 4096, random() % 4096, 1, 1);
       shard.edit({&op, 1}, log);
       shard.shard().log_durable(log.durable(), log);
-      shard.prepare();
+      if (!options.unprepared) shard.prepare();
     };
     std::vector<double> quiet, busy, quiet_cpu, busy_cpu;
     const auto cpu_time_of = [](const auto& work) {
@@ -227,7 +230,7 @@ struct Suite {
       const auto began = Clock::now();
       ++ticks;
       if (*step == storage::CheckpointStep::work) {
-        step = shard.shard().checkpoint_work(8);
+        step = shard.shard().checkpoint_work(options.slice);
         if (step && *step == storage::CheckpointStep::sync_pages) files->datasync(shard.fd(), &synced);
       } else {
         (*ring)->submit_and_wait(0);
@@ -416,6 +419,7 @@ struct Suite {
       edits_and_reads(65536);
       if (options.large) edits_and_reads(1u << 20);
     }
+    if (wants("pages")) measure_page_costs(results, fresh("pages"));
     if (wants("p5b")) tail();
     if (wants("p6")) first_edit();
     if (wants("p7")) fills();
@@ -433,9 +437,11 @@ int main(int argc, char** argv) {
   CLI::App app{"terrazzo-store-suite: the store next to LMDB, SQLite and RocksDB; see bench/README.md"};
   app.add_option("--folder", suite.options.folder, "where files are made and removed again")->capture_default_str();
   app.add_option("--json", suite.options.json, "file for the figures");
-  app.add_option("--only", suite.options.only, "one part: p4, p5, p5b, p6, p7 or p8");
+  app.add_option("--only", suite.options.only, "one part: p4, p5, pages, p5b, p6, p7 or p8");
   app.add_flag("--large", suite.options.large,
                "P5 with a million chunks, too: 4 GB for each store, a quarter of an hour");
+  app.add_flag("--unprepared", suite.options.unprepared, "p5b: without the worker that makes pages ready");
+  app.add_option("--slice", suite.options.slice, "p5b: pages in a slice of the checkpoint")->capture_default_str();
   app.add_flag("--quick", suite.options.quick, "short rounds, small data");
   CLI11_PARSE(app, argc, argv);
   suite.run();

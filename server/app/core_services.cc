@@ -168,7 +168,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::states:
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
-      return home_.publication(*publication_in(message));
+      return home_.publication(*shared_in<shard::Publication>(message));
     case MeshKind::outcome:
       return deliver_outcome(outcome_in(message));
     case MeshKind::part_outcome: {
@@ -181,7 +181,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::durable:
       return home_.durable(durable_in(message));
     case MeshKind::presence:
-      return home_.presence(note_in(message));
+      return home_.presence(shared_in<session::PresenceNote>(message));
     case MeshKind::ask_presence:
       return home_.presence_asked(*unboxed<session::PresenceAsk>(message));
     case MeshKind::presence_to: {
@@ -491,7 +491,7 @@ std::optional<Error> CoreServices::log_busy() const {
 
 void CoreServices::publish(shard::CoreMask cores, shard::SharedPublication publication) {
   for (int core = 0; core < node_.cores; ++core) {
-    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), packed(publication));
+    if ((cores >> core & 1) != 0) post(static_cast<shard::CoreId>(core), shared(MeshKind::publication, publication));
   }
 }
 
@@ -617,7 +617,8 @@ void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
 }
 
 void CoreServices::presence(const session::SharedNote& note) {
-  for (int core = 0; core < node_.cores; ++core) post(static_cast<shard::CoreId>(core), packed(note));
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), shared(MeshKind::presence, note));
 }
 
 void CoreServices::ask_presence(const session::PresenceAsk& ask) {

@@ -131,27 +131,21 @@ std::unique_ptr<T> unboxed(const runtime::MeshMessage& message) {
   return std::unique_ptr<T>(reinterpret_cast<T*>(message.words[0]));
 }
 
+// What goes to many cores is counted by each message that has it, not copied.
+template <class T>
+runtime::MeshMessage shared(MeshKind kind, boost::intrusive_ptr<const T> value) {
+  runtime::MeshMessage message;
+  message.kind = static_cast<std::uint32_t>(kind);
+  message.words[0] = reinterpret_cast<std::uint64_t>(value.detach());
+  return message;
+}
+
+template <class T>
+boost::intrusive_ptr<const T> shared_in(const runtime::MeshMessage& message) {
+  return {reinterpret_cast<const T*>(message.words[0]), false};
+}
+
 // What is sent for each edit travels in the message itself.
-inline runtime::MeshMessage packed(shard::SharedPublication publication) {
-  runtime::MeshMessage message;
-  message.kind = static_cast<std::uint32_t>(MeshKind::publication);
-  message.words[0] = reinterpret_cast<std::uint64_t>(publication.detach());
-  return message;
-}
-inline shard::SharedPublication publication_in(const runtime::MeshMessage& message) {
-  return {reinterpret_cast<const shard::Publication*>(message.words[0]), false};  // counted when it was packed
-}
-
-inline runtime::MeshMessage packed(session::SharedNote note) {
-  runtime::MeshMessage message;
-  message.kind = static_cast<std::uint32_t>(MeshKind::presence);
-  message.words[0] = reinterpret_cast<std::uint64_t>(note.detach());
-  return message;
-}
-inline session::SharedNote note_in(const runtime::MeshMessage& message) {
-  return {reinterpret_cast<const session::PresenceNote*>(message.words[0]), false};
-}
-
 constexpr std::uint64_t packed(std::int32_t x, std::int32_t y) {
   return std::uint64_t{static_cast<std::uint32_t>(x)} << 32 | static_cast<std::uint32_t>(y);
 }

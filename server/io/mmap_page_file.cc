@@ -121,6 +121,8 @@ Status MmapPageFile::grow(storage::PageNo pages) {
         ErrorCode::overloaded,
         fmt::format("{}: {} pages are more than a shard can have; drop named versions to free some", path_, pages)};
   }
+  // A file that somebody cut off must not look whole again: what was lost would read as zeros.
+  if (Status whole = look_whether_whole(); !whole) return whole;
   int error = 0;
   do {
     error = ::posix_fallocate(fd_, static_cast<off_t>(from), static_cast<off_t>(to - from));

@@ -21,7 +21,7 @@ class PageFile {
   virtual std::byte* base() = 0;
   virtual PageNo page_count() const = 0;
   // At least `pages` pages exist afterwards, all backed by disk space (never sparse: a hole on a full disk is a
-  // SIGBUS). overloaded: the disk is full; nothing changed.
+  // SIGBUS). overloaded: the disk is full; read_only: the file is not whole any more. Nothing changed then.
   virtual Status grow(PageNo pages) = 0;
   // Whether pages of the file may lack disk space, because it was copied sparsely. They read as zeros; before such a
   // page is written, back() must have given it space. overloaded: the disk is full.

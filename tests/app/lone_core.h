@@ -117,7 +117,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
       case MeshKind::states:
         return home_.states(*unboxed<shard::StatesReply>(message));
       case MeshKind::publication:
-        return home_.publication(*publication_in(message));
+        return home_.publication(*shared_in<shard::Publication>(message));
       case MeshKind::outcome:
         return home_.outcome(outcome_in(message));
       case MeshKind::durable:
@@ -181,7 +181,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   std::uint64_t log(const storage::Record&) override { return ++sequence_; }
   std::optional<Error> log_busy() const override { return std::nullopt; }
   void publish(shard::CoreMask, shard::SharedPublication publication) override {
-    mail_.push_back(packed(std::move(publication)));
+    mail_.push_back(shared(MeshKind::publication, std::move(publication)));
   }
   void reply(std::unique_ptr<shard::StatesReply> reply) override {
     mail_.push_back(boxed(MeshKind::states, std::move(reply)));

@@ -130,13 +130,16 @@ class Journal {
     const ssize_t ignored = real<ssize_t(int, const void*, size_t)>("write")(fd, text, static_cast<size_t>(size));
     static_cast<void>(ignored);
   }
-  // The file's content as of now becomes <inode><ending>.
+  // The file's content as of now becomes <inode><ending>: at once, because a kill, by another thread's operation or
+  // from outside, comes at any moment, and a copy that it cuts short would forget what an earlier sync had made
+  // certain.
   void copy(int fd, const char* ending) {
-    char path[64], name[64], buffer[65536];
+    char path[64], name[64], half[64 + 8], buffer[65536];
     std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     std::snprintf(name, sizeof name, "%lu%s", inode(fd), ending);
+    std::snprintf(half, sizeof half, "%s.half", name);
     const int from = real<int(const char*, int, ...)>("open")(path, O_RDONLY | O_CLOEXEC);
-    const int to = open_in_disk(name, O_TRUNC);
+    const int to = open_in_disk(half, O_TRUNC);
     ssize_t count = 0;
     while ((count = real<ssize_t(int, void*, size_t)>("read")(from, buffer, sizeof buffer)) > 0) {
       const ssize_t ignored = real<ssize_t(int, const void*, size_t)>("write")(to, buffer, static_cast<size_t>(count));
@@ -144,6 +147,10 @@ class Journal {
     }
     real<int(int)>("close")(from);
     real<int(int)>("close")(to);
+    char half_path[4096], whole_path[4096];
+    path_in_disk(half, half_path);
+    path_in_disk(name, whole_path);
+    real<int(const char*, const char*)>("rename")(half_path, whole_path);
   }
   void copy(const char* path, const char* ending) {
     const int fd = real<int(const char*, int, ...)>("open")(path, O_RDONLY | O_CLOEXEC);
@@ -161,9 +168,11 @@ class Journal {
   }
 
  private:
+  // Into 4096 bytes.
+  static void path_in_disk(const char* name, char* path) { std::snprintf(path, 4096, "%s/%s", settings().disk, name); }
   static int open_in_disk(const char* name, int how) {
     char path[4096];
-    std::snprintf(path, sizeof path, "%s/%s", settings().disk, name);
+    path_in_disk(name, path);
     return real<int(const char*, int, ...)>("open")(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
   }
   std::lock_guard<std::recursive_mutex> lock_;

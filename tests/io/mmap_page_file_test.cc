@@ -111,6 +111,26 @@ TEST(MmapPageFile, KeepsItsContentWhenTheMappingMoves) {
   file.base()[std::size_t{kBeyondTheReservation} * kPageBytes - 1] = std::byte{1};
 }
 
+TEST(MmapPageFile, WhatWasCutOffOrRemovedDoesNotGrow) {
+  ScratchFolder folder;
+  const std::string path = folder / "a.shard";
+  Result<std::unique_ptr<MmapPageFile>> made = MmapPageFile::create(path);
+  ASSERT_TRUE(made.ok());
+  MmapPageFile& file = **made;
+  ASSERT_TRUE(file.grow(64).ok());
+  ASSERT_EQ(::ftruncate(file.fd(), 10 * kPageBytes), 0);
+  Status grown = file.grow(128);
+  ASSERT_FALSE(grown.ok()) << "54 pages have become zeros, and nobody was told";
+  EXPECT_EQ(grown.error().code, ErrorCode::read_only);
+  EXPECT_EQ(file_size(file.fd()), 10 * kPageBytes);
+  ASSERT_EQ(::ftruncate(file.fd(), 64 * kPageBytes), 0);
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  grown = file.grow(128);
+  ASSERT_FALSE(grown.ok()) << "nobody would ever find what is written there";
+  EXPECT_EQ(grown.error().code, ErrorCode::read_only);
+  EXPECT_EQ(file.page_count(), 64u);
+}
+
 TEST(MmapPageFile, NoSpaceIsAnErrorAndChangesNothing) {
   ScratchFolder folder;
   const std::string path = folder / "a.shard";
