@@ -332,10 +332,13 @@ bool CoreServices::drained() {
     for (int core = 0; core < node_.cores; ++core) node_.mesh->wake(static_cast<shard::CoreId>(core));
   }
   // Until the last connection anywhere is gone, edits may still come through the mesh.
-  const bool quiet = counted_drained_ && node_.cores_drained.load() == node_.cores && local_.empty() &&
-                     node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle() &&
-                     node_.moves_running.load() == 0;
-  return quiet || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
+  const bool done = counted_drained_ && node_.cores_drained.load() == node_.cores && nothing_waits();
+  return done || (late && runtime::monotonic_ns() - drain_began_ns_ > kDrainNs + 500'000'000);
+}
+
+bool CoreServices::nothing_waits() const {
+  return local_.empty() && node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle() &&
+         node_.moves_running.load() == 0;
 }
 
 void CoreServices::last_checkpoints() {

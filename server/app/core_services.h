@@ -54,6 +54,10 @@ class CoreServices final : private net::NetworkEvents,
   ShardTable& shards() { return shards_; }
   // Until the node drains and everything is on disk.
   void run();
+  // Nothing that was taken on waits for another core, for the disk or for workers.
+  bool at_rest() const { return nothing_waits() && parked_.empty() && waiting_.empty(); }
+  // For metrics, and for whoever runs cores in one thread and looks at their bounds.
+  CoreSnapshot snapshot() const;
 
  private:
   void tick();
@@ -72,6 +76,7 @@ class CoreServices final : private net::NetworkEvents,
   void start_draining();
   void use_newest_certificate();
   bool drained();
+  bool nothing_waits() const;
   void last_checkpoints();
 
   void edit_shard(ShardSlot& slot, std::unique_ptr<shard::EditRequest> request);
@@ -138,6 +143,7 @@ class CoreServices final : private net::NetworkEvents,
   void hold(WorldId world) override;
   void cut(WorldId world, std::uint64_t version) override;
   void drop(WorldId world, std::uint64_t version) override;
+  std::vector<map::ShardPos> decided_shards(WorldId world) override;
   void submit(std::unique_ptr<shard::CoordinatedRequest> request) override;
   SessionId name_session() override { return new_session(); }
   void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) override;
@@ -205,7 +211,6 @@ class CoreServices final : private net::NetworkEvents,
   void cores(CoresDone done) override;
 
   void gather_metrics(std::unique_ptr<MetricsGather> gather);
-  CoreSnapshot snapshot() const;
   NodeSnapshot node_snapshot() const;
 
   Node& node_;

@@ -153,8 +153,15 @@ void CoreServices::drop_in_shards(WorldId world, std::uint64_t version) {
   });
 }
 
+std::vector<map::ShardPos> CoreServices::decided_shards(WorldId world) {
+  const auto& shards = coordinator(world).shards();
+  std::vector<map::ShardPos> sorted(shards.begin(), shards.end());
+  std::ranges::sort(sorted, {}, [](map::ShardPos at) { return std::pair(at.y, at.x); });
+  return sorted;
+}
+
 void CoreServices::submit(std::unique_ptr<shard::CoordinatedRequest> request) {
-  post(self_, boxed(MeshKind::coordinate, std::move(request)));
+  deliver(boxed(MeshKind::coordinate, std::move(request)));
 }
 
 void CoreServices::answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) {

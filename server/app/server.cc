@@ -12,13 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "map/formats/world_json.h"
+#include "server/app/assembly.h"
 #include "server/app/core_io.h"
-#include "server/app/core_services.h"
-#include "server/app/history_keeper.h"
-#include "server/app/node.h"
-#include "server/app/recovery.h"
-#include "server/maintenance/partial_folder.h"
 #include "server/net/network.h"
 #include "server/runtime/affinity.h"
 #include "shardfile/bus_guard.h"
@@ -26,18 +21,7 @@
 namespace terrazzo::app {
 namespace {
 
-constexpr unsigned kPageThreads = 4;           // they wait for the disk more than they work
-constexpr std::uint32_t kMeshCapacity = 4096;  // messages per pair of cores before the sender keeps them itself
-
-struct Running {
-  // Jobs of the workers point into cores: they end first.
-  ~Running() {
-    node.workers.reset();
-    node.page_workers.reset();
-  }
-
-  Node node;
-  std::vector<std::unique_ptr<CoreServices>> cores;
+struct Running : Assembly {
   std::vector<std::thread> threads;
 };
 
@@ -67,54 +51,6 @@ int core_count(const Config& config) {
   return static_cast<int>(std::clamp(wanted, 1u, static_cast<unsigned>(shard::kCoresMax)));
 }
 
-Status load_worlds(Node& node) {
-  const Result<std::vector<WorldId>> ids = node.data->list_worlds();
-  if (!ids) return ids.error();
-  for (const WorldId id : *ids) {
-    const Result<std::string> text = node.data->read_world(id);
-    if (!text) return text.error();
-    Result<map::World> world = formats::world_from_json(*text);
-    if (!world) {
-      return Error{ErrorCode::internal, "the metadata of world " + std::to_string(id.value) + " is damaged: " +
-                                            world.error().message + "; restore its world.json from a backup"};
-    }
-    world->id = id;
-    if (const Result<std::string> versions = node.data->read_versions(id); versions) {
-      if (Status loaded = node.versions.load(id, *versions); !loaded) return loaded;
-    } else if (versions.error().code != ErrorCode::not_found) {
-      return versions.error();
-    }
-    if (Status added = node.worlds.add(std::make_shared<const map::World>(*std::move(world))); !added) return added;
-  }
-  return {};
-}
-
-Status set_up_identity(Node& node) {
-  node.resume_tokens = std::make_unique<ResumeTokens>(node.data->secret());
-  if (node.config.auth == AuthMode::none) {
-    node.authenticator = std::make_unique<Authenticator>(Authenticator::none());
-    return {};
-  }
-  const std::string path =
-      node.config.token_secret_file.empty() ? node.config.data_dir + "/token.secret" : node.config.token_secret_file;
-  Result<std::string> secret = load_or_make_secret(path);
-  if (!secret) return secret.error();
-  node.authenticator = std::make_unique<Authenticator>(Authenticator::with_secret(*std::move(secret)));
-  return {};
-}
-
-Status open_data(Node& node) {
-  Result<std::unique_ptr<io::DataDirectory>> data = io::DataDirectory::open(node.config.data_dir);
-  if (!data) return data.error();
-  node.data = *std::move(data);
-  node.incarnation = node.data->incarnation();
-  // Of a run that ended while it made a backup. Nothing depends on it.
-  if (const Status removed = maintenance::remove_partial_folders(node.config.backup_folder()); !removed)
-    spdlog::warn("unfinished backups stay where they are: {}", removed.error().message);
-  if (Status loaded = load_worlds(node); !loaded) return loaded;
-  return set_up_identity(node);
-}
-
 // One listening socket per core on the same port: the kernel spreads connections over them.
 Result<std::vector<int>> open_listeners(const Config& config, int cores) {
   std::vector<int> listeners;
@@ -136,30 +72,10 @@ Result<std::vector<int>> open_listeners(const Config& config, int cores) {
 }
 
 Status start_cores(Running& running, const std::vector<int>& listeners) {
-  Node& node = running.node;
-  Result<std::vector<CoreIo>> io = open_core_io(node.config, node.cores);
+  Result<std::vector<CoreIo>> io = open_core_io(running.node.config, running.node.cores);
   if (!io) return io.error();
-  std::vector<runtime::EventLoop*> wakers;
-  for (const CoreIo& core : *io) wakers.push_back(core.loop.get());
-  node.mesh = std::make_unique<runtime::Mesh>(wakers, kMeshCapacity);
-  const auto wake = [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); };
-  node.workers = std::make_unique<WorkerPool>(2, static_cast<unsigned>(node.cores), wake);
-  node.page_workers = std::make_unique<WorkerPool>(kPageThreads, static_cast<unsigned>(node.cores), wake);
-  for (int core = 0; core < node.cores; ++core) {
-    const auto at = static_cast<std::size_t>(core);
-    running.cores.push_back(
-        std::make_unique<CoreServices>(node, static_cast<shard::CoreId>(core), std::move((*io)[at]), listeners[at]));
-  }
-  const Result<RecoveryReport> recovered = recover(node, running.cores);
-  if (!recovered) return recovered.error();
-  keep_history_limits(node);
-  node.versions.forget_deleted();
-  if (recovered->segments != 0) {
-    spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
-                 recovered->segments, recovered->records, recovered->replayed, recovered->shards,
-                 recovered->rolled_forward);
-  }
-  return {};
+  const Result<RecoveryReport> made = make_cores(running, *std::move(io), listeners, {});
+  return made ? Status() : made.error();
 }
 
 void run_threads(Running& running) {

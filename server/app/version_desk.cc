@@ -1,5 +1,6 @@
 #include "server/app/version_desk.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -139,9 +140,12 @@ void VersionDesk::restore() {
   if (!asked) finish(busy());
 }
 
-void VersionDesk::submit_restore(const std::vector<map::ShardPos>& shards) {
+void VersionDesk::submit_restore(std::vector<map::ShardPos> shards) {
   const std::shared_ptr<const map::World> world = node_.worlds.find(world_);
   if (!world) return finish(Error{ErrorCode::not_found, "the world is gone"});
+  // An edit over several shards comes before this one in all of them or in none, also where it makes the shard.
+  for (const map::ShardPos decided : out_.decided_shards(world_))
+    if (std::ranges::find(shards, decided) == shards.end()) shards.push_back(decided);
   auto request = std::make_unique<shard::CoordinatedRequest>();
   session_ = out_.name_session();
   request->world = world_;

@@ -41,7 +41,9 @@ class VersionDeskOutput {
   // before is on disk.
   virtual void cut(WorldId world, std::uint64_t version) = 0;
   virtual void drop(WorldId world, std::uint64_t version) = 0;
-  // An edit over shards, answered with outcome().
+  // Shards of the world that decided edits have parts for, though perhaps no file yet.
+  virtual std::vector<map::ShardPos> decided_shards(WorldId world) = 0;
+  // An edit over shards, answered with outcome(). Takes its place in their order before this returns.
   virtual void submit(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
   virtual SessionId name_session() = 0;
   virtual void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) = 0;
@@ -71,7 +73,7 @@ class VersionDesk {
   void save();
   void remove();
   void restore();
-  void submit_restore(const std::vector<map::ShardPos>& shards);
+  void submit_restore(std::vector<map::ShardPos> shards);
   void finish(Result<NamedVersion> result);
   // Writes versions.json on a worker, then runs `then` here.
   void write(std::function<void(Status)> then);

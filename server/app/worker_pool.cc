@@ -53,24 +53,35 @@ bool WorkerPool::idle() const {
   return true;
 }
 
+bool WorkerPool::run_one() {
+  std::unique_lock lock(mutex_);
+  if (tasks_.empty()) return false;
+  do_one(lock);
+  return true;
+}
+
 void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ready_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    ++running_;
-    lock.unlock();
-    Done done = task.job();
-    lock.lock();
-    --running_;
-    results_[task.core].done.push_back(std::move(done));
-    results_[task.core].any.store(true, std::memory_order_release);
-    lock.unlock();
-    wake_(task.core);
-    lock.lock();
+    do_one(lock);
   }
+}
+
+void WorkerPool::do_one(std::unique_lock<std::mutex>& lock) {
+  Task task = std::move(tasks_.front());
+  tasks_.pop_front();
+  ++running_;
+  lock.unlock();
+  Done done = task.job();
+  lock.lock();
+  --running_;
+  results_[task.core].done.push_back(std::move(done));
+  results_[task.core].any.store(true, std::memory_order_release);
+  lock.unlock();
+  wake_(task.core);
+  lock.lock();
 }
 
 }  // namespace terrazzo::app

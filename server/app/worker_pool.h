@@ -18,18 +18,24 @@ class WorkerPool {
   static constexpr std::size_t kJobsMax = 1024;
   using Done = std::function<void()>;
   using Job = std::function<Done()>;
-  // `wake(core)` is called after a result was left for that core.
+  // `wake(core)` is called after a result was left for that core. Without threads, whoever owns the pool calls
+  // run_one().
   WorkerPool(unsigned threads, unsigned cores, std::function<void(unsigned core)> wake);
-  ~WorkerPool();  // finishes what was submitted
+  ~WorkerPool();  // its threads finish what was submitted
 
   [[nodiscard]] bool submit(unsigned core, Job job);
   // Runs the results left for `core`; on that core's thread.
   void collect(unsigned core);
   bool idle() const;
-  std::size_t waiting() const;  // jobs that no thread has taken yet
+  // Jobs that no thread has taken yet.
+  std::size_t waiting() const;
+  // Does the oldest of them on this thread; false: there is none.
+  bool run_one();
 
  private:
   void work();
+  // Does the oldest; the lock is held again afterwards.
+  void do_one(std::unique_lock<std::mutex>& lock);
 
   struct Task {
     unsigned core;

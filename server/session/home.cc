@@ -182,8 +182,10 @@ void Home::states(const shard::StatesReply& reply) {
   }
   part->admitted = true;
   registration.marks.push_back(reply.mark);
-  worlds_[session->world()->id].viewers.admit(session->connection(), registration.instance, session->form(),
-                                              part->chunks);
+  WorldView& view = worlds_[session->world()->id];
+  Lsn& durable = view.newest_durable[reply.mark.shard];
+  durable = std::max(durable, reply.durable);
+  view.viewers.admit(session->connection(), registration.instance, session->form(), part->chunks);
   const Connection connection = session->connection();
   for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
   const bool all = std::all_of(registration.parts.begin(), registration.parts.end(),
@@ -199,6 +201,12 @@ void Home::complete(Session& session, std::uint32_t sub, Session::Subscription& 
   out_.send(session.connection(), proto::Subscribed{sub, subscription.current->marks});
   const map::Rect& area = subscription.current->chunks;
   if (!area.empty() && area != before) out_.ask_presence({session.world()->id, session.origin(), area, before});
+  const WorldView& view = worlds_[session.world()->id];
+  for (const proto::ShardMark& mark : subscription.current->marks) {
+    const auto durable = view.newest_durable.find(mark.shard);
+    if (durable != view.newest_durable.end() && durable->second.value != 0)
+      out_.send(session.connection(), proto::Durable{mark.shard, durable->second});
+  }
 }
 
 void Home::unsubscribe(Session& session, const proto::Unsubscribe& message) {
@@ -279,7 +287,7 @@ void Home::publication(const shard::Publication& publication) {
 void Home::durable(const shard::DurableMark& mark) {
   const auto view = worlds_.find(mark.shard.world);
   if (view == worlds_.end()) return;
-  view->second.durable[mark.shard.position] = mark.lsn;
+  view->second.durable[mark.shard.position] = view->second.newest_durable[mark.shard.position] = mark.lsn;
   durable_waiting_ = true;
 }
 

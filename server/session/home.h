@@ -74,6 +74,8 @@ class Home {
     ViewerIndex viewers;
     std::vector<std::uint32_t> slots;                                    // sessions that have it open
     boost::container::flat_map<map::ShardPos, Lsn, ByPosition> durable;  // marks to send with the next tick
+    // The newest that is known: whoever subscribes later waits for edits that were durable before.
+    std::unordered_map<map::ShardPos, Lsn> newest_durable;
   };
 
   Session* find(Connection connection);

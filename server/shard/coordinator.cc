@@ -47,6 +47,7 @@ struct Coordinator::State {
   std::map<std::uint64_t, Running> running;  // by number
   std::unordered_map<EditName, std::uint64_t, EditNameHash> numbers;
   std::deque<EditName> remembered;
+  std::unordered_set<map::ShardPos> shards;
 
   void remember(const EditName& name, std::uint64_t number) {
     if (!numbers.emplace(name, number).second) return;
@@ -97,6 +98,7 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
   entry.request = std::move(request);
   if (again) return s.forward_parts(entry, out);  // the shards recognise it and answer where they are
   s.remember(name, number);
+  for (const auto& part : entry.request->parts) s.shards.insert(part->shard.position);
   std::vector<std::byte> payload;
   encode_coordinated(*entry.request, payload);
   entry.sequence = out.log({storage::RecordKind::coordinated, {s.world, 0, 0}, Lsn{number}, payload});
@@ -145,6 +147,10 @@ void Coordinator::read_only(const Error& why) {
 
 bool Coordinator::all_forwarded() const {
   return std::ranges::none_of(state_->running, [](const auto& entry) { return entry.second.request != nullptr; });
+}
+
+const std::unordered_set<map::ShardPos>& Coordinator::shards() const {
+  return state_->shards;
 }
 
 std::uint64_t Coordinator::oldest_needed() const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <unordered_set>
 
 #include "server/shard/messages.h"
 #include "server/shard/shard_output.h"
@@ -28,6 +29,8 @@ class Coordinator {
   void read_only(const Error& why);
   // No decided edit waits for the log: the parts of all have been forwarded.
   bool all_forwarded() const;
+  // The shards that edits of this run went to or will go to. Some may not exist yet: their part is still on its way.
+  const std::unordered_set<map::ShardPos>& shards() const;
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.
   std::uint64_t oldest_needed() const;
 

@@ -122,6 +122,7 @@ struct StatesReply {
   std::uint32_t sub = 0;
   std::uint32_t ticket = 0;
   proto::ShardMark mark;  // the states show exactly the edits up to here; every later one follows
+  Lsn durable;            // every edit up to here is on disk; later marks follow
   map::ShardPos shard;
   std::vector<SharedBytes> frames;
   std::uint64_t chunks = 0;  // in them

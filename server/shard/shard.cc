@@ -385,6 +385,7 @@ void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
   reply->ticket = request.ticket;
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
+  reply->durable = s.durable;
   ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, *s.encoder, *s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);

@@ -293,6 +293,40 @@ TEST_F(SyncMachineTest, AnOwnEditFromBeforeTheShardWasStaleIsNotHeldBack) {  // 
   EXPECT_FALSE(machine.held().table().at(edit).shown());
 }
 
+TEST_F(SyncMachineTest, AnEditSentAgainIsShownUntilTheStreamHasPassedWhateverItsAnswerSays) {
+  go_live();
+  const SubscriptionId view = subscribe();
+  const EditId own = paint(3, 7);
+  lose();
+  welcome(9, 1, true);
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  subscribed(view, 5);
+  // A shard that had it long since names where it is now, behind edits that this view does not show.
+  ack(own, {{{0, 0}, Lsn{8}}}, true);
+  EXPECT_EQ(machine.held().table().size(), 1u);
+  machine.received(proto::Durable{{0, 0}, Lsn{8}}, 1000);
+  EXPECT_TRUE(machine.held().table().empty());
+}
+
+TEST_F(SyncMachineTest, AViewThatMovesAwayLetsGoOfEditsNobodyWillCallDurable) {
+  go_live();
+  const SubscriptionId view = subscribe();
+  const EditId own = paint(3, 7, map::AckMode::applied);
+  applied(1, 9, own, 3, 7);
+  ack(own, {{{0, 0}, Lsn{1}}}, false);
+  EXPECT_EQ(machine.held().table().size(), 1u);
+  ASSERT_TRUE(machine.move_subscription(view, map::Rect::of_size(9000, 0, 64, 32)).ok());
+  const proto::ShardMark mark{{1, 0}, Lsn{}};
+  machine.received(proto::Subscribed{view.value, {&mark, 1}}, 1000);
+  EXPECT_TRUE(machine.held().table().empty());
+}
+
+TEST_F(SyncMachineTest, OvertakenByAnOlderConnectionOfItsOwnItComesBack) {  // RS-4
+  go_live();
+  machine.received(proto::ErrorMessage{ErrorCode::conflict, "this session was resumed by another connection"}, 1000);
+  EXPECT_TRUE(machine.disconnected(1008, "conflict").retry);
+}
+
 TEST_F(SyncMachineTest, SilenceIsAskedAboutAndThenGivenUp) {
   go_live();
   const ConnectOptions defaults;

@@ -102,13 +102,15 @@ class HomeTest : public testing::Test {
   }
 
   // ---- in the place of owners ----
-  void answer(const shard::SubscribeRequest& request, std::uint64_t lsn, std::vector<std::string> frames = {}) {
+  void answer(const shard::SubscribeRequest& request, std::uint64_t lsn, std::vector<std::string> frames = {},
+              std::uint64_t durable = 0) {
     shard::StatesReply reply;
     reply.origin = request.origin;
     reply.sub = request.sub;
     reply.ticket = request.ticket;
     reply.shard = request.shard.position;
     reply.mark = {request.shard.position, Lsn{lsn}};
+    reply.durable = Lsn{durable};
     for (const std::string& text : frames) reply.frames.push_back(frame_of(text));
     home.states(reply);
   }

@@ -69,6 +69,21 @@ TEST_F(Subscriptions, SubscribedFollowsTheStatesOfAllShards) {  // SUB-1, SUB-3
   EXPECT_TRUE(told(ada).empty()) << "a ticket counts once";
 }
 
+TEST_F(Subscriptions, WhatIsDurableAlreadyIsToldWithTheStates) {  // BC-3
+  const Connection ada = enter();
+  subscribe(ada, 1, map::Rect::of_size(-5, 0, 10, 1));
+  ASSERT_EQ(out.requests.size(), 2u);
+  answer(*out.requests[0], 9, {}, 4);
+  // A mark for other viewers, while this subscription is not complete.
+  home.durable({{kIsland, out.requests[0]->shard.position}, Lsn{9}});
+  answer(*out.requests[1], 0);
+  const map::ShardPos shard = out.requests[0]->shard.position;
+  const std::vector<json> messages = told(ada);
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(messages[0].at("type"), "subscribed");
+  EXPECT_EQ(messages[1], (json{{"type", "durable"}, {"shard", {shard.x, shard.y}}, {"lsn", 9}}));
+}
+
 TEST_F(Subscriptions, EditsComeAfterTheStatesAndNotBefore) {  // SUB-3
   const Connection ada = enter();
   subscribe(ada, 1, map::Rect::of_size(-5, 0, 10, 1));

@@ -93,6 +93,16 @@ TEST(Coordinator, ARefusedPartKeepsTheRecordForTheNextRecovery) {
   EXPECT_EQ(coordinator.oldest_needed(), 1u);
 }
 
+// Whoever goes back to a version asks: an edit that is decided may still make a shard that has no file.
+TEST(Coordinator, NamesTheShardsOfDecidedEditsBeforeTheirPartsAreOut) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  EXPECT_TRUE(coordinator.shards().empty());
+  coordinator.submit(request(1), out);
+  EXPECT_TRUE(out.forwarded.empty());
+  EXPECT_EQ(coordinator.shards().size(), 4u);
+}
+
 TEST(Coordinator, TakesNothingNewWhenReadOnly) {
   RecordingOutput out;
   Coordinator coordinator(WorldId{9}, Incarnation{1});

@@ -119,6 +119,11 @@ void Replica::durable(map::ShardPos shard, Lsn lsn) {
   mark = std::max(mark, lsn);
 }
 
+void Replica::durable_mark(map::ShardPos shard, Lsn lsn) {
+  durable(shard, lsn);
+  passed(shard, lsn);
+}
+
 bool Replica::is_durable(map::ShardPos shard, Lsn lsn) const {
   const auto mark = durable_.find(shard);
   return mark != durable_.end() && lsn <= mark->second;

@@ -34,6 +34,9 @@ class Replica {
   std::vector<Area> applied(const proto::Applied& message);
   void subscribed(Subscription& subscription, std::span<const proto::ShardMark> marks);
   void durable(map::ShardPos shard, Lsn lsn);
+  // A mark in the stream of a shard: durable, and every edit up to there that this client is to see came before it. The
+  // answer to an edit that was sent again may name a later place than the edit's own, which no edit to be seen has.
+  void durable_mark(map::ShardPos shard, Lsn lsn);
   // The server leaves out the shard's edits from `since` on; until caught_up() no chunk contains one of them for
   // certain, whatever LSNs are named.
   void fell_behind(map::ShardPos shard, Lsn since) { behind_[shard] = since; }

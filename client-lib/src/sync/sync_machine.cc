@@ -70,7 +70,9 @@ SyncMachine::Loss SyncMachine::disconnected(std::uint16_t close_code, std::strin
       resume_token_.clear();
       loss.retry = loss.at_once = true;
     } else {
-      loss.retry = loss.error.code == ErrorCode::overloaded || loss.error.code == ErrorCode::rate_limited;
+      // Nobody else has this session's token: what resumed it is an older connection of ours that was long on its way.
+      const bool overtaken = loss.error.code == ErrorCode::conflict && session_.value != 0;
+      loss.retry = overtaken || loss.error.code == ErrorCode::overloaded || loss.error.code == ErrorCode::rate_limited;
     }
     return loss;
   }
@@ -192,6 +194,7 @@ void SyncMachine::on(const proto::Subscribed& message) {
   if (subscription == nullptr || !subscription->in_flight) return;
   replica_.subscribed(*subscription, message.shards);
   release_settled();
+  release_unseen();
   if (subscription->ending) return end_subscription(id);
   if (subscription->send_wanted) return send_wanted(id, *subscription);
   out_.emit(SubscriptionReady{id});
@@ -237,7 +240,7 @@ void SyncMachine::on(const proto::Ack& message) {
 }
 
 void SyncMachine::on(const proto::Durable& message) {
-  replica_.durable(message.shard, message.lsn);
+  replica_.durable_mark(message.shard, message.lsn);
   std::vector<EditId> ids;
   for (auto& [id, edit] : held_.table())
     if (!edit.durable && edit.part(message.shard) != nullptr) ids.push_back(id);
@@ -245,6 +248,7 @@ void SyncMachine::on(const proto::Durable& message) {
     check_durable(*held_.find(id));
     release(*held_.find(id));
   }
+  release_settled();
 }
 
 void SyncMachine::on(const proto::Reject& message) {
@@ -338,6 +342,14 @@ void SyncMachine::release_settled() {
   std::vector<EditId> ids;
   for (const auto& [id, edit] : held_.table())
     if (edit.durable && !edit.shown()) ids.push_back(id);
+  for (const EditId id : ids) release(*held_.find(id));
+}
+
+// A view that went away takes the marks of its shards with it.
+void SyncMachine::release_unseen() {
+  std::vector<EditId> ids;
+  for (const auto& [id, edit] : held_.table())
+    if (!edit.durable && edit.acknowledged && edit.ack == map::AckMode::applied) ids.push_back(id);
   for (const EditId id : ids) release(*held_.find(id));
 }
 
@@ -481,6 +493,7 @@ void SyncMachine::end_subscription(SubscriptionId id) {
   if (gone.current) replica_.coverage_changed(*gone.current);
   replica_.coverage_changed(gone.wanted);
   release_settled();
+  release_unseen();
 }
 
 void SyncMachine::send_wanted(SubscriptionId id, Subscription& subscription) {

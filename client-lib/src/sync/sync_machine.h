@@ -102,6 +102,7 @@ class SyncMachine {
   // Lets go of edits to which nothing can happen any more.
   void release(HeldEdit& edit);
   void release_settled();
+  void release_unseen();
   void check_durable(HeldEdit& edit);
   void reject(HeldEdit& edit, Error error);
   Result<Coverage> cover(const map::Rect& rect, std::span<const map::LayerId> layers) const;
