@@ -36,10 +36,12 @@ class LogDriver final : private runtime::Completion {
   bool failed() const { return writer_.failed(); }
   bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
   // When submit() should be called again although nothing new happens: a group waits for a segment that could not be
-  // made.
+  // made, and nobody is at it: the worker who makes one wakes the core.
   std::uint64_t next_try_ns(std::uint64_t now_ns) const {
     constexpr std::uint64_t kNever = ~std::uint64_t{0};
-    return no_spare_ && waiting_ ? std::max(spare_backoff_.not_before_ns(), now_ns + 1) : kNever;
+    // Where the time has come already, the workers had no room for the job.
+    return no_spare_ && waiting_ && !spare_asked_ ? std::max(spare_backoff_.not_before_ns(), now_ns + runtime::kNsPerMs)
+                                                  : kNever;
   }
   // Why no more edits should be taken at the moment: too much waits for the disk.
   std::optional<Error> overloaded() const;

@@ -93,6 +93,15 @@ TEST_F(LogWithoutSegments, TriesLessAndLessOftenButNeverStops) {
   EXPECT_TRUE(files_.written.empty());
 }
 
+// Making a segment takes long on a slow disk: the core slept no more than a nanosecond meanwhile.
+TEST_F(LogWithoutSegments, DoesNotAskForATryWhileAWorkerIsAtIt) {
+  wait();
+  log_->submit(now_ns);
+  EXPECT_EQ(log_->next_try_ns(now_ns), ~std::uint64_t{0});
+  take_results();
+  EXPECT_EQ(wait(), 400 * kNsPerMs);
+}
+
 TEST_F(LogWithoutSegments, GoesOnWhenThereIsSpaceAgain) {
   for (int tries = 0; tries < 4; ++tries) {
     wait();
