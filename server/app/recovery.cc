@@ -68,13 +68,18 @@ class Recovery {
   void seal(const io::SegmentName& segment);
   Result<ShardSlot*> slot_of(const shard::ShardKey& key);
   static Status checkpoint_now(ShardSlot& slot);
+  void touch(ShardSlot& slot) {
+    if (is_touched_.insert(&slot).second) touched_.push_back(&slot);
+  }
 
   Node& node_;
   std::span<const std::unique_ptr<CoreServices>> cores_;
   std::vector<Segment> segments_;
   std::vector<storage::LogDamage> accepted_;
   std::vector<Found> edits_, coordinated_;
-  std::unordered_set<ShardSlot*> touched_;
+  // In the order of the first edit each got, which is the same whenever the same log is recovered.
+  std::vector<ShardSlot*> touched_;
+  std::unordered_set<const ShardSlot*> is_touched_;
   std::optional<shard::ShardKey> told_gap_of_;
   RecoveryReport report_;
 };
@@ -165,7 +170,7 @@ Status Recovery::replay() {
     }
     if (Status replayed = (*slot)->shard->replay(found.record); !replayed) return replayed;
     if ((*slot)->shard->lsn() != before) ++report_.replayed;
-    touched_.insert(*slot);
+    touch(**slot);
   }
   return {};
 }
@@ -197,7 +202,7 @@ Status Recovery::roll_forward() {
       }
       if (!done) return done;
       if ((*slot)->shard->lsn() != before) ++report_.rolled_forward;
-      touched_.insert(*slot);
+      touch(**slot);
     }
   }
   return {};
