@@ -1,0 +1,236 @@
+#include "tests/sim/batch.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tests/sim/simulation.h"
+
+namespace terrazzo::sim {
+namespace {
+
+using Time = std::chrono::steady_clock;
+
+// Far more than a run takes unless something spins.
+constexpr std::uint64_t kManySteps = 5'000'000;
+
+double seconds_since(Time::time_point began) {
+  return std::chrono::duration<double>(Time::now() - began).count();
+}
+
+// What a run's process says of it: numbers, then two texts.
+std::string packed(const Outcome& outcome) {
+  std::string text =
+      fmt::format("{} {} {} {} {}", outcome.ok ? 1 : 0, outcome.hash, outcome.virtual_ns, outcome.steps, outcome.edits);
+  for (const std::uint64_t count : outcome.faults) text += fmt::format(" {}", count);
+  for (const std::uint64_t count : outcome.marks) text += fmt::format(" {}", count);
+  return text + "\n" + outcome.claim + "\n" + outcome.what;
+}
+
+Outcome unpacked(const std::string& text) {
+  Outcome outcome;
+  const char* at = text.c_str();
+  const auto number = [&at] {
+    char* end = nullptr;
+    const std::uint64_t value = std::strtoull(at, &end, 10);
+    at = end;
+    return value;
+  };
+  outcome.ok = number() == 1;
+  outcome.hash = number();
+  outcome.virtual_ns = number();
+  outcome.steps = number();
+  outcome.edits = number();
+  for (std::uint64_t& count : outcome.faults) count = number();
+  for (std::uint64_t& count : outcome.marks) count = number();
+  const std::string rest = std::strchr(at, '\n') + 1;
+  outcome.claim = rest.substr(0, rest.find('\n'));
+  outcome.what = rest.substr(rest.find('\n') + 1);
+  return outcome;
+}
+
+struct Child {
+  pid_t pid = 0;
+  int pipe = -1;
+};
+
+std::string folder_of(pid_t process) {
+  return "/dev/shm/terrazzo-sim-" + std::to_string(process);
+}
+
+void remove(const std::string& folder) {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+}
+
+// Each run's disk has the same name, which errors tell clients.
+void enter(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  std::filesystem::current_path(folder);
+}
+
+Child start(Options options, bool print) {
+  int ends[2];
+  if (::pipe(ends) != 0) std::abort();
+  std::fflush(stdout);
+  const pid_t pid = ::fork();
+  if (pid != 0) {
+    ::close(ends[1]);
+    return {pid, ends[0]};
+  }
+  ::close(ends[0]);
+  const std::string folder = folder_of(::getpid());
+  enter(folder);
+  Outcome outcome;
+  {
+    Simulation simulation(options);
+    if (print) std::printf("%s\n", simulation.description().c_str());
+    std::fflush(stdout);
+    outcome = simulation.run();
+  }
+  remove(folder);
+  const std::string text = packed(outcome);
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const ssize_t written = ::write(ends[1], text.data() + at, text.size() - at);
+    if (written <= 0) std::_Exit(3);
+    at += static_cast<std::size_t>(written);
+  }
+  std::_Exit(0);
+}
+
+Outcome finish(const Child& child) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::read(child.pipe, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(got));
+  ::close(child.pipe);
+  int status = 0;
+  ::waitpid(child.pid, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && !text.empty()) return unpacked(text);
+  Outcome outcome;
+  outcome.ok = false;
+  outcome.claim = "the program does not crash";
+  outcome.what = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : "it ended in the middle";
+  remove(folder_of(child.pid));
+  return outcome;
+}
+
+// Smaller runs that still fail, one change at a time, as long as there are any.
+Options shrunk(Options options) {
+  const auto fails = [](const Options& smaller) { return !run_apart(smaller, false).ok; };
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    Options smaller = options;
+    smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
+    if (fails(smaller)) options = smaller;
+  }
+  Options without_versions = options;
+  without_versions.without.emplace_back("versions");
+  if (fails(without_versions)) options = without_versions;
+  const auto try_values = [&](std::uint32_t Options::*field, std::initializer_list<std::uint32_t> values) {
+    for (const std::uint32_t value : values) {
+      Options smaller = options;
+      smaller.*field = value;
+      if (!fails(smaller)) continue;
+      options = smaller;
+      return;
+    }
+  };
+  try_values(&Options::rounds, {1, 2});
+  try_values(&Options::round_seconds, {1, 2, 4, 8});
+  try_values(&Options::clients, {1, 2, 4, 8, 16});
+  return options;
+}
+
+struct Sum {
+  std::uint64_t runs = 0, failures = 0, virtual_ns = 0, steps = 0, edits = 0;
+  std::array<std::uint64_t, kFaults> faults{};
+  std::array<std::uint64_t, kMarks> marks{};  // runs that hit it
+
+  void add(const Outcome& outcome) {
+    ++runs;
+    virtual_ns += outcome.virtual_ns;
+    steps += outcome.steps;
+    edits += outcome.edits;
+    for (std::size_t i = 0; i < kFaults; ++i) faults[i] += outcome.faults[i];
+    for (std::size_t i = 0; i < kMarks; ++i) marks[i] += outcome.marks[i] != 0 ? 1 : 0;
+  }
+};
+
+void print(const Sum& sum, double seconds) {
+  const double simulated = static_cast<double>(sum.virtual_ns) * 1e-9;
+  std::printf("%lu runs, %lu failed; %.2f simulated hours, %.0f simulated seconds per second, %lu edits, %lu steps\n",
+              sum.runs, sum.failures, simulated / 3600, simulated / std::max(seconds, 1e-9), sum.edits, sum.steps);
+  std::printf("faults:");
+  for (std::size_t i = 0; i < kFaults; ++i)
+    std::printf(" %s %lu", std::string(fault_name(static_cast<Fault>(i))).c_str(), sum.faults[i]);
+  std::printf("\nmarks (runs):");
+  for (std::size_t i = 0; i < kMarks; ++i)
+    std::printf(" %s %lu", std::string(mark_name(static_cast<Mark>(i))).c_str(), sum.marks[i]);
+  std::printf("\n");
+}
+
+void report(const Options& options, const Outcome& outcome, bool shrink) {
+  std::printf("FAILED: %s\n  %s\n  %s\n", options.command().c_str(), outcome.claim.c_str(), outcome.what.c_str());
+  if (!shrink) return;
+  const Options smaller = shrunk(options);
+  const Outcome again = run_apart(smaller, false);
+  std::printf("  shrunk: %s\n  %s\n  %s\n", smaller.command().c_str(), again.claim.c_str(), again.what.c_str());
+}
+
+}  // namespace
+
+Outcome run_apart(const Options& options, bool print) {
+  return finish(start(options, print));
+}
+
+int run_batch(const Options& options, const BatchOptions& batch) {
+  const Time::time_point began = Time::now();
+  Sum sum;
+  const bool print_each = batch.seeds == 1 && batch.minutes == 0;
+  std::map<std::uint64_t, Child> running;
+  std::uint64_t next = options.seed;
+  const auto wanted = [&] {
+    if (sum.failures != 0 && !batch.keep_going) return false;
+    return batch.minutes != 0 ? seconds_since(began) < batch.minutes * 60 : next < options.seed + batch.seeds;
+  };
+  while (wanted() || !running.empty()) {
+    while (running.size() < batch.jobs && wanted()) {
+      Options each = options;
+      each.seed = next++;
+      running[each.seed] = start(each, print_each);
+    }
+    const auto first = running.begin();
+    Options each = options;
+    each.seed = first->first;
+    const Outcome outcome = finish(first->second);
+    running.erase(first);
+    sum.add(outcome);
+    if (outcome.steps > kManySteps) std::printf("seed %lu took %lu steps\n", each.seed, outcome.steps);
+    if (print_each) std::printf("trace %016lx\n", outcome.hash);
+    if (!outcome.ok) {
+      ++sum.failures;
+      report(each, outcome, batch.shrink);
+    } else if (batch.replay && run_apart(each, false).hash != outcome.hash) {
+      ++sum.failures;
+      std::printf("FAILED: seed %lu is another run each time\n", each.seed);
+    }
+  }
+  print(sum, seconds_since(began));
+  for (std::size_t i = 0; batch.all_marks && i < kMarks; ++i) {
+    if (sum.marks[i] != 0) continue;
+    ++sum.failures;
+    std::printf("FAILED: no run came by %s\n", std::string(mark_name(static_cast<Mark>(i))).c_str());
+  }
+  return sum.failures == 0 ? 0 : 1;
+}
+
+}  // namespace terrazzo::sim

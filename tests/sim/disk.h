@@ -1,0 +1,138 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/machine.h"
+
+namespace terrazzo::sim {
+
+// What a folder's files are and what of them is on disk for certain. The files themselves are real, in memory
+// (/dev/shm), so that they can be mapped; libc.cc tells of every operation. After a power cut, as
+// tests/faults/power_cut.h has it:
+//  1. What a file held when it was last synced is there.
+//  2. Of what was written since, each page is as it was then, as it was written, or torn between sectors; so is the
+//  size.
+//  3. Names are there when their folder was synced after them; of later ones in a folder, those up to some moment are.
+class Disk {
+ public:
+  // `folder`: emptied, and all that counts.
+  Disk(Machine& machine, std::string folder);
+  ~Disk();
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+
+  const std::string& folder() const { return folder_; }
+
+  // ---- power ----
+  // The power fails right before the operation that changes something after so many others (0: the next one). What the
+  // program does afterwards changes nothing, and nobody hears of it: see dead().
+  void cut_after(std::uint64_t changes) { cut_in_ = static_cast<std::int64_t>(changes); }
+  // Now.
+  void cut();
+  bool dead() const { return dead_; }
+  // The folder becomes what the cut left of it, which then is on disk. Nobody has its files open.
+  void power_on();
+
+  // ---- what fails ----
+  void set_full(bool full) { full_ = full; }
+  bool full() const { return full_; }
+  bool failed_once() const { return failed_once_; }  // since power_on() or the start
+  void forget_failures() { failed_once_ = false; }
+
+  // ---- for libc.cc: before and after an operation ----
+  enum class Does : std::uint8_t { read, write, allocate, sync, change };
+  bool has(const char* path) const;
+  // Absolute or not.
+  bool is_folder_itself(std::string_view path) const { return path == folder_ || path.ends_with("/" + folder_); }
+  bool has(int fd) const { return files_by_fd_.contains(fd) || folders_by_fd_.contains(fd); }
+  // 0, or the errno the operation fails with.
+  int before(Does does, const char* path);
+  int before(Does does, int fd);
+  // Of a write: how many of the bytes are taken.
+  std::size_t taken(std::size_t bytes);
+  void opened(const char* path, int fd, bool made, bool emptied);
+  void closed(int fd);
+  void wrote(int fd, std::uint64_t offset, std::uint64_t bytes);
+  void resized(int fd);
+  void mapped(int fd);
+  void synced(int fd);
+  void made_folder(const char* path);
+  void renamed(const char* from, const char* to);
+  void removed(const char* path);
+  bool would_grow(int fd, std::uint64_t end) const;
+
+  std::uint64_t operations() const { return operations_; }
+  std::uint64_t syncs() const { return syncs_; }
+
+  // For what the simulator itself does with files: nothing fails, nothing is counted.
+  class Aside {
+   public:
+    explicit Aside(Disk& disk) : disk_(disk) { ++disk_.aside_; }
+    ~Aside() { --disk_.aside_; }
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+
+   private:
+    Disk& disk_;
+  };
+  bool aside() const { return aside_ != 0; }
+  // A flip of one bit on the platter of a page of the file.
+  bool flip_bit(const std::string& path, std::uint64_t page, std::uint64_t bit);
+
+ private:
+  using FileId = std::uint64_t;  // counts up; 0: none
+  struct File {
+    int keep_fd = -1;  // ours, so that its bytes stay as long as somebody may need them
+    std::string durable;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> dirty;  // [from, to)
+    bool is_mapped = false;                                      // anything may be dirty
+  };
+  struct Name {
+    FileId file = 0;
+    bool is_folder = false;
+  };
+  struct Change {  // a name becomes something, or goes (neither file nor folder)
+    std::string path;
+    Name name;
+  };
+  struct Image {
+    std::map<std::string, bool> is_folder;  // parents first
+    std::map<std::string, std::string> bytes;
+  };
+
+  FileId id_of(const char* path);
+  int fault(Does does);
+  void change(const std::string& path, Name name);
+  static void apply(std::map<std::string, Name>& names, const Change& change);
+  std::string written(const File& file) const;
+  std::string content(const File& file, int fate);
+  void make_image();
+  void forget_unused();
+  void clear();
+
+  Machine& machine_;
+  const std::string folder_;
+  Random random_;
+  std::map<FileId, File> files_;
+  std::map<std::string, Name> names_;                   // as the program sees them
+  std::map<std::string, Name> durable_names_;           // on disk for certain
+  std::map<std::string, std::vector<Change>> pending_;  // by folder
+  std::map<int, FileId> files_by_fd_;
+  std::map<int, std::string> folders_by_fd_;
+  Image image_;
+  FileId last_id_ = 0;
+  std::int64_t cut_in_ = -1;
+  bool dead_ = false, full_ = false, failed_once_ = false;
+  int aside_ = 0;
+  std::uint64_t operations_ = 0, syncs_ = 0;
+};
+
+}  // namespace terrazzo::sim

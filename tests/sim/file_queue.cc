@@ -1,0 +1,52 @@
+#include "tests/sim/file_queue.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace terrazzo::sim {
+
+FileQueue::FileQueue(Machine& machine, Loop& loop)
+    : machine_(machine),
+      loop_(loop),
+      random_(machine.random.split()),
+      usual_ns_(random_.log_between(20 * kMicrosecond, 20 * kMillisecond)) {}
+
+std::uint64_t FileQueue::moment(int fd) {
+  std::uint64_t delay = usual_ns_ / 2 + random_.below(usual_ns_);
+  if (machine_.faults.strikes(Fault::slow_disk, random_)) delay += random_.log_between(kMillisecond, 10 * kSecond);
+  std::uint64_t& last = last_[fd];
+  last = std::max(last + 1, machine_.schedule.now() + delay);
+  return last;
+}
+
+template <class Operation>
+void FileQueue::later(std::uint64_t time, Operation operation) {
+  machine_.schedule.at(time, [this, here = std::weak_ptr<int>(alive_), operation] {
+    if (!here.expired() && !loop_.dead()) operation();
+  });
+}
+
+void FileQueue::write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
+                                   runtime::Completion* done) {
+  later(moment(fd), [this, fd, bytes, offset, done] {
+    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written != static_cast<ssize_t>(bytes.size())) return loop_.complete(done, written < 0 ? -errno : -EIO, 0);
+    datasync(fd, done);
+  });
+}
+
+void FileQueue::datasync(int fd, runtime::Completion* done) {
+  later(moment(fd), [this, fd, done] {
+    const int result = ::fdatasync(fd) == 0 ? 0 : -errno;
+    // On disk already, and the core does not know yet.
+    later(moment(fd), [this, done, result] { loop_.complete(done, result, 0); });
+  });
+}
+
+void FileQueue::populate(std::span<const std::byte>, runtime::Completion* done) {
+  later(moment(-1), [this, done] { loop_.complete(done, 0, 0); });
+}
+
+}  // namespace terrazzo::sim

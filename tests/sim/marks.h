@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace terrazzo::sim {
+
+// Paths that runs seldom take and that must be taken by some run of a stated length, or else nothing was shown of them.
+enum class Mark : std::uint8_t {
+  edit_durable,          // an edit was acknowledged as durable
+  edit_rejected,         // an edit was rejected
+  condition_failed,      // by its condition
+  refused_overloaded,    // because too much waited, or the disk was full
+  refused_read_only,     // because a log or a store had failed
+  duplicate_dropped,     // a shard recognised an edit that was sent again
+  edits_resent,          // a client sent edits again
+  session_resumed,       // after a lost connection, in the same run of the server
+  session_over_restart,  // and over a restart
+  viewer_stale,          // a slow client was told that edits are left out
+  viewer_refreshed,      // and made good
+  client_overloaded,     // a client was closed because too much waited for it
+  log_replayed,          // recovery replayed edits
+  parts_rolled_forward,  // recovery completed an edit over several shards
+  log_segment_filled,    // a core's log went on in a second segment
+  checkpoint_done,       // a shard's checkpoint while the server ran
+  log_failed,            // a core's log failed
+  start_failed,          // a start failed, and a later one did not
+  cores_changed,         // a start with another number of cores
+  mesh_backlog,          // a ring was full, and the sender kept messages
+  version_saved,
+  version_removed,
+  version_restored,
+  version_refused,      // a version could not be taken
+  pages_brought,        // cold pages were brought into memory
+  pages_released,       // memory was given back
+  power_lost_at_start,  // the power failed while the server recovered
+  kCount,
+};
+inline constexpr std::size_t kMarks = static_cast<std::size_t>(Mark::kCount);
+std::string_view mark_name(Mark mark);
+
+class Marks {
+ public:
+  void hit(Mark mark, std::uint64_t times = 1) { counts_[static_cast<std::size_t>(mark)] += times; }
+  const std::array<std::uint64_t, kMarks>& counts() const { return counts_; }
+
+ private:
+  std::array<std::uint64_t, kMarks> counts_{};
+};
+
+}  // namespace terrazzo::sim

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace terrazzo::sim {
+
+// What a run is told beside its seed; 0 and empty leave it to the seed. A run that failed is shrunk by these.
+struct Options {
+  std::uint64_t seed = 1;
+  std::uint32_t clients = 0;
+  std::uint32_t rounds = 0;          // of activity, each followed by checks
+  std::uint32_t round_seconds = 0;   // virtual
+  std::vector<std::string> without;  // names of faults, "versions"
+  std::string trace;                 // a file for the time, number and hash of each step
+  bool verbose = false;              // the server's log
+  std::string folder = "disk";       // for the disk, in the one where the process runs
+
+  std::string command() const;
+};
+
+}  // namespace terrazzo::sim

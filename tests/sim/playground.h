@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+
+#include "map/coords.h"
+#include "map/world.h"
+
+// Where what is painted. Both worlds have their corner of four shards at 0,0.
+namespace terrazzo::sim {
+
+inline constexpr const char *kPainting = "painting", *kDiary = "diary";
+inline constexpr map::LayerId kLayers[] = {1, 2};
+inline constexpr std::uint32_t kTiles = 1'000'000;
+
+// Anybody paints anything here; what comes out is for the convergence check.
+inline constexpr map::Rect kFree{-96, -96, 96, 96};
+
+// Twins (in the painting): the cells of a group are in different shards and only ever written together, by one edit
+// with a value of its own.
+inline constexpr int kTwinGroups = 6;
+inline constexpr int kTwinCells = 4;
+constexpr map::CellPos twin_cell(int group, int cell) {
+  const int x = 200 + 3 * group, y = 200 + (cell & 2) * 40;
+  return {cell % 2 == 0 ? x : -x, cell / 2 == 0 ? y : -y};
+}
+// How many of the group's cells are used: 2 to 4.
+constexpr int twins_of(int group) {
+  return 2 + group % 3;
+}
+
+// Registers (in the diary): a cell that only one client ever writes, 1, 2, 3, … in this order.
+constexpr map::CellPos register_cell(std::uint32_t client) {
+  const auto at = static_cast<std::int32_t>(client);
+  const std::int32_t x = 200 + at / 4, y = 300;
+  return {at % 2 == 0 ? x : -x, at / 2 % 2 == 0 ? y : -y};
+}
+inline constexpr std::uint32_t kRegisterClientsMax = 512;
+// All registers, and all twins.
+inline constexpr map::Rect kRegisterAreas[] = {
+    {200, 300, 328, 301}, {-328, 300, -199, 301}, {200, -300, 328, -299}, {-328, -300, -199, -299}};
+inline constexpr map::Rect kTwinAreas[] = {
+    {192, 192, 256, 320}, {-256, 192, -192, 320}, {192, -320, 256, -192}, {-256, -320, -192, -192}};
+
+map::World playground(const char* name);
+
+}  // namespace terrazzo::sim

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/checks/diary.h"
+#include "tests/sim/checks/gaps.h"
+#include "tests/sim/checks/once.h"
+#include "tests/sim/checks/shard_order.h"
+#include "tests/sim/client.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/marks.h"
+#include "tests/sim/network.h"
+#include "tests/sim/options.h"
+#include "tests/sim/outcome.h"
+#include "tests/sim/server.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/verdict.h"
+#include "tests/sim/version_actor.h"
+
+namespace terrazzo::sim {
+
+// One run of one seed: a server, clients in two worlds, faults; rounds of activity, each of which ends with everything
+// made whole, all at rest, and all claims looked at.
+class Simulation final : private ClientObserver {
+ public:
+  explicit Simulation(const Options& options);
+  ~Simulation() override;
+
+  // The seed and everything that was drawn from it.
+  std::string description() const;
+  Outcome run();
+
+ private:
+  struct Actor {
+    std::unique_ptr<Client> client;
+    const char* world;
+    bool inspector = false;  // looks at everything and does nothing
+    bool held = false;
+    double rate = 1;  // of what it does, per second
+  };
+
+  // ClientObserver
+  void heard(std::uint32_t client, std::uint64_t connection, Incarnation incarnation,
+             const proto::ServerMessage& message) override;
+  void connected(std::uint32_t client, std::uint64_t connection) override;
+  void told(std::uint32_t client, const client::Event& event) override;
+
+  void say(std::uint32_t client, const proto::ServerMessage& message) const;
+  void create_world(const char* name);
+  Actor& add_client(const char* world, bool inspector);
+  void look_around(Actor& actor);
+  void act_later(std::uint32_t client);
+  void act(Actor& actor);
+  void paint(Actor& actor);
+  void paint_twins(Actor& actor);
+  void write_register(Actor& actor);
+  void change_views(Actor& actor);
+  map::Rect some_cells(std::int64_t size_max);
+  map::Cell some_cell();
+  void submit(Actor& actor, client::EditDraft draft, bool is_register);
+
+  void begin_faults();
+  void later(Fault fault, void (Simulation::*strike)());
+  void strike_cut();
+  void strike_half_open();
+  void strike_slow_reader();
+  void strike_client_crash();
+  void strike_core_stall();
+  void strike_power_loss();
+  void strike_restart();
+  void strike_disk_full();
+  void strike_clock_jump();
+  void server_is_gone();
+  int some_cores();
+  Actor* some_actor();
+
+  bool advance(std::uint64_t duration_ns);
+  void round();
+  void heal();
+  // What is still under way; empty: nothing.
+  std::string unrest();
+  void settle();
+  void check();
+  void take_marks();
+
+  struct CloseFile {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  const Options options_;
+  std::unique_ptr<std::FILE, CloseFile> trace_;
+  Machine machine_;
+  Random random_;
+  Verdict verdict_;
+  Marks marks_;
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Truth> truth_;
+  VersionActor versions_;
+  Diary diary_;
+  ShardOrder order_;
+  AppliedOnce once_;
+  Gaps gaps_;
+  std::map<std::uint32_t, Actor> actors_;
+  std::uint32_t last_client_ = 0;
+  std::uint32_t twin_value_ = 0;
+  std::uint32_t clients_, rounds_, round_seconds_;
+  int cores_;
+  int worlds_ = 0;  // that are there
+  bool active_ = false;
+  std::uint64_t edits_ = 0;
+  std::uint64_t active_number_ = 0;
+};
+
+}  // namespace terrazzo::sim

@@ -1,0 +1,133 @@
+// What goes wrong in a run now and then: the faults that have a rate per second.
+#include <algorithm>
+#include <utility>
+
+#include "tests/sim/simulation.h"
+
+namespace terrazzo::sim {
+
+void Simulation::begin_faults() {
+  later(Fault::cut, &Simulation::strike_cut);
+  later(Fault::half_open, &Simulation::strike_half_open);
+  later(Fault::slow_reader, &Simulation::strike_slow_reader);
+  later(Fault::client_crash, &Simulation::strike_client_crash);
+  later(Fault::core_stall, &Simulation::strike_core_stall);
+  later(Fault::power_loss, &Simulation::strike_power_loss);
+  later(Fault::restart, &Simulation::strike_restart);
+  later(Fault::disk_full, &Simulation::strike_disk_full);
+  later(Fault::clock_jump, &Simulation::strike_clock_jump);
+}
+
+void Simulation::later(Fault fault, void (Simulation::*strike)()) {
+  const double rate = machine_.faults.rate(fault);
+  if (rate <= 0) return;
+  const auto delay = static_cast<std::uint64_t>(random_.exponential(rate) * static_cast<double>(kSecond));
+  machine_.schedule.after(delay, [this, fault, strike, number = active_number_] {
+    if (!active_ || number != active_number_) return;
+    machine_.faults.count(fault);
+    (this->*strike)();
+    later(fault, strike);
+  });
+}
+
+Simulation::Actor* Simulation::some_actor() {
+  auto at = actors_.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(random_.below(actors_.size())));
+  return &at->second;
+}
+
+void Simulation::strike_cut() {
+  some_actor()->client->cut();
+}
+
+void Simulation::strike_half_open() {
+  network_->black_hole(some_actor()->client->link());
+}
+
+void Simulation::strike_slow_reader() {
+  Actor* const actor = some_actor();
+  const Network::Link link = actor->client->link();
+  network_->hold(link, true);
+  machine_.schedule.after(random_.log_between(10 * kMillisecond, 20 * kSecond),
+                          [this, link] { network_->hold(link, false); });
+}
+
+void Simulation::strike_client_crash() {
+  Actor* const actor = some_actor();
+  if (actor->inspector) return;
+  const char* const world = actor->world;
+  const std::uint32_t number = actor->client->number();
+  actors_.erase(number);
+  gaps_.gone(number);
+  add_client(world, false);
+}
+
+void Simulation::strike_core_stall() {
+  if (!server_->running()) return;
+  const auto core = static_cast<int>(random_.below(static_cast<std::uint64_t>(server_->cores())));
+  server_->loop(core).stall(random_.log_between(kMillisecond, 3 * kSecond));
+}
+
+int Simulation::some_cores() {
+  if (!random_.chance(machine_.faults.rate(Fault::core_count))) return cores_;
+  const int cores = static_cast<int>(random_.between(1, 6));
+  if (cores != cores_) {
+    machine_.faults.count(Fault::core_count);
+    marks_.hit(Mark::cores_changed);
+  }
+  return cores_ = cores;
+}
+
+void Simulation::server_is_gone() {
+  machine_.schedule.after(random_.log_between(kMillisecond, 3 * kSecond), [this] {
+    // While it recovers, too.
+    if (random_.chance(0.3) && machine_.faults.strikes(Fault::power_loss, random_))
+      server_->lose_power(1 + random_.below(60), [this] { server_is_gone(); });
+    server_->start(some_cores());
+  });
+}
+
+void Simulation::strike_power_loss() {
+  if (!server_->running() || server_->changing()) return;
+  const std::uint64_t changes = random_.chance(0.5) ? 0 : random_.below(40);
+  server_->lose_power(changes, [this] { server_is_gone(); });
+}
+
+void Simulation::strike_restart() {
+  if (!server_->running() || server_->changing()) return;
+  server_->stop([this] { server_is_gone(); });
+}
+
+void Simulation::strike_disk_full() {
+  disk_->set_full(true);
+  machine_.schedule.after(random_.log_between(10 * kMillisecond, 5 * kSecond), [this] { disk_->set_full(false); });
+}
+
+void Simulation::strike_clock_jump() {
+  machine_.wall_offset_ns += random_.between(-3600, 3600) * static_cast<std::int64_t>(kSecond);
+}
+
+void Simulation::take_marks() {
+  if (!server_->running()) return;
+  for (const auto& core : server_->assembly().cores) {
+    const app::CoreSnapshot shot = core->snapshot();
+    if (shot.shard.duplicates != 0) marks_.hit(Mark::duplicate_dropped);
+    if (shot.network.overloads != 0) marks_.hit(Mark::client_overloaded);
+    if (shot.checkpoints != 0) marks_.hit(Mark::checkpoint_done);
+    if (shot.log.failures != 0) marks_.hit(Mark::log_failed);
+    if (shot.log.bytes > 1 << 20) marks_.hit(Mark::log_segment_filled);
+    if (shot.residency.brought_pages != 0) marks_.hit(Mark::pages_brought);
+    if (shot.residency.released_pages != 0) marks_.hit(Mark::pages_released);
+  }
+  for (int from = 0; from < server_->cores(); ++from)
+    if (server_->assembly().node.mesh->has_backlog(from)) marks_.hit(Mark::mesh_backlog);
+  const ServerCounters& counters = server_->counters();
+  if (counters.replayed != 0) marks_.hit(Mark::log_replayed);
+  if (counters.rolled_forward != 0) marks_.hit(Mark::parts_rolled_forward);
+  if (counters.failed_starts != 0) marks_.hit(Mark::start_failed);
+  if (counters.power_losses_at_start != 0) marks_.hit(Mark::power_lost_at_start);
+  for (const auto& [number, actor] : actors_)
+    if (actor.client->machine().edits_resent() != 0) marks_.hit(Mark::edits_resent);
+}
+
+}  // namespace terrazzo::sim

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "map/coords.h"
+#include "tests/sim/server.h"
+
+namespace terrazzo::sim {
+
+// What the server's stores hold, looked at from outside.
+class Truth {
+ public:
+  explicit Truth(Server& server) : server_(server) {}
+
+  using Chunk = std::array<std::uint32_t, map::kChunkCells>;
+  // Nothing: the shard is not open.
+  std::optional<Chunk> chunk(const char* world, map::LayerId layer, map::ChunkPos position);
+  std::optional<std::uint32_t> cell(const char* world, map::LayerId layer, map::CellPos position);
+  // As of a version; 0 where the shard was made after it.
+  std::optional<std::uint32_t> cell_of_version(const char* world, std::uint64_t version, map::LayerId layer,
+                                               map::CellPos position);
+  const storage::ShardStore* store(const char* world, map::ShardPos shard, bool& open);
+
+ private:
+  Server& server_;
+};
+
+}  // namespace terrazzo::sim
