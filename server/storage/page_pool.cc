@@ -1,6 +1,8 @@
 #include "server/storage/page_pool.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "base/assert.h"
 
@@ -15,6 +17,25 @@ namespace {
 constexpr PageNo kExtentMin = 64, kExtentMax = 4096;
 // What is made ready is written by the next sync even if nobody used it: no more pages than were taken lately.
 constexpr std::size_t kReadyMin = 16, kReadyMax = 2048;
+
+// The pages from `first` to before `end` whose bits are set, highest first. A page of a shard that is full is seldom
+// free: 64 of them are passed over at once, or looking at each would be half of what it takes to open a shard.
+template <class Visit>
+void for_each_set_downward(std::span<const std::byte> bits, PageNo first, PageNo end, Visit&& visit) {
+  while (end > first) {
+    const PageNo from = (end - 1) / 64 * 64;
+    std::uint64_t word = 0;
+    for (std::size_t at = from / 8; at < (end + 7) / 8; ++at) word |= std::uint64_t(bits[at]) << (at * 8 - from);
+    if (end - from < 64) word &= (std::uint64_t{1} << (end - from)) - 1;
+    if (from < first) word &= ~((std::uint64_t{1} << (first - from)) - 1);
+    while (word != 0) {
+      const int bit = 63 - std::countl_zero(word);
+      visit(from + static_cast<PageNo>(bit));
+      word &= ~(std::uint64_t{1} << bit);
+    }
+    end = from;
+  }
+}
 
 }  // namespace
 
@@ -139,8 +160,7 @@ bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
   residency_.cover(file_.page_count(), false);
   std::vector<PageNo>& found = file_.has_holes() ? unbacked_ : free_;
   for (PageNo page = file_.page_count(); page > pages; --page) found.push_back(page - 1);
-  for (PageNo page = pages; page > kRootSlots; --page)
-    if ((bits[(page - 1) / 8] >> (page - 1) % 8 & std::byte{1}) != std::byte{0}) found.push_back(page - 1);
+  for_each_set_downward(bits, kRootSlots, pages, [&](PageNo page) { found.push_back(page); });
   return true;
 }
 

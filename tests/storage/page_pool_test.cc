@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
 #include <vector>
 
@@ -113,6 +114,33 @@ TEST_F(PagePoolTest, AFullDiskIsHeardOfByTheEditThatNeedsThePage) {
   pool.made_ready(request, true);
   EXPECT_EQ(pool.free_count(), 0u);
   EXPECT_EQ(pool.reserve(1).error().code, ErrorCode::overloaded);
+}
+
+TEST_F(PagePoolTest, WhatWasFreeIsFreeAfterOpening) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 2000; ++round) {
+    const auto pages = static_cast<PageNo>(shardfile::kRootSlots + random() % 300);
+    file.pages = pages + static_cast<PageNo>(random() % 3);
+    // Seldom free, often free, all free, none; bits of the roots and behind the end mean nothing.
+    const std::uint64_t one_in = std::uint64_t{1} << random() % 8;
+    std::vector<std::byte> bits((pages + 7) / 8 + random() % 3);
+    std::vector<PageNo> expected;
+    for (std::size_t page = 0; page < bits.size() * 8; ++page) {
+      if (random() % one_in != 0) continue;
+      bits[page / 8] |= std::byte{1} << page % 8;
+      if (page >= shardfile::kRootSlots && page < pages) expected.push_back(static_cast<PageNo>(page));
+    }
+    for (PageNo page = pages; page < file.pages; ++page) expected.push_back(page);
+    ASSERT_TRUE(pool.adopt(bits, pages));
+    std::vector<PageNo> found;
+    pool.for_each_free([&](PageNo page) { found.push_back(page); });
+    ASSERT_TRUE(std::ranges::is_sorted(found, std::greater<>{})) << "the lowest is taken first";
+    std::ranges::sort(found);
+    ASSERT_EQ(found, expected) << pages << " pages, then the file of " << file.pages;
+  }
+  EXPECT_FALSE(pool.adopt({}, 64)) << "a list that is too short is not believed";
 }
 
 TEST_F(PagePoolTest, EveryPageIsAtOnePlaceWhateverHappens) {
