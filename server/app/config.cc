@@ -158,8 +158,8 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->capture_default_str();
   // On the command line only: who accepts a loss has just read what it is.
   app.add_flag("--accept-log-loss", config.accept_log_loss,
-               "start although the write-ahead log is damaged, and give up the edits behind the damage; the damaged "
-               "segments are kept as *.wal.damaged")
+               "start although the write-ahead log is damaged, and give up the edits behind the damage (the damaged "
+               "segments are kept as *.wal.damaged); open shards that lack their newest root as of the one before")
       ->configurable(false);
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }

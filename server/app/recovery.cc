@@ -47,7 +47,7 @@ class Recovery {
   Recovery(Node& node, std::span<const std::unique_ptr<CoreServices>> cores) : node_(node), cores_(cores) {}
 
   Result<RecoveryReport> run() {
-    const auto steps = {&Recovery::read_logs,    &Recovery::judge_logs, &Recovery::replay,
+    const auto steps = {&Recovery::read_logs,    &Recovery::judge_logs, &Recovery::replay,  &Recovery::judge_roots,
                         &Recovery::roll_forward, &Recovery::checkpoint, &Recovery::put_away};
     for (const auto step : steps)
       if (Status done = (this->*step)(); !done) return done.error();
@@ -61,6 +61,8 @@ class Recovery {
   Status judge_logs();
   Status replay();
   void give_up_behind_gap(const Found& found);
+  Status judge_roots();
+  Status judge_root(ShardSlot& slot);
   Status roll_forward();
   Status checkpoint();
   Status put_away();
@@ -79,7 +81,7 @@ class Recovery {
   std::vector<Found> edits_, coordinated_;
   // In the order of the first edit each got, which is the same whenever the same log is recovered.
   std::vector<ShardSlot*> touched_;
-  std::unordered_set<const ShardSlot*> is_touched_;
+  std::unordered_set<const ShardSlot*> is_touched_, went_on_;
   std::optional<shard::ShardKey> told_gap_of_;
   RecoveryReport report_;
 };
@@ -169,9 +171,24 @@ Status Recovery::replay() {
       continue;
     }
     if (Status replayed = (*slot)->shard->replay(found.record); !replayed) return replayed;
-    if ((*slot)->shard->lsn() != before) ++report_.replayed;
+    if ((*slot)->shard->lsn() != before) {
+      ++report_.replayed;
+      went_on_.insert(*slot);
+    }
     touch(**slot);
   }
+  return {};
+}
+
+// A shard may lack its newest root. If the log goes on where the other one ends, it has all that is missing.
+Status Recovery::judge_root(ShardSlot& slot) {
+  if (slot.shard->store() == nullptr || went_on_.contains(&slot)) return {};
+  return judge_lost_root(node_, slot.shard->key(), *slot.file, *slot.shard->store());
+}
+
+Status Recovery::judge_roots() {
+  for (ShardSlot* slot : touched_)
+    if (Status judged = judge_root(*slot); !judged) return judged;
   return {};
 }
 
@@ -193,6 +210,7 @@ Status Recovery::roll_forward() {
       part->coordinated = found.record.lsn.value;
       Result<ShardSlot*> slot = slot_of(part->shard);
       if (!slot) return slot.error();
+      if (Status judged = is_touched_.contains(*slot) ? Status() : judge_root(**slot); !judged) return judged;
       const Lsn before = (*slot)->shard->lsn();
       const Status done = (*slot)->shard->roll_forward(*part);
       // What it would go back to is gone; whoever asked was told so. Everything else can still be served.

@@ -1,7 +1,11 @@
 #include "server/app/shard_table.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace terrazzo::app {
@@ -29,7 +33,35 @@ std::unique_ptr<io::SharedPage> page_for_readers(const Node& node, const std::st
 
 }  // namespace
 
+Status judge_lost_root(const Node& node, const shard::ShardKey& key, io::MmapPageFile& file,
+                       const storage::ShardStore& store) {
+  const std::optional<storage::PageNo> page = storage::lost_root(file);
+  if (!page) return {};
+  const std::string path = path_of(node, key);
+  const std::string what = fmt::format(
+      "{}: page {}, one of the two roots, is not whole, and edits after checkpoint {} (edit {} of the shard) may be "
+      "lost",
+      path, *page, store.generation(), store.lsn().value);
+  if (!node.config.accept_log_loss) {
+    return Error{ErrorCode::internal, what +
+                                          ". Restore the file from a backup; or start once with --accept-log-loss "
+                                          "to go on with what is left"};
+  }
+  storage::give_up_lost_root(file);
+  if (::fdatasync(file.fd()) != 0)
+    return Error{ErrorCode::read_only, fmt::format("{}: cannot be synced: {}", path, std::strerror(errno))};
+  spdlog::critical("{}: they are given up, as --accept-log-loss says", what);
+  return {};
+}
+
 Result<ShardFile> open_shard_file(const Node& node, const shard::ShardKey& key) {
+  Result<ShardFile> opened = open_unrecovered_file(node, key);
+  if (!opened || !opened->store) return opened;
+  if (Status judged = judge_lost_root(node, key, *opened->file, *opened->store); !judged) return judged.error();
+  return opened;
+}
+
+Result<ShardFile> open_unrecovered_file(const Node& node, const shard::ShardKey& key) {
   const std::string path = path_of(node, key);
   ShardFile opened;
   const Result<bool> there = node.data->exists(path);
@@ -79,7 +111,7 @@ const Error* ShardTable::damage(const shard::ShardKey& key) const {
 Result<ShardSlot*> ShardTable::find_or_open_unrecovered(const shard::ShardKey& key) {
   if (ShardSlot* const slot = find(key)) return slot;
   if (const Error* const why = damage(key)) return *why;
-  return add(key, open_shard_file(node_, key));
+  return add(key, open_unrecovered_file(node_, key));
 }
 
 Result<ShardSlot*> ShardTable::open(const shard::ShardKey& key, Result<ShardFile> file) {

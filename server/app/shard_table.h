@@ -56,6 +56,12 @@ struct ShardFile {
   std::unique_ptr<io::SharedPage> readers;
 };
 Result<ShardFile> open_shard_file(const Node& node, const shard::ShardKey& key);
+// For recovery: whether the file's newest root is there is judged when the log has been replayed.
+Result<ShardFile> open_unrecovered_file(const Node& node, const shard::ShardKey& key);
+// An error if the file's newest root may be lost; with --accept-log-loss what is missing is given up. Without this,
+// edits that were told durable would be gone, and nobody would know.
+Status judge_lost_root(const Node& node, const shard::ShardKey& key, io::MmapPageFile& file,
+                       const storage::ShardStore& store);
 Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key);
 
 // The shards one core owns. Used by recovery before the core runs, by the core afterwards.

@@ -48,12 +48,16 @@ bool is_zero(PageFile& file, PageNo slot) {
   return std::all_of(first, first + kPageBytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
+bool is_whole(const Root& root) {
+  return root.magic == kRootMagic && root.crc == crc_of(root);
+}
+
 // The newest root that is whole; nullptr: none.
 const Root* newest_root(PageFile& file) {
   const Root* newest = nullptr;
   for (PageNo slot = 0; slot < kRootSlots; ++slot) {
     const Root* root = root_slot(file, slot);
-    if (root->magic != kRootMagic || root->crc != crc_of(*root)) continue;
+    if (!is_whole(*root)) continue;
     if (newest == nullptr || root->generation > newest->generation) newest = root;
   }
   return newest;
@@ -150,10 +154,31 @@ Result<std::unique_ptr<ShardStore>> ShardStore::create(PageFile& file, const Sha
 
 std::optional<PageNo> damaged_root(PageFile& file) {
   for (PageNo slot = 0; slot < kRootSlots && slot < file.page_count(); ++slot) {
-    const Root* root = root_slot(file, slot);
-    if (!is_zero(file, slot) && (root->magic != kRootMagic || root->crc != crc_of(*root))) return slot;
+    if (!is_zero(file, slot) && !is_whole(*root_slot(file, slot))) return slot;
   }
   return std::nullopt;
+}
+
+std::optional<PageNo> lost_root(PageFile& file) {
+  if (file.page_count() < kRootSlots) return std::nullopt;
+  const Root* const newest = newest_root(file);
+  if (newest == nullptr) return std::nullopt;  // opening says so
+  const PageNo slot = 1 - newest->generation % kRootSlots;
+  const Root& other = *root_slot(file, slot);
+  if (is_whole(other)) return std::nullopt;
+  // The first root has no other. An older one is missed by nobody.
+  if (is_zero(file, slot) && newest->generation == 1) return std::nullopt;
+  if (other.magic == kRootMagic && other.generation + 1 == newest->generation) return std::nullopt;
+  return slot;
+}
+
+void give_up_lost_root(PageFile& file) {
+  const std::optional<PageNo> slot = lost_root(file);
+  if (!slot) return;
+  Root older = *newest_root(file);
+  --older.generation;
+  older.crc = crc_of(older);
+  *root_slot(file, *slot) = older;
 }
 
 Result<std::unique_ptr<ShardStore>> ShardStore::open(PageFile& file, const ShardIdentity& identity) {

@@ -186,4 +186,11 @@ class ShardStore {
 // newest is the damaged one; only who proves a file asks.
 std::optional<PageNo> damaged_root(PageFile& file);
 
+// The page of a root that is gone and may have been the newer one: what opens is a checkpoint older, and nothing but the
+// log can tell what is missing. A root fits a sector, so that a power cut leaves the old one or the new one whole; this
+// comes from the disk, or from somebody who wrote into the file.
+std::optional<PageNo> lost_root(PageFile& file);
+// Goes on with the older root: the lost one's page gets a copy of it, one generation below. The caller syncs the file.
+void give_up_lost_root(PageFile& file);
+
 }  // namespace terrazzo::storage

@@ -28,7 +28,8 @@ class MappedFault : public testing::Test {
   static std::optional<Error> paint(client::Client& client, const map::Rect& rect, std::uint32_t value) {
     const auto edit = client.edit(client::EditDraft().fill(kLifeLayer, rect, map::Cell{value}));
     EXPECT_TRUE(edit.ok());
-    EXPECT_TRUE(client.wait_until([&] { return client.is_durable(*edit) || client.rejection(*edit).has_value(); }, 5s));
+    EXPECT_TRUE(
+        client.wait_until([&] { return client.is_durable(*edit) || client.rejection(*edit).has_value(); }, 60s));
     return client.rejection(*edit);
   }
   // True: the page was touched, and noticed.
@@ -38,13 +39,13 @@ class MappedFault : public testing::Test {
     shim.set("TERRAZZO_FAULT_PAGE", std::to_string(page));
     ServerProcess server(data, life_flags(), 0, false);
     if (!server.running()) return true;  // it said why
-    expect_blocks(server.port(), told.durable, told.sent, false);
+    expect_blocks(server.port(), told.durable, told.sent, Disk::failing);
     const auto client = enter_life(server.port());
     EXPECT_NE(client, nullptr);
     if (client == nullptr) return false;
-    Painter painter(*client, told);
+    Painter painter(*client, told, Disk::failing);
     painter.paint_at_once(0, 12, 5000);
-    expect_blocks(server.port(), told.durable, told.sent, false);
+    expect_blocks(server.port(), told.durable, told.sent, Disk::failing);
     const bool noticed = server.log().find("could not be read") != std::string::npos;
     const auto refusal = paint(*client, life_block(1), told.sent[1] = 5100);
     EXPECT_EQ(refusal.has_value(), noticed) << server.log();

@@ -28,10 +28,10 @@ class PowerCut : public testing::TestWithParam<int> {
     fs::copy(morning, data_, fs::copy_options::recursive);
     begin_disk(data_, disk_);
   }
-  void live(int day, long at, Told& told) {
+  void live(int day, long at, Told& told) {  // at 0: a day without a cut
     ShimSettings shim(data_, at, kPowerCut, folder_.path() / "count");
     shim.set("TERRAZZO_FAULT_DISK", disk_.string());
-    live_a_day(day, data_, told);
+    live_a_day(day, data_, told, at == 0 ? Disk::good : Disk::failing);
   }
 
   TemporaryFolder folder_{memory_folder()};

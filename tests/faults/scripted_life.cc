@@ -20,6 +20,12 @@ namespace {
 using namespace std::chrono_literals;
 using client::Client;
 
+// Nothing is waited for that long but what never comes.
+constexpr auto kPatience = 120s;
+std::chrono::milliseconds patience(Disk disk) {
+  return disk == Disk::good ? std::chrono::milliseconds(kPatience) : 200ms;
+}
+
 const std::string kImage = "\x89PNG\r\n\x1a\n and so on";
 
 // Small blocks, every third over the border of two shards; then large ones, whose edits fill log segments.
@@ -29,12 +35,12 @@ std::uint32_t cell_of(int index, std::size_t cell, std::uint32_t value) {
   return index < kSmallBlocks ? value : value + 10'000 * (static_cast<std::uint32_t>(cell * 2654435761u) >> 29);
 }
 
-void first_day(const ServerProcess& server, Told& told) {
+void first_day(const ServerProcess& server, Told& told, Disk disk) {
   for (int tries = 0; tries < 2 && !told.world; ++tries)
     told.world = http(server.port(), "POST", "/v1/worlds", make_world_json("w", kLifeTiles)).status == 201;
-  const auto client = enter_life(server.port());
+  const auto client = enter_life(server.port(), disk);
   if (client == nullptr) return;
-  Painter painter(*client, told);
+  Painter painter(*client, told, disk);
   painter.paint(0, kSmallBlocks, 100);
   const Told::Blocks durable = told.durable, sent = told.sent;
   if (http(server.port(), "POST", "/v1/worlds/w/versions", R"({"name":"noon"})").status == 201)
@@ -44,14 +50,14 @@ void first_day(const ServerProcess& server, Told& told) {
   painter.paint_at_once(kSmallBlocks, kBlocks, 150);
   painter.paint(0, 2, 200);
   told.went_on = painter.go_on(500);
-  expect_blocks(server.port(), told.durable, told.sent, false);
+  expect_blocks(server.port(), told.durable, told.sent, disk);
 }
 
-void later_day(int day, const ServerProcess& server, Told& told) {
-  expect_blocks(server.port(), told.durable, told.sent, false);
-  const auto client = enter_life(server.port());
+void later_day(int day, const ServerProcess& server, Told& told, Disk disk) {
+  expect_blocks(server.port(), told.durable, told.sent, disk);
+  const auto client = enter_life(server.port(), disk);
   if (client == nullptr) return;
-  Painter painter(*client, told);
+  Painter painter(*client, told, disk);
   const std::uint32_t morning = 1000 * static_cast<std::uint32_t>(day);
   painter.paint(0, 4, morning + 200);
   if (day == 2) {
@@ -60,7 +66,7 @@ void later_day(int day, const ServerProcess& server, Told& told) {
   }
   painter.paint_at_once(kSmallBlocks, kBlocks, morning + 250);
   told.went_on = painter.go_on(morning + 500);
-  expect_blocks(server.port(), told.durable, told.sent, false);
+  expect_blocks(server.port(), told.durable, told.sent, disk);
 }
 
 void expect_version(std::uint16_t port, const Told& told) {
@@ -86,13 +92,16 @@ map::Rect life_block(int index) {
   return map::Rect::of_size(96 * (index - kSmallBlocks), 256, 96, 96);
 }
 
-std::unique_ptr<Client> enter_life(std::uint16_t port) {
+std::unique_ptr<Client> enter_life(std::uint16_t port, Disk disk) {
   client::ConnectOptions options;
   options.url = "ws://127.0.0.1:" + std::to_string(port);
   auto client = std::make_unique<Client>(options);
-  if (!client->connect() || !client->open("w") || !client->wait_live(5s)) return nullptr;
+  if (!client->connect() || !client->open("w") || !client->wait_live(disk == Disk::good ? kPatience : 5s))
+    return nullptr;
   return client;
 }
+
+Painter::Painter(Client& client, Told& told, Disk disk) : client_(client), told_(told), patience_(patience(disk)) {}
 
 void Painter::paint(int first, int last, std::uint32_t value) {
   for (int index = first; index < last; ++index) {
@@ -122,17 +131,20 @@ bool Painter::hear() {
   const bool all = client_.wait_until(
       [&] { return client_.state() != client::State::live || std::ranges::all_of(waiting_, decided); }, patience_);
   if (!all) patience_ = 5ms;
-  for (const Sent& sent : waiting_)
+  for (const Sent& sent : waiting_) {
     if (client_.is_durable(sent.id)) told_.durable[sent.index] = sent.value;
+    const std::optional<Error> refusal = client_.rejection(sent.id);
+    refused_for_good_ = refused_for_good_ || (refusal && refusal->code == ErrorCode::read_only);
+  }
   const bool durable = std::ranges::all_of(waiting_, [&](const Sent& s) { return client_.is_durable(s.id); });
   waiting_.clear();
   return durable;
 }
 
 bool Painter::go_on(std::uint32_t value) {
-  const auto until = std::chrono::steady_clock::now() + 2s;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
   do {
-    if (client_.state() != client::State::live) return false;
+    if (client_.state() != client::State::live || refused_for_good_) return false;
     for (int index = 0; index < kBlocks; ++index) send(index, value + static_cast<std::uint32_t>(index));
     value += kBlocks;
     patience_ = 200ms;
@@ -148,15 +160,16 @@ void expect_pages_accounted_for(const std::filesystem::path& data) {
   for (const std::string& finding : maintenance::check_directory(**folder).findings) ADD_FAILURE() << finding;
 }
 
-void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most, bool disk_is_good) {
-  const auto client = enter_life(port);
+void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most, Disk disk) {
+  const bool disk_is_good = disk == Disk::good;
+  const auto client = enter_life(port, disk);
   ASSERT_TRUE(client != nullptr || !disk_is_good);
   if (client == nullptr) return;
   std::vector<client::SubscriptionId> views;
   for (const map::Rect& view : {map::Rect::of_size(0, 0, 1184, 384), map::Rect::of_size(8160, 0, 64, 256)})
     views.push_back(*client->subscribe(view));
   const bool shown = client->wait_until([&] { return client->is_ready(views[0]) && client->is_ready(views[1]); },
-                                        disk_is_good ? 10s : 100ms);
+                                        disk_is_good ? kPatience : 100ms);
   ASSERT_TRUE(shown || !disk_is_good);
   if (!shown) return;
   const auto value = [](const Told::Blocks& blocks, int index) {
@@ -176,17 +189,17 @@ void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told:
   }
 }
 
-void live_a_day(int day, const std::filesystem::path& data, Told& told) {
+void live_a_day(int day, const std::filesystem::path& data, Told& told, Disk disk) {
   ServerProcess server(data, life_flags(), 0, false);
   told.went_on = false;
   told.started = server.running();
   if (!told.started) return;  // it said why and stopped
   if (day == 0) {
-    first_day(server, told);
+    first_day(server, told, disk);
     server.kill();
     return;
   }
-  later_day(day, server, told);
+  later_day(day, server, told, disk);
   server.terminate();
 }
 

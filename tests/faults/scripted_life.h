@@ -33,9 +33,13 @@ struct Told {
   bool started = false, went_on = false;
 };
 
+// Whether what is under way may never come: on a good disk everything does, however busy the machine is; on a failing
+// one waiting long for each thing would take hours, and what is not waited for counts as not told.
+enum class Disk { good, failing };
+
 // Day 0 makes the world, paints until the log has more than one segment, saves a version and an image, and ends with
 // kill -9. Day 1 recovers, paints and stops. Day 2 starts from a clean stop, paints, deletes the version and stops.
-void live_a_day(int day, const std::filesystem::path& data, Told& told);
+void live_a_day(int day, const std::filesystem::path& data, Told& told, Disk disk = Disk::good);
 
 // On a good disk: the server starts, everything the clients were told is there, nothing is torn, everything can be
 // edited, it stops, and `terrazzo-server verify` has no findings.
@@ -44,7 +48,7 @@ void expect_nothing_lost(const std::filesystem::path& data, Told& told);
 // What is shown to somebody who has just come lies between these and is not torn. While the disk fails that may be
 // nothing, but nothing wrong; and an edit over two shards may have reached one of them only.
 void expect_blocks(std::uint16_t port, const Told::Blocks& at_least, const Told::Blocks& at_most,
-                   bool disk_is_good = true);
+                   Disk disk = Disk::good);
 void expect_pages_accounted_for(const std::filesystem::path& data);
 
 // ---- what the days are made of ----
@@ -55,17 +59,18 @@ inline constexpr map::LayerId kLifeLayer = 1;
 inline constexpr std::uint32_t kLifeTiles = 100'000;
 map::Rect life_block(int index);
 // Connected, and in the world; null: not possible.
-std::unique_ptr<client::Client> enter_life(std::uint16_t port);
+std::unique_ptr<client::Client> enter_life(std::uint16_t port, Disk disk = Disk::good);
 
 // Paints blocks with value + index, and writes down what was sent and what was said to be durable.
 class Painter {
  public:
-  Painter(client::Client& client, Told& told) : client_(client), told_(told) {}
+  Painter(client::Client& client, Told& told, Disk disk = Disk::good);
 
   // One after the other, so that each has its own group in the log.
   void paint(int first, int last, std::uint32_t value);
   void paint_at_once(int first, int last, std::uint32_t value);
-  // Everything, again and again for two seconds, until all of it is durable.
+  // Everything, again and again, until all of it is durable. False: the server is gone, or takes no more edits before
+  // it is started again.
   bool go_on(std::uint32_t value);
 
  private:
@@ -80,7 +85,8 @@ class Painter {
   client::Client& client_;
   Told& told_;
   std::vector<Sent> waiting_;
-  std::chrono::milliseconds patience_{200};
+  std::chrono::milliseconds patience_;
+  bool refused_for_good_ = false;
 };
 
 // ---- the shim ----

@@ -1,11 +1,14 @@
-// A shard's file is cut off or replaced under a running server: that shard refuses edits and says why, everything else
-// goes on, nothing dies.
+// A shard's file is cut off or replaced under a running server, or lacks its newest root when it is opened: that shard
+// says why it refuses, everything else goes on, nothing dies.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "http_peer.h"
 #include "server_process.h"
@@ -83,6 +86,84 @@ TEST_F(DamagedFile, BackupsOfACutOffShardFailWithWords) {
   EXPECT_EQ(state.find("\"problem\":\"\""), std::string::npos) << state;
   EXPECT_FALSE(fs::exists(folder_.path() / "data/backups/b/manifest.json"));
   EXPECT_FALSE(paint_all(8192, 8).has_value());
+}
+
+// Two edits of a shard, each made durable by a checkpoint of its own, and another shard; no server runs.
+class LostRoot : public testing::Test {
+ protected:
+  LostRoot() {
+    for (const std::uint32_t tile : {5u, 6u}) {
+      ServerProcess server(data_);
+      if (tile == 5) make_world(server.port(), "w", 1000);
+      const auto client = enter(server);
+      EXPECT_TRUE(client->edit(client::EditDraft().set(1, {7, 7}, map::Cell{tile})).ok());
+      EXPECT_TRUE(client->edit(client::EditDraft().set(1, {8200, 7}, map::Cell{tile})).ok());
+      EXPECT_TRUE(client->wait_durable(10s));
+      server.kill();
+    }
+    fs::copy(data_ / "wal", log_, fs::copy_options::recursive);
+    ServerProcess server(data_);  // recovers: a checkpoint of both shards, and the log is put away
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  static std::unique_ptr<client::Client> enter(const ServerProcess& server) {
+    client::ConnectOptions options;
+    options.url = server.websocket_url();
+    auto client = std::make_unique<client::Client>(options);
+    EXPECT_TRUE(client->connect().ok());
+    EXPECT_TRUE(client->open("w").ok());
+    EXPECT_TRUE(client->wait_live(10s).ok());
+    return client;
+  }
+  static std::optional<map::Cell> shown(client::Client& client, int x) {
+    const auto view = client.subscribe(map::Rect::of_size(x, 7, 1, 1));
+    EXPECT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
+    return client.read(1, {x, 7});
+  }
+  // The root of the second checkpoint is on page 0.
+  void damage_newest_root() const {
+    std::fstream file(fs::directory_iterator(data_ / "worlds")->path() / "0_0.shard",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(50);
+    file.put('?');
+  }
+
+  TemporaryFolder folder_;
+  fs::path data_ = folder_.path() / "data", log_ = folder_.path() / "wal";
+};
+
+TEST_F(LostRoot, IsToldInsteadOfShowingWhatWasBefore) {
+  damage_newest_root();
+  {
+    ServerProcess server(data_);
+    const auto client = enter(server);
+    EXPECT_EQ(shown(*client, 8200), map::Cell{6});
+    const auto edit = client->edit(client::EditDraft().set(1, {8, 8}, map::Cell{9}));
+    ASSERT_TRUE(client->wait_until([&] { return client->rejection(*edit).has_value(); }, 10s));
+    for (const char* words : {"0_0.shard: page 0", "backup", "--accept-log-loss"})
+      EXPECT_NE(client->rejection(*edit)->message.find(words), std::string::npos) << client->rejection(*edit)->message;
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  const auto told = [](const ServerProcess& server) {
+    const std::string log = server.log();  // of all starts on the folder
+    int times = 0;
+    for (std::size_t at = log.find("given up"); at != std::string::npos; at = log.find("given up", at + 1)) ++times;
+    return times;
+  };
+  for (const char* flag : {"--accept-log-loss", "--pin"}) {  // the second start needs no flag
+    ServerProcess server(data_, {flag});
+    const auto client = enter(server);
+    EXPECT_EQ(shown(*client, 7), map::Cell{5});
+    EXPECT_EQ(told(server), 1) << server.log();
+  }
+}
+
+TEST_F(LostRoot, IsNoLossWhereTheLogGoesOn) {
+  damage_newest_root();
+  fs::remove_all(data_ / "wal");
+  fs::copy(log_, data_ / "wal", fs::copy_options::recursive);
+  ServerProcess server(data_);
+  const auto client = enter(server);
+  EXPECT_EQ(shown(*client, 7), map::Cell{6});
 }
 
 }  // namespace
