@@ -178,8 +178,8 @@ void add_commands(CLI::App& app, CommandLine& line) {
                         "what is in a data folder: worlds, shards, pages, versions, log; of a running server, too");
   add_directory_command(app, line, "verify",
                         "prove a data folder whose server does not run: every page by its checksum, every page in one "
-                        "place, log, images. Exit code 0: all proven; 1: damage, each named; 2: it could not be looked "
-                        "at");
+                        "place, log, images; or a backup, with those it builds on. "
+                        "Exit code 0: all proven; 1: damage, each named; 2: it could not be looked at");
   CLI::App* dump = add_directory_command(app, line, "dump-wal",
                                          "print the write-ahead log and its sealed history, a record a line; of a "
                                          "running server, too. Exit code 1: the log "

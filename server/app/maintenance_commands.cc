@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/progress.h"
 #include "server/io/data_directory.h"
 #include "server/maintenance/backup.h"
+#include "server/maintenance/backup_check.h"
 #include "server/maintenance/directory_check.h"
 #include "server/maintenance/directory_report.h"
 
@@ -45,7 +47,42 @@ int inspect(const CommandLine& line) {
   return 0;
 }
 
+namespace {
+
+maintenance::BackupProgress bar_of(std::optional<Progress>& bar, const char* what) {
+  return [&bar, what](const std::string&, std::uint64_t done, std::uint64_t total) {
+    if (!bar) bar.emplace(what, total);
+    bar->at(done);
+  };
+}
+
+int verify_backup(const std::string& folder, bool json) {
+  std::optional<Progress> bar;
+  const Result<maintenance::BackupCheck> check = maintenance::check_backup(folder, bar_of(bar, "verify"));
+  bar.reset();
+  if (!check) return say(check.error());
+  if (json) {
+    const nlohmann::json all{{"backups", check->backups},
+                             {"files", check->files},
+                             {"shards", check->shards},
+                             {"bytes", check->bytes},
+                             {"findings", check->findings}};
+    fmt::print("{}\n", all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    for (const std::string& finding : check->findings) fmt::print("DAMAGED {}\n", finding);
+    fmt::print("{}: a backup of {} files and {} shards{}: {}\n", folder, check->files, check->shards,
+               check->backups == 1 ? "" : fmt::format(", with {} that it builds on", check->backups - 1),
+               check->findings.empty() ? fmt::format("all {} bytes proven", check->bytes)
+                                       : fmt::format("{} findings", check->findings.size()));
+  }
+  return check->findings.empty() ? 0 : 1;
+}
+
+}  // namespace
+
 int verify(const CommandLine& line) {
+  if (std::filesystem::exists(line.config.data_dir + "/" + maintenance::kManifestName))
+    return verify_backup(line.config.data_dir, line.json);
   const auto data = io::DataDirectory::look_at(line.config.data_dir);
   if (!data) return say(data.error());
   if (const std::string holder = (*data)->holder(); !holder.empty()) {
@@ -65,17 +102,6 @@ int verify(const CommandLine& line) {
   print(report, (*data)->path(), line.json);
   return report.findings.empty() ? 0 : 1;
 }
-
-namespace {
-
-maintenance::BackupProgress bar_of(std::optional<Progress>& bar, const char* what) {
-  return [&bar, what](const std::string&, std::uint64_t done, std::uint64_t total) {
-    if (!bar) bar.emplace(what, total);
-    bar->at(done);
-  };
-}
-
-}  // namespace
 
 int backup(const CommandLine& line) {
   const auto data = io::DataDirectory::look_at(line.config.data_dir);

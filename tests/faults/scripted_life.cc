@@ -134,7 +134,7 @@ bool Painter::hear() {
   for (const Sent& sent : waiting_) {
     if (client_.is_durable(sent.id)) told_.durable[sent.index] = sent.value;
     const std::optional<Error> refusal = client_.rejection(sent.id);
-    refused_for_good_ = refused_for_good_ || (refusal && refusal->code == ErrorCode::read_only);
+    refused_for_good_ = refused_for_good_ || (refusal && refusal->code != ErrorCode::overloaded);
   }
   const bool durable = std::ranges::all_of(waiting_, [&](const Sent& s) { return client_.is_durable(s.id); });
   waiting_.clear();

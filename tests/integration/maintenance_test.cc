@@ -202,9 +202,16 @@ TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBef
   expect_restored(second, durable_before);
   EXPECT_EQ(run_program(kServer, {"verify", second}).exit_code, 0);
 
+  const Ran proven = run_program(kServer, {"verify", backup});
+  EXPECT_EQ(proven.exit_code, 0) << proven.output;
+  EXPECT_NE(proven.output.find("bytes proven"), std::string::npos) << proven.output;
+
   // A damaged or unfinished backup is refused, and nothing is left of the try.
   const std::string third = (folder.path() / "third").string();
   flip(backup + "/node.json.zst", 12);
+  const Ran damaged = run_program(kServer, {"verify", backup});
+  EXPECT_EQ(damaged.exit_code, 1) << damaged.output;
+  EXPECT_NE(damaged.output.find("DAMAGED " + backup + "/node.json.zst"), std::string::npos) << damaged.output;
   EXPECT_EQ(run_program(kServer, {"restore", backup, third}).exit_code, 2);
   EXPECT_FALSE(fs::exists(third));
   fs::remove(backup + "/manifest.json");

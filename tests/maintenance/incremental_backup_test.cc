@@ -16,6 +16,7 @@
 #include "server/io/durable_file.h"
 #include "server/io/mmap_page_file.h"
 #include "server/maintenance/backup.h"
+#include "server/maintenance/backup_check.h"
 #include "server/maintenance/directory_check.h"
 #include "server/storage/shard_store.h"
 #include "tests/io/scratch_folder.h"
@@ -295,11 +296,17 @@ TEST(IncrementalBackup, ADamagedByteAnywhereInTheChainIsFound) {
       damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 4);
       std::ofstream(file, std::ios::binary) << damaged;
       EXPECT_FALSE(restore_backup(scratch / "two", scratch / "to", {}).ok()) << file;
+      const Result<BackupCheck> check = check_backup(scratch / "two");
+      EXPECT_TRUE(!check.ok() || !check->findings.empty()) << file;
       EXPECT_FALSE(fs::exists(scratch / "to"));
       std::ofstream(file, std::ios::binary) << whole;
     }
   }
   EXPECT_EQ(files, 7);  // two manifests, world.json once, trees and cells twice
+  const Result<BackupCheck> check = check_backup(scratch / "two");
+  ASSERT_TRUE(check.ok()) << check.error().message;
+  EXPECT_TRUE(check->findings.empty()) << check->findings.front();
+  EXPECT_EQ(check->backups, 2u);
   EXPECT_TRUE(restore_backup(scratch / "two", scratch / "to", {}));
 }
 
