@@ -44,7 +44,7 @@ struct Client::Core final : SyncOutput {
         options(std::move(own_options)),
         machine(options, *this),
         backoff(options.reconnect, seed_of(options)),
-        socket(reactor, options.form, options.message_bytes_max, options.tls,
+        socket(reactor, options.form, options.message_bytes_max, options,
                {[this] { on_open(); }, [this](std::span<const std::byte> bytes) { on_message(bytes); },
                 [this](std::uint16_t code, std::string reason) { on_closed(code, reason); },
                 [this] { machine.writable_again(); }}),

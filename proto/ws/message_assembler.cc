@@ -10,6 +10,9 @@ namespace {
 
 // Memory that a message left behind and that is kept for the next one of any connection; more is given back.
 constexpr std::size_t kKeptBytes = 64 * 1024;
+// Likewise of what a compressed message became.
+constexpr std::size_t kExpandedBytesKept = 1 << 20;
+constexpr std::uint8_t kCompressedBit = 4;  // RSV1 of FrameHeader::reserved_bits
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -17,8 +20,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare)
-    : kind_(form == Form::json ? Opcode::text : Opcode::binary), message_bytes_max_(message_bytes_max), spare_(spare) {}
+MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare, Inflater* inflater)
+    : kind_(form == Form::json ? Opcode::text : Opcode::binary),
+      message_bytes_max_(message_bytes_max),
+      spare_(spare),
+      inflater_(inflater) {}
 
 void MessageAssembler::borrow() {
   if (spare_ != nullptr && message_.capacity() == 0) message_.swap(*spare_);
@@ -69,9 +75,11 @@ bool MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& e
 }
 
 bool MessageAssembler::begin_frame(AssemblerEvents& events) {
-  if (header_.reserved_bits != 0)
-    return violate(kCloseProtocolError, "reserved bits are set, no extension was agreed", events);
   const auto opcode = static_cast<Opcode>(header_.opcode);
+  const bool begins = opcode == Opcode::text || opcode == Opcode::binary;
+  // RFC 7692, 6.1: the first frame of a message says that all of it is compressed.
+  if (header_.reserved_bits != 0 && !(header_.reserved_bits == kCompressedBit && begins && inflater_ != nullptr))
+    return violate(kCloseProtocolError, "reserved bits are set that no extension was agreed for", events);
   if (header_.opcode > 10 || (header_.opcode > 2 && header_.opcode < 8))
     return violate(kCloseProtocolError, "unknown opcode", events);
   if (!header_.masked) return violate(kCloseProtocolError, "frames of a client are masked", events);
@@ -94,6 +102,7 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
           events);
     if (header_.payload_bytes > message_bytes_max_ || message_.size() + header_.payload_bytes > message_bytes_max_)
       return violate(kCloseTooBig, "too_large", events);
+    if (begins) compressed_ = header_.reserved_bits != 0;
     in_message_ = true;
     borrow();
     if (header_.fin) message_.reserve(message_.size() + static_cast<std::size_t>(header_.payload_bytes));
@@ -120,11 +129,33 @@ bool MessageAssembler::end_frame(AssemblerEvents& events) {
 
 bool MessageAssembler::end_message(AssemblerEvents& events) {
   in_message_ = false;
-  if (kind_ == Opcode::text && !valid_utf8(text_of(message_)))
+  bool goes_on = true;
+  if (!compressed_) {
+    goes_on = deliver(message_, events);
+  } else {
+    ByteBuffer& expanded = inflater_->room();
+    switch (inflater_->expand(message_, message_bytes_max_, expanded)) {
+      case Inflater::Outcome::done:
+        goes_on = deliver(expanded, events);
+        break;
+      case Inflater::Outcome::too_large:
+        goes_on = violate(kCloseTooBig, "too_large", events);
+        break;
+      case Inflater::Outcome::damaged:
+        goes_on = violate(kCloseInvalidPayload, "the compressed message is damaged", events);
+        break;
+    }
+    if (expanded.capacity() > kExpandedBytesKept) ByteBuffer().swap(expanded);
+  }
+  if (goes_on) give_back();
+  return goes_on;
+}
+
+bool MessageAssembler::deliver(std::span<const std::byte> payload, AssemblerEvents& events) {
+  if (kind_ == Opcode::text && !valid_utf8(text_of(payload)))
     return violate(kCloseInvalidPayload, "text is not UTF-8", events);
-  TZ_ASSERT(reinterpret_cast<std::uintptr_t>(message_.data()) % 8 == 0);
-  events.message(message_);
-  give_back();
+  TZ_ASSERT(reinterpret_cast<std::uintptr_t>(payload.data()) % 8 == 0);
+  events.message(payload);
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "proto/ws/deflate.h"
 #include "proto/ws/frame_codec.h"
 
 namespace terrazzo::proto::ws {
@@ -32,8 +33,10 @@ class MessageAssembler {
  public:
   // Only messages of this kind are accepted: text for JSON, binary for the other form. `spare`: memory that the
   // connections of one thread share, borrowed while a message comes in, so that a message needs no allocation and a
-  // connection that waits keeps none; it outlives the assembler.
-  MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare = nullptr);
+  // connection that waits keeps none; it outlives the assembler. `inflater`: where compression
+  // was agreed (RFC 7692); likewise shared.
+  MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare = nullptr,
+                   Inflater* inflater = nullptr);
   // False: the connection is over (closed() or violation() was called).
   bool feed(std::span<const std::byte> bytes, AssemblerEvents& events);
   std::size_t buffered_bytes() const { return message_.capacity(); }
@@ -43,6 +46,7 @@ class MessageAssembler {
   bool end_frame(AssemblerEvents& events);
   bool end_message(AssemblerEvents& events);
   bool end_close(std::span<const std::byte> payload, AssemblerEvents& events);
+  bool deliver(std::span<const std::byte> payload, AssemblerEvents& events);
   bool violate(std::uint16_t code, std::string_view why, AssemblerEvents& events);
   void borrow();
   void give_back();
@@ -52,12 +56,14 @@ class MessageAssembler {
   const Opcode kind_;
   const std::size_t message_bytes_max_;
   ByteBuffer* const spare_;
+  Inflater* const inflater_;
   std::array<std::byte, kHeaderBytesMax> header_bytes_{};
   std::size_t header_have_ = 0;
   FrameHeader header_;
   bool in_frame_ = false;
   std::uint64_t frame_have_ = 0;  // payload bytes of the current frame
   bool in_message_ = false;       // a first fragment came, the last has not
+  bool compressed_ = false;       // the message is
   bool over_ = false;
   ByteBuffer message_;
   std::unique_ptr<Control> control_;  // while a control frame comes in

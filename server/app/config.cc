@@ -161,6 +161,8 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
                "start although the write-ahead log is damaged, and give up the edits behind the damage (the damaged "
                "segments are kept as *.wal.damaged); open shards that lack their newest root as of the one before")
       ->configurable(false);
+  app.add_flag("--compression,!--no-compression", config.compression,
+               "compress JSON messages (permessage-deflate) for clients that wish it (default: on)");
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 

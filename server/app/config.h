@@ -37,6 +37,7 @@ struct Config {
   std::uint32_t presence_per_second = 30;  // of a session, at most; the newest counts
   std::uint32_t chunk_cache_mib = 16;      // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
+  bool compression = true;  // of the JSON form, for clients that wish it
   std::uint32_t segment_mib = 64;
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept
   std::uint32_t history_days = 365;

@@ -26,6 +26,7 @@ net::NetworkLimits network_limits(const Config& config) {
   limits.outbox_bytes_max = config.outbox_bytes_max;
   limits.outbox_room_bytes = config.conflate_bytes;
   limits.connections_max = config.connections_max;
+  limits.compression = config.compression;
   return limits;
 }
 

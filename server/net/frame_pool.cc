@@ -18,6 +18,8 @@ HeldFrame* FramePool::hold(SharedBytes bytes) {
 
 void FramePool::recycle(HeldFrame* frame) {
   frame->bytes = {};
+  for (HeldFrame*& compressed : frame->compressed)
+    if (HeldFrame* const twin = std::exchange(compressed, nullptr)) release(twin);
   free_.push_back(frame);
 }
 

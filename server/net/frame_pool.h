@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -13,6 +14,8 @@ namespace terrazzo::net {
 struct HeldFrame {
   SharedBytes bytes;
   std::uint32_t uses = 0;
+  // What it is for connections that agreed on compression, by window, once one has asked for it; held by this.
+  std::array<HeldFrame*, 2> compressed{};
 };
 
 class FramePool {

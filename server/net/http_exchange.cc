@@ -173,10 +173,23 @@ bool HttpExchange::wants_websocket() const {
   return http::token_list{message[http::field::upgrade]}.exists("websocket");
 }
 
-HttpExchange::Upgrade HttpExchange::upgrade() const {
+namespace {
+
+// Of all fields of the name, which mean the same as one with commas.
+std::string all_of(const http::fields& fields, http::field name) {
+  std::string together;
+  const auto range = fields.equal_range(name);
+  for (auto field = range.first; field != range.second; ++field)
+    together += (together.empty() ? "" : ",") + std::string(view(field->value()));
+  return together;
+}
+
+}  // namespace
+
+HttpExchange::Upgrade HttpExchange::upgrade(bool compression) const {
   const auto& message = state_->parser->get();
   const auto refuse = [&](unsigned status, ErrorCode code, const std::string& detail) {
-    return Upgrade{response(refusal_of(status, code, detail), false), {}};
+    return Upgrade{response(refusal_of(status, code, detail), false), {}, proto::ws::Window::none};
   };
   const std::string_view target = view(message.target());
   if (target.substr(0, target.find('?')) != kPath)
@@ -190,7 +203,7 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
     HttpResponse wrong =
         refusal_of(426, ErrorCode::unsupported, "this server speaks version 13 of the WebSocket protocol");
     wrong.extra_headers = "Sec-WebSocket-Version: 13\r\n";
-    return {response(wrong, false), {}};
+    return {response(wrong, false), {}, proto::ws::Window::none};
   }
   // The first of the client's wishes that we know; without a wish: JSON.
   const auto wishes = message[http::field::sec_websocket_protocol];
@@ -205,7 +218,13 @@ HttpExchange::Upgrade HttpExchange::upgrade() const {
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
       accept_key(key) + "\r\n";
   if (!chosen.empty()) text += "Sec-WebSocket-Protocol: " + std::string(chosen) + "\r\n";
-  return {text + "\r\n", chosen == kBinary ? proto::Form::binary : proto::Form::json};
+  const proto::Form form = chosen == kBinary ? proto::Form::binary : proto::Form::json;
+  // What is binary hardly becomes smaller.
+  const bool may = compression && form == proto::Form::json;
+  const auto agreed =
+      may ? proto::ws::agree_on_deflate(all_of(message, http::field::sec_websocket_extensions)) : std::nullopt;
+  if (agreed) text += "Sec-WebSocket-Extensions: " + agreed->answer + "\r\n";
+  return {text + "\r\n", form, agreed ? agreed->window : proto::ws::Window::none};
 }
 
 std::string HttpExchange::response(const HttpResponse& response, bool stays) const {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "proto/ws/deflate.h"
 #include "server/net/network.h"
 
 namespace terrazzo::net {
@@ -39,10 +40,12 @@ class HttpExchange {
   // The request asks for a WebSocket. An answer other than 101: it cannot have one, and why.
   bool wants_websocket() const;
   struct Upgrade {
-    std::string response;             // bytes to send
-    std::optional<proto::Form> form;  // none: refused
+    std::string response;                                // bytes to send
+    std::optional<proto::Form> form;                     // none: refused
+    proto::ws::Window window = proto::ws::Window::none;  // of the compression that it agrees on
   };
-  Upgrade upgrade() const;
+  // `compression`: may be agreed on.
+  Upgrade upgrade(bool compression) const;
 
   // Serialises the answer to the present request. `stays`: the connection does, too.
   std::string response(const HttpResponse& response, bool stays) const;

@@ -303,7 +303,7 @@ void Network::State::answered(Peer& peer) {
 }
 
 void Network::State::upgrade(Peer& peer) {
-  const HttpExchange::Upgrade answer = peer.http->upgrade();
+  const HttpExchange::Upgrade answer = peer.http->upgrade(limits.compression);
   if (!answer.form) {
     ++counters.protocol_errors;
     return refuse(peer, answer.response);
@@ -312,7 +312,10 @@ void Network::State::upgrade(Peer& peer) {
   const std::string rest = peer.http->take_rest();
   peer.http.reset();
   peer.form = *answer.form;
-  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max, &incoming);
+  peer.window = answer.window;
+  if (peer.window != ws::Window::none && !inflater) inflater = std::make_unique<ws::Inflater>();
+  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max, &incoming,
+                                                          peer.window != ws::Window::none ? inflater.get() : nullptr);
   peer.stage = Stage::websocket;
   peer.last_ping_ns = now;
   peer.announced = true;
@@ -326,6 +329,25 @@ void Network::State::queue(Peer& peer, HeldFrame* frame) {
   peer.outbox.push(frame);
   counters.outbox_bytes += frame->bytes.size();
   mark_dirty(peer);
+}
+
+ws::Deflater& Network::State::deflater(ws::Window window) {
+  std::unique_ptr<ws::Deflater>& found = deflaters[window == ws::Window::small ? 0 : 1];
+  if (!found) found = std::make_unique<ws::Deflater>(window);
+  return *found;
+}
+
+HeldFrame* Network::State::compressed(HeldFrame& frame, ws::Window window) {
+  HeldFrame*& twin = frame.compressed[window == ws::Window::small ? 0 : 1];
+  if (twin != nullptr) return twin;
+  deflated.clear();
+  deflater(window).append_compressed(frame.bytes.bytes(), deflated);
+  ++counters.compressions;
+  counters.compressed_from_bytes += frame.bytes.size();
+  counters.compressed_to_bytes += deflated.size();
+  twin = frames.hold(shared_copy(deflated));
+  ++twin->uses;
+  return twin;
 }
 
 void Network::State::queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload) {
@@ -462,7 +484,7 @@ void Network::send(std::span<const ConnectionId> connections, const SharedBytes&
     Peer* peer = s.find(name);
     if (peer == nullptr || peer->stage != Stage::websocket) continue;
     ++s.counters.messages_out;
-    s.queue(*peer, held);
+    s.queue(*peer, peer->window == ws::Window::none ? held : s.compressed(*held, peer->window));
     if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
   }
   s.frames.release(held);
@@ -482,7 +504,7 @@ void Network::send_if_room(std::span<const ConnectionId> connections, const Shar
       continue;
     }
     ++s.counters.messages_out;
-    s.queue(*peer, held);
+    s.queue(*peer, peer->window == ws::Window::none ? held : s.compressed(*held, peer->window));
   }
   s.frames.release(held);
 }
@@ -496,7 +518,10 @@ void Network::send_message(ConnectionId connection, std::span<const std::byte> p
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::websocket) return;
   ++s.counters.messages_out;
-  s.queue(*peer, s.frames.hold(ws::whole_frame(ws::opcode_of(peer->form), payload, s.answers)));
+  HeldFrame* const held = s.frames.hold(ws::whole_frame(ws::opcode_of(peer->form), payload, s.answers));
+  ++held->uses;
+  s.queue(*peer, peer->window == ws::Window::none ? held : s.compressed(*held, peer->window));
+  s.frames.release(held);
   if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
 }
 

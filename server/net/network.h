@@ -55,6 +55,7 @@ struct NetworkLimits {
   // Beyond it send_if_room() refuses; a quarter of it is what tell_room() calls room.
   std::size_t outbox_room_bytes = 1 << 20;
   std::uint32_t connections_max = 20000;
+  bool compression = true;  // permessage-deflate for JSON, where the client wishes it
   // How many connections are welcomed in one dispatch(), and how many receives of new ones are looked at; the others
   // wait for the next, in the order they came. So a storm of reconnections delays those that are in by a bounded piece
   // of work per tick, not by all of it: a client that came back to a view of 16 changed chunks (64 KB) cost 360 µs in
@@ -69,6 +70,8 @@ struct NetworkCounters {
   std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
                 sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
   std::uint64_t tls_handshakes = 0, tls_resumed = 0, tls_failures = 0;
+  // Frames that were compressed (once for all connections), and bytes before and after.
+  std::uint64_t compressions = 0, compressed_from_bytes = 0, compressed_to_bytes = 0;
   std::uint64_t newcomer_waits = 0;     // receives of new connections that had to wait for a later tick
   std::uint64_t newcomers_waiting = 0;  // connections that wait now: to be welcomed, or for their turn
   std::uint64_t outbox_bytes = 0;       // waiting now, for all connections; shared frames count for each
@@ -89,7 +92,8 @@ class Network {
   void dispatch(std::uint64_t now_ns);
 
   // `frame`: one or more complete WebSocket frames (header included, unmasked; proto/ws). Queued until flush(). One
-  // SharedBytes reference for all `connections`; stale ids are skipped.
+  // SharedBytes reference for all `connections`; stale ids are skipped. For those that agreed on compression it is
+  // compressed once.
   void send(std::span<const ConnectionId> connections, const SharedBytes& frame);
   // Likewise, but connections for which too much waits already do not get it, and are appended to `refused`.
   enum class Room : std::uint8_t {

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "proto/ws/deflate.h"
 #include "server/net/frame_pool.h"
 #include "server/net/network.h"
 #include "server/net/peer.h"
@@ -79,6 +81,11 @@ struct Network::State {
   std::uint64_t accept_after = 0;
   proto::ByteBuffer header;  // scratch
 
+  // Made for the first connection that wants them.
+  std::unique_ptr<ws::Inflater> inflater;
+  std::array<std::unique_ptr<ws::Deflater>, 2> deflaters;  // by window
+  proto::ByteBuffer deflated;                              // scratch
+
   // Over TLS, where there is an identity.
   std::optional<TlsContext> tls;
   std::vector<std::byte> plain;  // scratch of one record
@@ -135,6 +142,9 @@ struct Network::State {
   void answered(Peer& peer);
   void upgrade(Peer& peer);
   void queue(Peer& peer, HeldFrame* frame);
+  // The same for a window; not before something of the connections' agreed on it.
+  HeldFrame* compressed(HeldFrame& frame, ws::Window window);
+  ws::Deflater& deflater(ws::Window window);
   void queue_bytes(Peer& peer, std::span<const std::byte> bytes) { queue(peer, frames.hold(shared_copy(bytes))); }
   void queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload);
   void mark_dirty(Peer& peer) {

@@ -52,9 +52,10 @@ struct Peer {
   int fd;
   Stage stage = Stage::http;
   proto::Form form = proto::Form::json;
-  bool receiving = false;  // a receive is with the kernel
-  bool announced = false;  // on_open was called, on_close was not
-  bool heard_end = false;  // the other side sends no more; it may still be reading
+  proto::ws::Window window = proto::ws::Window::none;  // of the compression that was agreed on
+  bool receiving = false;                              // a receive is with the kernel
+  bool announced = false;                              // on_open was called, on_close was not
+  bool heard_end = false;                              // the other side sends no more; it may still be reading
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;

@@ -5,7 +5,8 @@
 namespace terrazzo::fuzz {
 
 std::span<const Target* const> all_targets() {
-  static constexpr std::array<const Target*, 5> kAll{&kTiled, &kWorldJson, &kSegment, &kHistory, &kShardFile};
+  static constexpr std::array<const Target*, 6> kAll{&kTiled,   &kWorldJson, &kSegment,
+                                                     &kHistory, &kShardFile, &kWebSocket};
   return kAll;
 }
 

@@ -21,6 +21,7 @@ extern const Target kWorldJson;  // a world's metadata
 extern const Target kSegment;    // a log segment, and the payloads of its records
 extern const Target kHistory;    // a sealed segment
 extern const Target kShardFile;  // a shard's file: what proves it, and what programs on the same host read it with
+extern const Target kWebSocket;  // what a client sends on a WebSocket, compressed or not, whatever pieces it comes in
 std::span<const Target* const> all_targets();
 
 }  // namespace terrazzo::fuzz

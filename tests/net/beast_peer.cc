@@ -25,6 +25,20 @@ struct BeastPeer::State {
 };
 
 BeastPeer::BeastPeer(std::uint16_t port, const std::string& protocol) : state_(new State) {
+  connect(port, protocol);
+}
+
+BeastPeer::BeastPeer(std::uint16_t port, const std::string& protocol, const Compression& compression)
+    : state_(new State) {
+  websocket::permessage_deflate wish;
+  wish.client_enable = true;
+  wish.server_max_window_bits = compression.server_bits;
+  wish.client_max_window_bits = compression.client_bits;
+  state_->stream.set_option(wish);
+  connect(port, protocol);
+}
+
+void BeastPeer::connect(std::uint16_t port, const std::string& protocol) {
   State& s = *state_;
   beast::error_code error;
   s.stream.next_layer().connect({asio::ip::address_v4::loopback(), port}, error);
@@ -51,6 +65,11 @@ unsigned BeastPeer::status() const {
 }
 std::string BeastPeer::protocol() const {
   const auto value = state_->answer[beast::http::field::sec_websocket_protocol];
+  return {value.data(), value.size()};
+}
+
+std::string BeastPeer::extensions() const {
+  const auto value = state_->answer[beast::http::field::sec_websocket_extensions];
   return {value.data(), value.size()};
 }
 

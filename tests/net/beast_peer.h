@@ -14,6 +14,11 @@ class BeastPeer {
  public:
   // `protocol`: the Sec-WebSocket-Protocol field; empty: none.
   BeastPeer(std::uint16_t port, const std::string& protocol);
+  // With an offer of compression, in windows of so many bits.
+  struct Compression {
+    int server_bits = 15, client_bits = 15;
+  };
+  BeastPeer(std::uint16_t port, const std::string& protocol, const Compression& compression);
   ~BeastPeer();
   BeastPeer(BeastPeer&&) noexcept;
 
@@ -21,6 +26,7 @@ class BeastPeer {
   // Of the answer to the handshake.
   unsigned status() const;
   std::string protocol() const;
+  std::string extensions() const;
   // `fragment_bytes`: at most so many in a frame; 0: the message is one frame.
   bool send(const std::string& payload, bool text, std::size_t fragment_bytes = 0);
   bool ping(const std::string& payload);
@@ -36,6 +42,7 @@ class BeastPeer {
   std::string close_reason() const;
 
  private:
+  void connect(std::uint16_t port, const std::string& protocol);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -141,10 +141,19 @@ RawClient::Answer RawClient::read_answer(bool head) {
 }
 
 std::optional<RawClient::Frame> RawClient::read_frame() {
+  return read_frame_with(0x80);
+}
+std::optional<std::string> RawClient::read_compressed_frame() {
+  const auto frame = read_frame_with(0xC0);
+  if (!frame) return std::nullopt;
+  return frame->payload;
+}
+
+std::optional<RawClient::Frame> RawClient::read_frame_with(unsigned high_bits) {
   const auto start = read_bytes(2);
   if (!start) return std::nullopt;
   const auto byte = [](const std::string& s, std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
-  EXPECT_EQ(byte(*start, 0) & 0xF0, 0x80) << "a server's frames are whole";
+  EXPECT_EQ(byte(*start, 0) & 0xF0u, high_bits) << "a server's frames are whole";
   EXPECT_EQ(byte(*start, 1) & 0x80, 0) << "a server's frames are not masked";
   std::size_t size = byte(*start, 1) & 0x7Fu;
   if (size >= 126) {

@@ -50,11 +50,14 @@ class RawClient {
   };
   // One unmasked frame; nothing where the connection ends before.
   std::optional<Frame> read_frame();
+  // Likewise, of a compressed message: its payload as it comes.
+  std::optional<std::string> read_compressed_frame();
   // The close frame after whatever comes before it; opcode 0: none came.
   Frame read_to_close();
 
  private:
   bool receive();
+  std::optional<Frame> read_frame_with(unsigned high_bits);
   int fd_ = -1;
   std::string buffer_;
 };

@@ -32,6 +32,7 @@ struct ConnectOptions {
   std::string name;         // shown to the others; empty: the token's user
   std::uint32_t color = 0;  // 0xRRGGBB; 0: the server chooses
   proto::Form form = proto::Form::binary;
+  bool compression = true;  // of the JSON form, where the server agrees (permessage-deflate)
   ReconnectPolicy reconnect;
   std::string program = "libterrazzo/0.1";  // for the server's logs
 

@@ -35,6 +35,7 @@ struct WebSocket::Shared {
   std::size_t message_bytes_max;
   WebSocketEvents events;
   TlsOptions tls;
+  bool compression;
   std::shared_ptr<Connection> current;
   std::unique_ptr<::SSL_SESSION, SessionFree> session;  // of the last TLS connection, to resume
 };
@@ -45,10 +46,23 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
       : owner(shared), form(shared->form), resolver(shared->loop.io), stream(shared->loop.io) {
     stream.read_message_max(shared->message_bytes_max);
     stream.auto_fragment(false);
+    if (shared->compression && form == proto::Form::json) stream.set_option(compression());
     const char* protocol = form == proto::Form::binary ? "terrazzo.v1.flatbuffers" : "terrazzo.v1.json";
     stream.set_option(beast::websocket::stream_base::decorator([protocol](beast::websocket::request_type& request) {
       request.set(beast::http::field::sec_websocket_protocol, protocol);
     }));
+  }
+
+  // What the client writes is small: so is what it keeps for that, 16 KiB and no window between messages.
+  static beast::websocket::permessage_deflate compression() {
+    beast::websocket::permessage_deflate wish;
+    wish.client_enable = true;
+    wish.client_max_window_bits = 11;
+    wish.client_no_context_takeover = wish.server_no_context_takeover = true;
+    wish.compLevel = 1;
+    wish.memLevel = 4;
+    wish.msg_size_threshold = 128;
+    return wish;
   }
 
   std::shared_ptr<Shared> live() const {
@@ -214,9 +228,10 @@ struct WebSocket::Connection : std::enable_shared_from_this<Connection> {
   bool open = false, writing = false, posted = false;
 };
 
-WebSocket::WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const TlsOptions& tls,
+WebSocket::WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const ConnectOptions& options,
                      WebSocketEvents events)
-    : shared_(new Shared{reactor.loop(), form, message_bytes_max, std::move(events), tls, nullptr, nullptr}) {}
+    : shared_(new Shared{reactor.loop(), form, message_bytes_max, std::move(events), options.tls, options.compression,
+                         nullptr, nullptr}) {}
 
 WebSocket::~WebSocket() {
   if (const auto connection = std::exchange(shared_->current, nullptr)) connection->drop();

@@ -27,7 +27,7 @@ struct WebSocketEvents {
 // together where they fit into one.
 class WebSocket {
  public:
-  WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const TlsOptions& tls,
+  WebSocket(Reactor& reactor, proto::Form form, std::size_t message_bytes_max, const ConnectOptions& options,
             WebSocketEvents events);
   ~WebSocket();  // drops the connection; no event comes any more
   WebSocket(const WebSocket&) = delete;
