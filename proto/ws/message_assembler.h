@@ -35,8 +35,7 @@ class MessageAssembler {
   // connections of one thread share, borrowed while a message comes in, so that a message needs no allocation and a
   // connection that waits keeps none; it outlives the assembler. `inflater`: where compression
   // was agreed (RFC 7692); likewise shared.
-  MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare = nullptr,
-                   Inflater* inflater = nullptr);
+  MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare = nullptr, Inflater* inflater = nullptr);
   // False: the connection is over (closed() or violation() was called).
   bool feed(std::span<const std::byte> bytes, AssemblerEvents& events);
   std::size_t buffered_bytes() const { return message_.capacity(); }

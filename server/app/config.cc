@@ -102,6 +102,31 @@ void add_limits(CLI::App& app, Config& config) {
       ->capture_default_str();
 }
 
+void add_patience(CLI::App& app, Config& config) {
+  const auto add = [&](const char* flag, std::uint32_t& value, const char* variable, const char* help) {
+    app.add_option(flag, value, help)
+        ->check(CLI::Range(100u, 24u * 3600 * 1000))
+        ->envname(variable)
+        ->capture_default_str();
+  };
+  app.add_option("--http-header-bytes-max", config.http_header_bytes_max, "largest header of a request")
+      ->check(CLI::Range(1024u, 1u << 20))
+      ->envname("TERRAZZO_HTTP_HEADER_BYTES_MAX")
+      ->capture_default_str();
+  app.add_option("--http-body-mib-max", config.http_body_mib_max, "largest body of a request")
+      ->check(CLI::Range(1u, 1024u))
+      ->envname("TERRAZZO_HTTP_BODY_MIB_MAX")
+      ->capture_default_str();
+  add("--handshake-timeout-ms", config.handshake_timeout_ms, "TERRAZZO_HANDSHAKE_TIMEOUT_MS",
+      "for TLS and the header of a request; then 408");
+  add("--keep-alive-ms", config.keep_alive_ms, "TERRAZZO_KEEP_ALIVE_MS",
+      "how long an HTTP connection is kept without a request");
+  add("--ping-interval-ms", config.ping_interval_ms, "TERRAZZO_PING_INTERVAL_MS",
+      "of silence on a WebSocket before the client is asked for a sign of life");
+  add("--silence-max-ms", config.silence_max_ms, "TERRAZZO_SILENCE_MAX_MS",
+      "of silence on a WebSocket after which it counts as lost");
+}
+
 void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
       ->envname("TERRAZZO_DATA")
@@ -131,6 +156,7 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->envname("TERRAZZO_LOG_LEVEL")
       ->capture_default_str();
   add_limits(app, config);
+  add_patience(app, config);
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
       ->envname("TERRAZZO_SEGMENT_MIB")
       ->capture_default_str();
@@ -230,6 +256,10 @@ Status validate(const Config& config) {
   if (config.conflate_bytes > config.outbox_bytes_max) {
     return Error{ErrorCode::out_of_bounds,
                  "--conflate-bytes: at most --outbox-bytes-max, beyond which a client is closed"};
+  }
+  if (config.ping_interval_ms >= config.silence_max_ms) {
+    return Error{ErrorCode::out_of_bounds,
+                 "--ping-interval-ms: less than --silence-max-ms, or nobody is asked before being given up"};
   }
   if (config.segment_mib < 1 || config.segment_mib > 1024) {
     return Error{ErrorCode::out_of_bounds, "--segment-mib: 1 to 1024"};

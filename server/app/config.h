@@ -37,6 +37,11 @@ struct Config {
   std::uint32_t presence_per_second = 30;  // of a session, at most; the newest counts
   std::uint32_t chunk_cache_mib = 16;      // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
+  std::uint32_t http_header_bytes_max = 16u << 10;
+  std::uint32_t http_body_mib_max = 64;
+  std::uint32_t handshake_timeout_ms = 10'000;
+  std::uint32_t keep_alive_ms = 60'000;
+  std::uint32_t ping_interval_ms = 20'000, silence_max_ms = 60'000;
   bool compression = true;  // of the JSON form, for clients that wish it
   std::uint32_t segment_mib = 64;
   std::uint32_t history_mib = 4096;  // of sealed log segments; 0: none are kept

@@ -27,6 +27,12 @@ net::NetworkLimits network_limits(const Config& config) {
   limits.outbox_room_bytes = config.conflate_bytes;
   limits.connections_max = config.connections_max;
   limits.compression = config.compression;
+  limits.http_header_bytes_max = config.http_header_bytes_max;
+  limits.http_body_bytes_max = std::size_t{config.http_body_mib_max} << 20;
+  limits.handshake_timeout_ms = config.handshake_timeout_ms;
+  limits.keep_alive_ms = config.keep_alive_ms;
+  limits.ping_interval_ms = config.ping_interval_ms;
+  limits.silence_max_ms = config.silence_max_ms;
   return limits;
 }
 

@@ -99,8 +99,12 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.http_requests; });
   page.add(counter, "terrazzo_protocol_errors_total", "Connections closed for malformed frames or HTTP.", cores,
            [](Core c) { return c.network.protocol_errors; });
+  page.add(counter, "terrazzo_timeouts_total", "Connections given up because they were too slow or silent.", cores,
+           [](Core c) { return c.network.timeouts; });
   page.add(counter, "terrazzo_compressions_total", "Frames compressed, once for all who get them.", cores,
            [](Core c) { return c.network.compressions; });
+  page.add(counter, "terrazzo_compressed_again_total", "Large frames that were found compressed.", cores,
+           [](Core c) { return c.network.compressed_again; });
   page.add(counter, "terrazzo_compressed_from_bytes_total", "Bytes of those frames before.", cores,
            [](Core c) { return c.network.compressed_from_bytes; });
   page.add(counter, "terrazzo_compressed_to_bytes_total", "Bytes of those frames after.", cores,

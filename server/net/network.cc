@@ -266,7 +266,11 @@ void Network::State::take_plain(Peer& peer, std::span<const std::byte> bytes) {
 void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
   switch (peer.http->feed(bytes)) {
     case HttpExchange::Step::more:
-      if (!peer.http->in_body()) return;
+      if (!peer.http->in_body()) {
+        if (peer.http->held_bytes() != 0 && !std::exchange(peer.header_begun, true))
+          peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
+        return;
+      }
       if (peer.http->take_continue()) queue_bytes(peer, octets("HTTP/1.1 100 Continue\r\n\r\n"));
       if (peer.body_began_ns == 0) peer.body_began_ns = now;
       peer.deadline_ns = peer.body_began_ns + time_for(peer.http->taken_bytes());
@@ -297,7 +301,9 @@ void Network::State::answered(Peer& peer) {
   peer.http->next();
   peer.stage = Stage::http;
   peer.body_began_ns = 0;
-  peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
+  peer.header_begun = false;
+  peer.served = true;
+  peer.deadline_ns = now + limits.keep_alive_ms * kMs;
   feed_http(peer, {});
   if (peer.stage == Stage::http && peer.heard_end) leave(peer);
 }
@@ -331,21 +337,10 @@ void Network::State::queue(Peer& peer, HeldFrame* frame) {
   mark_dirty(peer);
 }
 
-ws::Deflater& Network::State::deflater(ws::Window window) {
-  std::unique_ptr<ws::Deflater>& found = deflaters[window == ws::Window::small ? 0 : 1];
-  if (!found) found = std::make_unique<ws::Deflater>(window);
-  return *found;
-}
-
 HeldFrame* Network::State::compressed(HeldFrame& frame, ws::Window window) {
   HeldFrame*& twin = frame.compressed[window == ws::Window::small ? 0 : 1];
   if (twin != nullptr) return twin;
-  deflated.clear();
-  deflater(window).append_compressed(frame.bytes.bytes(), deflated);
-  ++counters.compressions;
-  counters.compressed_from_bytes += frame.bytes.size();
-  counters.compressed_to_bytes += deflated.size();
-  twin = frames.hold(shared_copy(deflated));
+  twin = frames.hold(compressed_frames.of(frame.bytes, window));
   ++twin->uses;
   return twin;
 }
@@ -411,13 +406,20 @@ void Network::State::look_at_clocks() {
     if (peer == nullptr || !peer->waiting.empty()) continue;  // it is we who are late
     switch (peer->stage) {
       case Stage::http:
+        if (now >= peer->deadline_ns) give_up_request(*peer);
+        break;
       case Stage::answering:
       case Stage::writing:
+        if (now < peer->deadline_ns) break;
+        ++counters.timeouts;
+        shut(*peer);
+        break;
       case Stage::closing:
         if (now >= peer->deadline_ns) shut(*peer);
         break;
       case Stage::websocket:
-        if (now - peer->last_heard_ns > limits.idle_timeout_ms * kMs) {
+        if (now - peer->last_heard_ns > limits.silence_max_ms * kMs) {
+          ++counters.timeouts;
           shut(*peer);
         } else if (now - std::max(peer->last_heard_ns, peer->last_ping_ns) > limits.ping_interval_ms * kMs) {
           peer->last_ping_ns = now;
@@ -428,6 +430,15 @@ void Network::State::look_at_clocks() {
         break;
     }
   }
+}
+
+void Network::State::give_up_request(Peer& peer) {
+  const bool begun = peer.http->in_body() || peer.http->held_bytes() != 0;
+  if (begun || !peer.served) ++counters.timeouts;
+  // Between requests, and before the first byte, there is nothing to answer.
+  if (!begun) return leave(peer);
+  refuse(peer, peer.http->response(
+                   refusal_of(408, ErrorCode::bad_message, "the request did not come to its end in time"), false));
 }
 
 // ---- the interface ----
@@ -599,6 +610,11 @@ void Network::stop() {
 
 NetworkCounters Network::counters() const {
   NetworkCounters counters = state_->counters;
+  const CompressedFrames::Counters& compressed = state_->compressed_frames.counters();
+  counters.compressions = compressed.compressions;
+  counters.compressed_again = compressed.found;
+  counters.compressed_from_bytes = compressed.from_bytes;
+  counters.compressed_to_bytes = compressed.to_bytes;
   counters.newcomers_waiting = state_->accepted.size() + state_->newcomers.size();
   return counters;
 }

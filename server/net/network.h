@@ -61,17 +61,22 @@ struct NetworkLimits {
   // of work per tick, not by all of it: a client that came back to a view of 16 changed chunks (64 KB) cost 360 µs in
   // all, so a tick is longer by a millisecond or two, and a core still takes back some thousands a second.
   std::uint32_t newcomer_turns_per_tick = 16;
-  std::uint32_t ping_interval_ms = 20000;
-  std::uint32_t idle_timeout_ms = 60000;
+  // From the connection to the end of its first header, TLS included; for later requests from their first byte on.
   std::uint32_t handshake_timeout_ms = 10000;
+  std::uint32_t keep_alive_ms = 60000;    // without a request
+  std::uint32_t idle_timeout_ms = 60000;  // for a body, or for taking an answer; each byte of it buys time
+  // A WebSocket is asked for a sign of life after the one without a word, and given up after the other.
+  std::uint32_t ping_interval_ms = 20000, silence_max_ms = 60000;
 };
 
 struct NetworkCounters {
   std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
                 sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
+  std::uint64_t timeouts = 0;  // connections given up as too slow or silent; not those that were just not used any more
   std::uint64_t tls_handshakes = 0, tls_resumed = 0, tls_failures = 0;
   // Frames that were compressed (once for all connections), and bytes before and after.
   std::uint64_t compressions = 0, compressed_from_bytes = 0, compressed_to_bytes = 0;
+  std::uint64_t compressed_again = 0;   // large ones that were found compressed
   std::uint64_t newcomer_waits = 0;     // receives of new connections that had to wait for a later tick
   std::uint64_t newcomers_waiting = 0;  // connections that wait now: to be welcomed, or for their turn
   std::uint64_t outbox_bytes = 0;       // waiting now, for all connections; shared frames count for each

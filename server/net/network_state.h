@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "proto/ws/deflate.h"
+#include "server/net/compressed_frames.h"
 #include "server/net/frame_pool.h"
 #include "server/net/network.h"
 #include "server/net/peer.h"
@@ -81,10 +81,8 @@ struct Network::State {
   std::uint64_t accept_after = 0;
   proto::ByteBuffer header;  // scratch
 
-  // Made for the first connection that wants them.
-  std::unique_ptr<ws::Inflater> inflater;
-  std::array<std::unique_ptr<ws::Deflater>, 2> deflaters;  // by window
-  proto::ByteBuffer deflated;                              // scratch
+  std::unique_ptr<ws::Inflater> inflater;  // made for the first connection that wants it
+  CompressedFrames compressed_frames;
 
   // Over TLS, where there is an identity.
   std::optional<TlsContext> tls;
@@ -144,7 +142,6 @@ struct Network::State {
   void queue(Peer& peer, HeldFrame* frame);
   // The same for a window; not before something of the connections' agreed on it.
   HeldFrame* compressed(HeldFrame& frame, ws::Window window);
-  ws::Deflater& deflater(ws::Window window);
   void queue_bytes(Peer& peer, std::span<const std::byte> bytes) { queue(peer, frames.hold(shared_copy(bytes))); }
   void queue_control(Peer& peer, ws::Opcode opcode, std::span<const std::byte> payload);
   void mark_dirty(Peer& peer) {
@@ -172,6 +169,8 @@ struct Network::State {
   void flush(Peer& peer);
   void flush_sealed(Peer& peer);
   void look_at_clocks();
+  // The time for a request is over.
+  void give_up_request(Peer& peer);
   void overload(Peer& peer);
 };
 

@@ -59,6 +59,8 @@ struct Peer {
   // Once everything is sent: nothing special; the socket is shut; or only our side of it is, and what still comes is
   // thrown away until the other side ends, so that a client that is still sending gets to read our last words.
   enum class Ending : std::uint8_t { none, shut, half } ending = Ending::none;
+  bool header_begun = true;                      // its time runs; for the first one from the connection on
+  bool served = false;                           // a request was answered
   bool wants_room = false;                       // on_room is to be called
   bool dirty = false;                            // in the list of those with something to flush
   std::uint8_t newcomer_turns = kNewcomerTurns;  // left

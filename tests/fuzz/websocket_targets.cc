@@ -50,7 +50,9 @@ void run_websocket(std::span<const std::byte> bytes) {
   ws::Inflater inflater;
   const auto inflates = (choice & 2) != 0 ? &inflater : nullptr;
   Transcript whole, pieces;
-  ws::MessageAssembler at_once(form, kMessageBytesMax, inflates), by_and_by(form, kMessageBytesMax, inflates);
+  proto::ByteBuffer spare;
+  ws::MessageAssembler at_once(form, kMessageBytesMax, nullptr, inflates),
+      by_and_by(form, kMessageBytesMax, &spare, inflates);
   at_once.feed(bytes, whole);
   for (std::size_t at = 0; at < bytes.size(); at += piece)
     if (!by_and_by.feed(bytes.subspan(at, std::min(piece, bytes.size() - at)), pieces)) break;

@@ -57,6 +57,7 @@ class Crowd {
       client::ConnectOptions options;
       options.url = "ws://127.0.0.1:" + std::to_string(port);
       options.form = i % 4 == 3 ? proto::Form::json : proto::Form::binary;
+      options.compression = false;        // so that all fall behind after as many edits
       options.reconnect.enabled = false;  // none of them is to be closed
       clients.push_back(std::make_unique<Client>(reactor, options));
       clients.back()->on_event([this](const client::Event& event) {

@@ -134,6 +134,45 @@ TEST(Compression, AFrameIsCompressedOnceForAllWhoGetItAndNotForTheOthers) {
   });
 }
 
+TEST(Compression, WhatIsLargeAndSentAgainIsNotCompressedAgain) {
+  NetworkHost host;
+  RawClient first(host.port()), second(host.port());
+  first.send(request_with("permessage-deflate"));
+  second.send(request_with("permessage-deflate"));
+  ASSERT_TRUE(host.run_until([&] { return host.opened.size() == 2; }));
+  const std::string payload = words(11'000, 8);
+  const SharedBytes state = shared_frame(proto::Form::json, payload);
+  for (const ConnectionId connection : host.opened) host.network().send(std::span(&connection, 1), state);
+  EXPECT_EQ(host.counters().compressions, 1u);
+  EXPECT_EQ(host.counters().compressed_again, 1u);
+  // More of them than are kept: the oldest is compressed anew, and nobody gets another's.
+  constexpr unsigned kOthers = 6;
+  const auto other = [](unsigned i) { return std::string(1'900'000, static_cast<char>('a' + i)); };
+  std::vector<SharedBytes> others;
+  for (unsigned i = 0; i < kOthers; ++i) {
+    others.push_back(shared_frame(proto::Form::json, other(i)));
+    host.network().send(std::span(host.opened).first(1), others.back());
+  }
+  host.network().send(host.opened, state);
+  EXPECT_EQ(host.counters().compressions, 2u + kOthers);
+  host.serve([&] {
+    proto::ws::Inflater inflater;
+    proto::ByteBuffer out;
+    const auto expect = [&](RawClient& client, const std::string& text) {
+      const std::string got = client.read_compressed_frame().value_or("");
+      ASSERT_EQ(inflater.expand(bytes_of(got), 2 << 20, out), proto::ws::Inflater::Outcome::done);
+      EXPECT_TRUE(std::string_view(reinterpret_cast<const char*>(out.data()), out.size()) == text);
+    };
+    first.read_answer();
+    second.read_answer();
+    expect(first, payload);
+    for (unsigned i = 0; i < kOthers; ++i) expect(first, other(i));
+    expect(first, payload);
+    expect(second, payload);
+    expect(second, payload);
+  });
+}
+
 TEST(Compression, WhatWouldBecomeTooLargeOrIsDamagedIsRefusedWithItsCode) {
   NetworkHost host({.message_bytes_max = 100'000});
   struct Case {

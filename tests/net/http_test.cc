@@ -310,9 +310,14 @@ TEST(Http, ASlowRequestIsCutOffAndASlowUploadIsNot) {
   host.advance_ms(limits.handshake_timeout_ms / 2);
   trickling.send("T");
   host.advance_ms(limits.handshake_timeout_ms);
+  host.serve([&] {
+    EXPECT_EQ(silent.read_to_end(), "");
+    EXPECT_EQ(trickling.read_answer().status, 408u);
+    trickling.half_close();
+    EXPECT_EQ(trickling.read_to_end(), "");
+  });
   ASSERT_TRUE(host.run_until([&] { return host.counters().open == 1; }));
-  EXPECT_EQ(silent.read_to_end(), "");
-  EXPECT_EQ(trickling.read_to_end(), "");
+  EXPECT_EQ(host.counters().timeouts, 2u);
   // 25 kB a second, for 40 s.
   for (int i = 0; i < 40; ++i) {
     const std::uint64_t before = host.counters().bytes_in;
@@ -330,7 +335,45 @@ TEST(Http, AnUploadThatStopsIsCutOff) {
   client.send("PUT /x HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nabc");
   ASSERT_TRUE(host.run_until([&] { return host.counters().bytes_in > 0; }));
   host.advance_ms(limits.idle_timeout_ms + 1000);
+  host.serve([&] { EXPECT_EQ(client.read_answer().status, 408u); });
+  // Whoever does not take the end is not waited for.
+  host.advance_ms(3000);
   EXPECT_TRUE(host.run_until([&] { return host.counters().open == 0; }));
+  EXPECT_EQ(host.counters().timeouts, 1u);
+}
+
+TEST(Http, AConnectionIsKeptWithoutRequestsForItsTimeAndALaterHeaderHasItsOwn) {
+  NetworkLimits limits;
+  limits.keep_alive_ms = 5 * limits.handshake_timeout_ms;
+  NetworkHost host(limits);
+  answer_all(host);
+  RawClient resting(host.port()), slow(host.port());
+  host.serve([&] {
+    for (RawClient* client : {&resting, &slow}) {
+      client->send(kGet);
+      EXPECT_EQ(client->read_answer().status, 200u);
+    }
+  });
+  host.advance_ms(2 * limits.handshake_timeout_ms);
+  host.serve([&] {
+    resting.send(kGet);
+    EXPECT_EQ(resting.read_answer().status, 200u);
+  });
+  const auto trickle = [&](const char* bytes) {
+    const std::uint64_t before = host.counters().bytes_in;
+    slow.send(bytes);
+    ASSERT_TRUE(host.run_until([&] { return host.counters().bytes_in > before; }));
+  };
+  trickle("GET / HT");
+  host.advance_ms(limits.handshake_timeout_ms / 2);
+  trickle("TP/1.1\r\nA:");
+  host.advance_ms(limits.handshake_timeout_ms);
+  host.serve([&] { EXPECT_EQ(slow.read_answer().status, 408u); });
+  EXPECT_EQ(host.counters().timeouts, 1u);
+  EXPECT_FALSE(resting.readable());
+  host.advance_ms(limits.keep_alive_ms);
+  host.serve([&] { EXPECT_EQ(resting.read_to_end(), ""); });
+  EXPECT_EQ(host.counters().timeouts, 1u);  // it was just not used any more
 }
 
 TEST(Http, ClientsThatVanishAtAnyPointLeaveNothingBehind) {

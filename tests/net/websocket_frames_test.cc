@@ -261,6 +261,7 @@ TEST(Clocks, AnIdleClientIsPingedAndASilentOneDropped) {
   }
   EXPECT_EQ(host.counters().open, 1u);
   EXPECT_EQ(host.closed, std::vector<ConnectionId>{host.opened[1]});
+  EXPECT_EQ(host.counters().timeouts, 1u);
 }
 
 }  // namespace
