@@ -1,6 +1,7 @@
 // Compression (RFC 7692) on real connections: against Boost.Beast, and by hand where a peer breaks the rules.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <string>
 #include <vector>
@@ -34,6 +35,15 @@ std::string request_with(const std::string& extensions, const std::string& proto
   std::string request = upgrade_request(protocol);
   request.insert(request.size() - 2, "Sec-WebSocket-Extensions: " + extensions + "\r\n");
   return request;
+}
+// The connection that the client's handshake opens: one client after the other, as handshakes that are under way
+// together end in any order.
+ConnectionId open_with(NetworkHost& host, RawClient& client, const std::string& request) {
+  const std::size_t before = host.opened.size();
+  client.send(request);
+  EXPECT_TRUE(host.run_until([&] { return host.opened.size() > before && client.readable(); }));
+  EXPECT_EQ(client.read_answer().status, 101u);
+  return host.opened.size() > before ? host.opened.back() : ConnectionId{};
 }
 // The payload of a compressed message.
 std::string compressed(const std::string& text) {
@@ -137,12 +147,11 @@ TEST(Compression, AFrameIsCompressedOnceForAllWhoGetItAndNotForTheOthers) {
 TEST(Compression, WhatIsLargeAndSentAgainIsNotCompressedAgain) {
   NetworkHost host;
   RawClient first(host.port()), second(host.port());
-  first.send(request_with("permessage-deflate"));
-  second.send(request_with("permessage-deflate"));
-  ASSERT_TRUE(host.run_until([&] { return host.opened.size() == 2; }));
+  const ConnectionId to_first = open_with(host, first, request_with("permessage-deflate"));
+  const ConnectionId to_second = open_with(host, second, request_with("permessage-deflate"));
   const std::string payload = words(11'000, 8);
   const SharedBytes state = shared_frame(proto::Form::json, payload);
-  for (const ConnectionId connection : host.opened) host.network().send(std::span(&connection, 1), state);
+  for (const ConnectionId connection : {to_first, to_second}) host.network().send(std::span(&connection, 1), state);
   EXPECT_EQ(host.counters().compressions, 1u);
   EXPECT_EQ(host.counters().compressed_again, 1u);
   // More of them than are kept: the oldest is compressed anew, and nobody gets another's.
@@ -151,7 +160,7 @@ TEST(Compression, WhatIsLargeAndSentAgainIsNotCompressedAgain) {
   std::vector<SharedBytes> others;
   for (unsigned i = 0; i < kOthers; ++i) {
     others.push_back(shared_frame(proto::Form::json, other(i)));
-    host.network().send(std::span(host.opened).first(1), others.back());
+    host.network().send(std::span(&to_first, 1), others.back());
   }
   host.network().send(host.opened, state);
   EXPECT_EQ(host.counters().compressions, 2u + kOthers);
@@ -163,14 +172,69 @@ TEST(Compression, WhatIsLargeAndSentAgainIsNotCompressedAgain) {
       ASSERT_EQ(inflater.expand(bytes_of(got), 2 << 20, out), proto::ws::Inflater::Outcome::done);
       EXPECT_TRUE(std::string_view(reinterpret_cast<const char*>(out.data()), out.size()) == text);
     };
-    first.read_answer();
-    second.read_answer();
     expect(first, payload);
     for (unsigned i = 0; i < kOthers; ++i) expect(first, other(i));
     expect(first, payload);
     expect(second, payload);
     expect(second, payload);
   });
+}
+
+// What goes to some and not to others, again and again, plain and in both windows, in more bytes than one write takes
+// and than are kept compressed.
+TEST(Compression, EachGetsWhatWasSentToItInItsOrder) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr std::size_t kClients = 6, kPayloads = 60, kRounds = 40, kSendsPerRound = 10;
+  NetworkHost host;
+  std::vector<RawClient> clients;
+  std::vector<ConnectionId> connections;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.emplace_back(host.port(), i % 2 == 0 ? 4096 : 0);
+    const std::string wish = "permessage-deflate";
+    connections.push_back(open_with(host, clients.back(),
+                                    i % 3 == 0   ? upgrade_request(kJson)
+                                    : i % 3 == 1 ? request_with(wish)
+                                                 : request_with(wish + "; server_max_window_bits=9")));
+  }
+  std::vector<std::string> payloads;
+  std::vector<SharedBytes> frames;
+  for (std::size_t i = 0; i < kPayloads; ++i) {
+    constexpr std::array<std::size_t, 5> kSizes{20, 300, 3000, 40'000, 400'000};
+    payloads.push_back(words(1 + random() % kSizes[i % kSizes.size()], static_cast<unsigned>(i)));
+    frames.push_back(shared_frame(proto::Form::json, payloads.back()));
+  }
+  proto::ws::Inflater inflater;
+  proto::ByteBuffer out;
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    std::vector<std::vector<std::size_t>> due(kClients);
+    for (std::size_t i = 0; i < kSendsPerRound; ++i) {
+      const std::size_t what = random() % kPayloads;
+      std::vector<ConnectionId> to;
+      for (std::size_t client = 0; client < kClients; ++client) {
+        if (random() % 2 == 0) continue;
+        to.push_back(connections[client]);
+        due[client].push_back(what);
+      }
+      host.network().send(to, frames[what]);
+      if (random() % 4 == 0) host.tick();
+    }
+    host.serve([&] {
+      for (std::size_t client = 0; client < kClients; ++client)
+        for (const std::size_t what : due[client]) {
+          const RawClient::Frame got = clients[client].read_any_frame().value_or(RawClient::Frame{});
+          std::string_view text = got.payload;
+          if (got.compressed) {
+            ASSERT_EQ(inflater.expand(bytes_of(got.payload), 1 << 20, out), proto::ws::Inflater::Outcome::done);
+            text = {reinterpret_cast<const char*>(out.data()), out.size()};
+          }
+          ASSERT_TRUE(text == payloads[what]) << "client " << client << ", round " << round;
+        }
+    });
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  EXPECT_GT(host.counters().compressed_again, 0u);
 }
 
 TEST(Compression, WhatWouldBecomeTooLargeOrIsDamagedIsRefusedWithItsCode) {

@@ -141,19 +141,22 @@ RawClient::Answer RawClient::read_answer(bool head) {
 }
 
 std::optional<RawClient::Frame> RawClient::read_frame() {
-  return read_frame_with(0x80);
+  auto frame = read_any_frame();
+  EXPECT_FALSE(frame && frame->compressed);
+  return frame;
 }
 std::optional<std::string> RawClient::read_compressed_frame() {
-  const auto frame = read_frame_with(0xC0);
+  const auto frame = read_any_frame();
   if (!frame) return std::nullopt;
+  EXPECT_TRUE(frame->compressed);
   return frame->payload;
 }
 
-std::optional<RawClient::Frame> RawClient::read_frame_with(unsigned high_bits) {
+std::optional<RawClient::Frame> RawClient::read_any_frame() {
   const auto start = read_bytes(2);
   if (!start) return std::nullopt;
   const auto byte = [](const std::string& s, std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
-  EXPECT_EQ(byte(*start, 0) & 0xF0u, high_bits) << "a server's frames are whole";
+  EXPECT_EQ(byte(*start, 0) & 0xB0u, 0x80u) << "a server's frames are whole";
   EXPECT_EQ(byte(*start, 1) & 0x80, 0) << "a server's frames are not masked";
   std::size_t size = byte(*start, 1) & 0x7Fu;
   if (size >= 126) {
@@ -164,7 +167,7 @@ std::optional<RawClient::Frame> RawClient::read_frame_with(unsigned high_bits) {
   }
   const auto payload = read_bytes(size);
   if (!payload) return std::nullopt;
-  return Frame{byte(*start, 0) & 0x0Fu, *payload};
+  return Frame{byte(*start, 0) & 0x0Fu, *payload, (byte(*start, 0) & 0x40u) != 0};
 }
 
 RawClient::Frame RawClient::read_to_close() {

@@ -44,11 +44,14 @@ class RawClient {
 
   struct Frame {
     unsigned opcode = 0;
-    std::string payload;
+    std::string payload;  // as it came
+    bool compressed = false;
     std::uint16_t close_code() const;
     std::string_view close_reason() const;
   };
   // One unmasked frame; nothing where the connection ends before.
+  std::optional<Frame> read_any_frame();
+  // One that is not compressed.
   std::optional<Frame> read_frame();
   // Likewise, of a compressed message: its payload as it comes.
   std::optional<std::string> read_compressed_frame();
@@ -57,7 +60,6 @@ class RawClient {
 
  private:
   bool receive();
-  std::optional<Frame> read_frame_with(unsigned high_bits);
   int fd_ = -1;
   std::string buffer_;
 };
