@@ -119,6 +119,7 @@ CoreSnapshot CoreServices::snapshot() const {
   shot.watched_chunks = home_.watched_chunks();
   shot.slow_connections = home_.slow_count();
   shot.stale_shards = home_.stale_shards();
+  shot.presence_encodings = presence_frames_.encodings();
   shot.shards = shards_.size();
   shot.encoded = shards_.encoded().counters();
   shot.encoded_bytes = shards_.encoded().bytes();

@@ -95,6 +95,7 @@ void CoreServices::tick() {
   memory_.advance(now);
   deliver_local();
   home_.tick(now);
+  presence_frames_.tick(now);
   if (now >= next_balance_ns_) balance(now);
   if (mover_.busy()) mover_.advance(now);
   log_.submit(now);
@@ -577,13 +578,20 @@ void CoreServices::send_edit(std::span<const session::Connection> connections, c
 }
 
 void CoreServices::send_to_many(proto::Form form, std::span<const session::Connection> connections,
-                                const proto::ServerMessage& message, session::Rank rank,
-                                std::vector<session::Connection>& refused) {
+                                const proto::ServerMessage& message, std::vector<session::Connection>& refused) {
   payload_.clear();
   encoder_.append(form, message, payload_);
-  const SharedBytes frame = proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, broadcasts_);
-  network_.send_if_room(connections, frame, refused,
-                        rank == session::Rank::presence ? net::Network::Room::much : net::Network::Room::some);
+  network_.send_if_room(connections, proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, broadcasts_),
+                        refused);
+}
+
+void CoreServices::send_presence(proto::Form form, std::span<const session::Connection> connections,
+                                 const session::SharedNote& note, session::PresenceIsFor is_for,
+                                 std::vector<session::Connection>* refused) {
+  const SharedBytes frame = is_for == session::PresenceIsFor::newcomers ? presence_frames_.kept(form, note)
+                                                                        : presence_frames_.encode(form, *note);
+  if (refused == nullptr) return network_.send(connections, frame);
+  network_.send_if_room(connections, frame, *refused, net::Network::Room::much);
 }
 
 void CoreServices::tell_room(session::Connection connection) {

@@ -22,6 +22,7 @@
 #include "server/app/node.h"
 #include "server/app/page_bringer.h"
 #include "server/app/page_preparer.h"
+#include "server/app/presence_frames.h"
 #include "server/app/shard_lobby.h"
 #include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
@@ -115,8 +116,10 @@ class CoreServices final : private net::NetworkEvents,
   void send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
                  std::vector<session::Connection>& refused) override;
   void send_to_many(proto::Form form, std::span<const session::Connection> connections,
-                    const proto::ServerMessage& message, session::Rank rank,
-                    std::vector<session::Connection>& refused) override;
+                    const proto::ServerMessage& message, std::vector<session::Connection>& refused) override;
+  void send_presence(proto::Form form, std::span<const session::Connection> connections,
+                     const session::SharedNote& note, session::PresenceIsFor is_for,
+                     std::vector<session::Connection>* refused) override;
   void tell_room(session::Connection connection) override;
   void close(session::Connection connection, std::uint16_t code, std::string_view reason) override;
   void edit(std::unique_ptr<shard::EditRequest> request) override;
@@ -269,7 +272,8 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t next_snapshot_ = 1;
   std::vector<ShardSlot*> waiting_;  // shards with edits that are not durable yet
   proto::ByteBuffer payload_;        // scratch of send()
-  BlockPool broadcasts_{512, 256};   // presence
+  BlockPool broadcasts_{512, 256};   // metadata of worlds
+  PresenceFrames presence_frames_;
   std::uint64_t next_session_ = 1;
   TickCounters ticks_;
   std::uint64_t working_since_ns_ = 0, calls_before_ = 0;  // of the tick that is under way

@@ -157,6 +157,8 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
            cores, [](Core c) { return c.sessions.presence_notes; });
   page.add(counter, "terrazzo_presence_deliveries_total", "Presence queued for somebody, counted for each.", cores,
            [](Core c) { return c.sessions.presence_deliveries; });
+  page.add(counter, "terrazzo_presence_encodings_total", "Presence encoded, once for several who get it.", cores,
+           [](Core c) { return c.presence_encodings; });
   page.add(counter, "terrazzo_presence_put_off_total", "Presence that waits because somebody does not keep up.", cores,
            [](Core c) { return c.sessions.presence_put_off; });
   page.add(counter, "terrazzo_deliveries_total", "Edits queued for viewers, counted for each.", cores,

@@ -44,7 +44,7 @@ struct CoreSnapshot {
   unsigned core = 0;
   net::NetworkCounters network;
   session::SessionCounters sessions;
-  std::uint64_t slow_connections = 0, stale_shards = 0;
+  std::uint64_t slow_connections = 0, stale_shards = 0, presence_encodings = 0;
   std::uint64_t session_count = 0, watched_chunks = 0, shards = 0, shard_pages = 0, checkpoints = 0, system_calls = 0,
                 reader_evictions = 0, mesh_overflows = 0, shards_taken = 0, shards_given = 0, parked_ns = 0;
   TickCounters ticks;

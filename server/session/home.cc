@@ -342,7 +342,7 @@ void Home::world_changed(const std::shared_ptr<const map::World>& world) {
     }
     if (viewers_.empty()) continue;
     refused_.clear();
-    out_.send_to_many(form, viewers_, proto::WorldInfo{json}, Rank::edit, refused_);
+    out_.send_to_many(form, viewers_, proto::WorldInfo{json}, refused_);
     for (const Connection connection : refused_) {
       Conflation& slow = owe(connection);
       fall_behind(connection, slow);  // no edit overtakes it

@@ -115,7 +115,7 @@ class Home {
   // Sessions of this form that are to know, appended to viewers_.
   void collect_presence_viewers(WorldView& view, proto::Form form, const PresenceNote& note);
   // To those in viewers_, who have this form, except who has to wait for it.
-  void tell_presence(proto::Form form, const SharedNote& note);
+  void tell_presence(proto::Form form, const SharedNote& note, PresenceIsFor is_for);
   void put_off(Connection connection, Conflation& owed, const SharedNote& note);
 
   shard::CoreId core_;

@@ -74,11 +74,11 @@ void Home::presence(const SharedNote& note) {
       const Session* session = find(connection);
       return session == nullptr || session->id() == note->session;
     });
-    tell_presence(form, note);
+    tell_presence(form, note, PresenceIsFor::all);
   }
 }
 
-void Home::tell_presence(proto::Form form, const SharedNote& note) {
+void Home::tell_presence(proto::Form form, const SharedNote& note, PresenceIsFor is_for) {
   std::erase_if(viewers_, [&](Connection connection) {
     Conflation* slow = owed(connection);
     // What was put off goes out first: an older presence never comes after a newer one.
@@ -88,7 +88,7 @@ void Home::tell_presence(proto::Form form, const SharedNote& note) {
   });
   if (viewers_.empty()) return;
   refused_.clear();
-  out_.send_to_many(form, viewers_, message_of(*note), Rank::presence, refused_);
+  out_.send_presence(form, viewers_, note, is_for, &refused_);
   counters_.presence_deliveries += viewers_.size() - refused_.size();
   for (const Connection connection : refused_) {
     put_off(connection, owe(connection), note);
@@ -107,13 +107,13 @@ void Home::presence_asked(const PresenceAsk& ask) {
   const auto view = worlds_.find(ask.world);
   if (view == worlds_.end()) return;
   for (const std::uint32_t slot : view->second.slots) {
-    const Session& session = *sessions_[slot];
+    Session& session = *sessions_[slot];
     if (!session.has_presence() || session.id() == ask.newcomer.session) continue;
     const auto place = session.presence_place();
     const auto meets = [&](const map::Rect& area) {
       return std::ranges::any_of(place, [&](const map::Rect& chunks) { return chunks.intersects(area); });
     };
-    if (!ask.area || (meets(*ask.area) && !meets(ask.known))) out_.presence_to(ask.newcomer, session.presence_note());
+    if (!ask.area || (meets(*ask.area) && !meets(ask.known))) out_.presence_to(ask.newcomer, session.newest_presence());
   }
 }
 
@@ -122,7 +122,7 @@ void Home::presence_for(const shard::Origin& newcomer, const SharedNote& note) {
   const Session* session = find(connection);
   if (session == nullptr) return;
   viewers_.assign(1, connection);
-  tell_presence(session->form(), note);
+  tell_presence(session->form(), note, PresenceIsFor::newcomers);
 }
 
 }  // namespace terrazzo::session

@@ -211,6 +211,7 @@ void Session::presence(const proto::Presence& message) {
     presence_.tool = std::string_view();
   }
   presence_known_ = true;
+  presence_kept_.reset();
 }
 
 boost::intrusive_ptr<PresenceNote> Session::presence_note() const {
@@ -224,6 +225,11 @@ boost::intrusive_ptr<PresenceNote> Session::presence_note() const {
   note->selection = presence_.selection;
   if (presence_.tool) note->tool = tool_;
   return note;
+}
+
+const SharedNote& Session::newest_presence() {
+  if (!presence_kept_) presence_kept_ = presence_note();
+  return presence_kept_;
 }
 
 boost::container::static_vector<map::Rect, 2> Session::presence_place() const {

@@ -90,6 +90,8 @@ class Session {
   const std::shared_ptr<const map::World>& world() const { return world_; }
   shard::Origin origin() const;
   boost::intrusive_ptr<PresenceNote> presence_note() const;
+  // For newcomers: the same note for all of them until it says something new.
+  const SharedNote& newest_presence();
   bool has_presence() const { return presence_known_; }
   // The chunks its presence shows itself in: those of its cursor and its selection, without either of its viewport.
   boost::container::static_vector<map::Rect, 2> presence_place() const;
@@ -140,6 +142,7 @@ class Session {
 
   proto::Presence presence_;  // tool_ owns its text
   std::string tool_;
+  SharedNote presence_kept_;  // newest_presence(), while it is the newest
   bool presence_known_ = false, presence_announced_ = false;
   boost::container::static_vector<map::Rect, 2> presence_was_;  // where, in the last note
   std::uint64_t presence_sent_ns_ = 0;

@@ -58,11 +58,8 @@ struct PresenceAsk {
   map::Rect known = {};
 };
 
-// What a connection that does not keep up is left out of first.
-enum class Rank : std::uint8_t {
-  presence,  // as soon as more waits than is sent at once
-  edit,      // when too much waits
-};
+// Of a presence: all who are to know, now; or one of those who come and ask for it.
+enum class PresenceIsFor : std::uint8_t { all, newcomers };
 
 // The effects of sessions; carried out by app/core_services, recorded by tests and the simulator. Called on the home
 // core.
@@ -74,9 +71,14 @@ class SessionOutput {
   // An edit, which may be left out where too much waits already: those connections are appended to `refused`.
   virtual void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
                          std::vector<Connection>& refused) = 0;
-  // Encoded once for all of them, who have this form. Connections that are left out are appended to `refused`.
+  // Encoded once for all of them, who have this form. Connections that are left out, as of an edit, are appended to
+  // `refused`.
   virtual void send_to_many(proto::Form form, std::span<const Connection> connections,
-                            const proto::ServerMessage& message, Rank rank, std::vector<Connection>& refused) = 0;
+                            const proto::ServerMessage& message, std::vector<Connection>& refused) = 0;
+  // Presence, which is left out first: as soon as more waits than is sent at once. Encoded once for all of them, and
+  // where `is_for` says that others will come for the same note, for them, too. Without `refused` nobody is left out.
+  virtual void send_presence(proto::Form form, std::span<const Connection> connections, const SharedNote& note,
+                             PresenceIsFor is_for, std::vector<Connection>* refused) = 0;
   // Home::room() is to be called, once, when little enough waits for the connection; something does now.
   virtual void tell_room(Connection connection) = 0;
   virtual void close(Connection connection, std::uint16_t code, std::string_view reason) = 0;

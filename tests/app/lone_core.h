@@ -143,8 +143,12 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
                  std::vector<session::Connection>&) override {
     send_frame(connections, frame);
   }
-  void send_to_many(proto::Form, std::span<const session::Connection>, const proto::ServerMessage&, session::Rank,
+  void send_to_many(proto::Form, std::span<const session::Connection>, const proto::ServerMessage&,
                     std::vector<session::Connection>&) override {
+    std::abort();
+  }
+  void send_presence(proto::Form, std::span<const session::Connection>, const session::SharedNote&,
+                     session::PresenceIsFor, std::vector<session::Connection>*) override {
     std::abort();
   }
   void tell_room(session::Connection) override {}

@@ -114,6 +114,21 @@ TEST_F(PresenceTest, ANewcomerLearnsWhereTheOthersAre) {
   EXPECT_EQ(out.notes_to.size(), 1u);
 }
 
+TEST_F(PresenceTest, NewcomersGetTheSameNoteUntilSomethingNewIsSaid) {  // so that it is encoded once for them
+  const Connection ada = enter();
+  move(ada, 1);
+  const shard::Origin bob{SessionId{1002}, 7, 1, kCore}, eve{SessionId{1003}, 8, 1, kCore};
+  home.presence_asked({kIsland, bob, std::nullopt});
+  home.presence_asked({kIsland, eve, std::nullopt});
+  ASSERT_EQ(out.notes_to.size(), 2u);
+  EXPECT_EQ(out.notes_to[0].second, out.notes_to[1].second);
+  move(ada, 2);
+  home.presence_asked({kIsland, eve, std::nullopt});
+  ASSERT_EQ(out.notes_to.size(), 3u);
+  EXPECT_EQ(out.notes_to[0].second->cursor, (map::CellPos{1, 0}));
+  EXPECT_EQ(out.notes_to[2].second->cursor, (map::CellPos{2, 0}));
+}
+
 TEST_F(PresenceTest, WhoIsGoneBeforeTheTickIsNotSent) {
   const Connection ada = enter();
   move(ada, 1);

@@ -40,14 +40,24 @@ class RecordingOutput final : public SessionOutput {
     }
   }
   void send_to_many(proto::Form, std::span<const Connection> connections, const proto::ServerMessage& message,
-                    Rank rank, std::vector<Connection>& refused) override {
+                    std::vector<Connection>& refused) override {
     for (const Connection connection : connections) {
-      const bool is_full = std::ranges::find(full, connection) != full.end();
-      const bool is_busy = std::ranges::find(busy, connection) != busy.end();
-      if (is_full || (is_busy && rank == Rank::presence)) {
+      if (std::ranges::find(full, connection) != full.end()) {
         refused.push_back(connection);
       } else {
         send(connection, message);
+      }
+    }
+  }
+  void send_presence(proto::Form, std::span<const Connection> connections, const SharedNote& note, PresenceIsFor,
+                     std::vector<Connection>* refused) override {
+    for (const Connection connection : connections) {
+      const bool no_room =
+          std::ranges::find(full, connection) != full.end() || std::ranges::find(busy, connection) != busy.end();
+      if (refused != nullptr && no_room) {
+        refused->push_back(connection);
+      } else {
+        send(connection, message_of(*note));
       }
     }
   }

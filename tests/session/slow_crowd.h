@@ -104,8 +104,12 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void send_frame(std::span<const Connection> connections, const SharedBytes& frame) override;
   void send_edit(std::span<const Connection> connections, const SharedBytes& frame,
                  std::vector<Connection>& refused) override;
-  void send_to_many(proto::Form, std::span<const Connection>, const proto::ServerMessage&, Rank,
+  void send_to_many(proto::Form, std::span<const Connection>, const proto::ServerMessage&,
                     std::vector<Connection>&) override {
+    std::abort();
+  }
+  void send_presence(proto::Form, std::span<const Connection>, const SharedNote&, PresenceIsFor,
+                     std::vector<Connection>*) override {
     std::abort();
   }
   void tell_room(Connection connection) override;
