@@ -68,6 +68,11 @@ struct Presence {
   std::optional<std::string_view> tool;
 };
 
+// Whose presence is wanted wherever it is; 0: nobody's any more.
+struct Follow {
+  SessionId session;
+};
+
 struct Ping {
   std::uint64_t t = 0;
 };
@@ -79,7 +84,7 @@ struct Invalid {
   std::optional<EditId> edit;
 };
 
-using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Invalid>;
+using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Invalid>;
 
 // ---- server → client ----
 

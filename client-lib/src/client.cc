@@ -325,6 +325,15 @@ void Client::set_presence(const Presence& presence) {
   core_->arm_presence();
 }
 
+void Client::follow(std::optional<SessionId> session) {
+  core_->machine.follow(session.value_or(SessionId{}));
+}
+
+std::optional<SessionId> Client::followed() const {
+  const SessionId session = core_->machine.followed();
+  return session.value == 0 ? std::nullopt : std::optional(session);
+}
+
 std::vector<Peer> Client::peers() const {
   std::vector<Peer> peers;
   for (const auto& [session, peer] : core_->machine.peers()) peers.push_back(peer);

@@ -56,6 +56,8 @@ class Reader {
         return present(m.body_as_Presence());
       case wire::ClientBody::Ping:
         return present(m.body_as_Ping());
+      case wire::ClientBody::Follow:
+        return present(m.body_as_Follow());
       case wire::ClientBody::NONE:
         break;
     }
@@ -167,6 +169,7 @@ class Reader {
   }
   ClientMessage read(const wire::Unsubscribe& m) { return Unsubscribe{m.sub()}; }
   ClientMessage read(const wire::Ping& m) { return Ping{m.t()}; }
+  ClientMessage read(const wire::Follow& m) { return Follow{SessionId{m.session()}}; }
   ClientMessage read(const wire::Presence& m) {
     Presence out;
     if (const char* wrong = take_presence(m, out); wrong != nullptr)

@@ -61,6 +61,7 @@ class Reader {
     if (type == "open") return open(o);
     if (type == "subscribe") return subscribe(o);
     if (type == "unsubscribe") return unsubscribe(o);
+    if (type == "follow") return follow(o);
     if (type == "edit") return edit(o);
     if (type == "presence") return presence_message(o);
     if (type == "ping") return ping(o);
@@ -194,6 +195,10 @@ class Reader {
   ClientMessage unsubscribe(object o) {
     JsonFields f(o, "unsubscribe", arena_);
     return checked(f, Unsubscribe{f.number32("sub", std::nullopt)});
+  }
+  ClientMessage follow(object o) {
+    JsonFields f(o, "follow", arena_);
+    return checked(f, Follow{SessionId{f.big("session", std::nullopt)}});
   }
   ClientMessage ping(object o) {
     JsonFields f(o, "ping", arena_);

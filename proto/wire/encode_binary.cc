@@ -82,6 +82,7 @@ class Writer {
   }
   auto body(const Presence& m) { return typed(wire::ClientBody::Presence, presence(m)); }
   auto body(const Ping& m) { return typed(wire::ClientBody::Ping, wire::CreatePing(b_, m.t)); }
+  auto body(const Follow& m) { return typed(wire::ClientBody::Follow, wire::CreateFollow(b_, m.session.value)); }
   // Decoders make it, nobody sends it.
   std::pair<wire::ClientBody, Offset<void>> body(const Invalid&) { TZ_ASSERT(false); }
 

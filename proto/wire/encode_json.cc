@@ -54,6 +54,11 @@ class Writer {
     put(R"(,"sub":{})", m.sub);
     end();
   }
+  void write(const Follow& m) {
+    begin("follow");
+    put(R"(,"session":"{}")", m.session.value);
+    end();
+  }
   void write(const map::Edit& m) {
     begin("edit");
     big("id", m.id.value);

@@ -65,6 +65,9 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
       session.presence(m);
       home.presence_said(session);
     }
+    void operator()(const proto::Follow& m) {
+      if (session.in_world(home.out_)) home.follow(session, m.session);
+    }
     void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }
     void operator()(const proto::Invalid& m) {
       if (m.edit) return session.reject(*m.edit, m.code, m.message, home.out_);
@@ -248,7 +251,9 @@ void Home::disconnected(Connection connection) {
       if (subscription.current) forget(*session, *subscription.current);
       if (subscription.next) forget(*session, *subscription.next);
     }
-    std::vector<std::uint32_t>& slots = worlds_[session->world()->id].slots;
+    WorldView& view = worlds_[session->world()->id];
+    forget_followed(view, *session);
+    std::vector<std::uint32_t>& slots = view.slots;
     slots.erase(std::remove(slots.begin(), slots.end(), connection.slot), slots.end());
     if (session->has_presence()) {
       const auto note = session->presence_note();

@@ -73,6 +73,7 @@ class Home {
   struct WorldView {
     ViewerIndex viewers;
     std::vector<std::uint32_t> slots;                                    // sessions that have it open
+    std::unordered_multimap<SessionId, std::uint32_t> followers;         // by whom they follow, their slots
     boost::container::flat_map<map::ShardPos, Lsn, ByPosition> durable;  // marks to send with the next tick
     // The newest that is known: whoever subscribes later waits for edits that were durable before.
     std::unordered_map<map::ShardPos, Lsn> newest_durable;
@@ -114,9 +115,12 @@ class Home {
   void send_presences(std::uint64_t now_ns);
   // Sessions of this form that are to know, appended to viewers_.
   void collect_presence_viewers(WorldView& view, proto::Form form, const PresenceNote& note);
+  void collect_followers(const WorldView& view, proto::Form form, const PresenceNote& note);
   // To those in viewers_, who have this form, except who has to wait for it.
   void tell_presence(proto::Form form, const SharedNote& note, PresenceIsFor is_for);
   void put_off(Connection connection, Conflation& owed, const SharedNote& note);
+  void follow(Session& session, SessionId followed);
+  void forget_followed(WorldView& view, Session& session);
 
   shard::CoreId core_;
   SessionLimits limits_;

@@ -64,12 +64,24 @@ void Home::collect_presence_viewers(WorldView& view, proto::Form form, const Pre
   }
 }
 
+// Those who follow it and do not watch the place: the others are viewers already.
+void Home::collect_followers(const WorldView& view, proto::Form form, const PresenceNote& note) {
+  if (note.to_all || view.followers.empty()) return;
+  const auto [first, last] = view.followers.equal_range(note.session);
+  for (auto follower = first; follower != last; ++follower) {
+    const Session& session = *sessions_[follower->second];
+    const auto watches = [&](const map::Rect& chunks) { return session.watches(chunks); };
+    if (session.form() == form && std::ranges::none_of(note.chunks, watches)) viewers_.push_back(session.connection());
+  }
+}
+
 void Home::presence(const SharedNote& note) {
   const auto view = worlds_.find(note->world);
   if (view == worlds_.end()) return;
   for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
     viewers_.clear();
     collect_presence_viewers(view->second, form, *note);
+    collect_followers(view->second, form, *note);
     std::erase_if(viewers_, [&](Connection connection) {
       const Session* session = find(connection);
       return session == nullptr || session->id() == note->session;
@@ -109,6 +121,7 @@ void Home::presence_asked(const PresenceAsk& ask) {
   for (const std::uint32_t slot : view->second.slots) {
     Session& session = *sessions_[slot];
     if (!session.has_presence() || session.id() == ask.newcomer.session) continue;
+    if (ask.only.value != 0 && session.id() != ask.only) continue;
     const auto place = session.presence_place();
     const auto meets = [&](const map::Rect& area) {
       return std::ranges::any_of(place, [&](const map::Rect& chunks) { return chunks.intersects(area); });
@@ -123,6 +136,24 @@ void Home::presence_for(const shard::Origin& newcomer, const SharedNote& note) {
   if (session == nullptr) return;
   viewers_.assign(1, connection);
   tell_presence(session->form(), note, PresenceIsFor::newcomers);
+}
+
+// ---- followers ----
+
+void Home::follow(Session& session, SessionId followed) {
+  WorldView& view = worlds_[session.world()->id];
+  forget_followed(view, session);
+  session.followed = followed;
+  if (followed.value == 0) return;
+  view.followers.emplace(followed, session.connection().slot);
+  out_.ask_presence({session.world()->id, session.origin(), std::nullopt, {}, followed});
+}
+
+void Home::forget_followed(WorldView& view, Session& session) {
+  const auto [first, last] = view.followers.equal_range(std::exchange(session.followed, {}));
+  const auto mine =
+      std::find_if(first, last, [&](const auto& entry) { return entry.second == session.connection().slot; });
+  if (mine != last) view.followers.erase(mine);
 }
 
 }  // namespace terrazzo::session

@@ -76,6 +76,8 @@ class Session {
   SharedNote next_presence(std::uint64_t now_ns);
   // Whether it is in the home's list of those with something to send.
   bool presence_waits = false;
+  // Whose presence it gets wherever it is; 0: nobody's.
+  SessionId followed;
   // Answers with `error`; the connection lives on.
   void error(ErrorCode code, std::string_view message, SessionOutput& out);
   void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out);

@@ -56,6 +56,7 @@ struct PresenceAsk {
   // In these chunks and not in those that it watched before; nothing: of everybody.
   std::optional<map::Rect> area;
   map::Rect known = {};
+  SessionId only = {};  // this one's; 0: whoever it is
 };
 
 // Of a presence: all who are to know, now; or one of those who come and ask for it.

@@ -22,6 +22,7 @@ class Recorder final : public SyncOutput {
     if (const auto* hello = std::get_if<proto::Hello>(&message))
       resumes = hello->resume ? std::string(hello->resume->session) : "";
     if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
+    if (const auto* follow = std::get_if<proto::Follow>(&message)) followed.push_back(follow->session.value);
     if (const auto* edit = std::get_if<map::Edit>(&message)) edits.push_back(edit->id.value);
     if (const auto* subscribe = std::get_if<proto::Subscribe>(&message))
       known.assign(subscribe->known.begin(), subscribe->known.end());
@@ -35,7 +36,7 @@ class Recorder final : public SyncOutput {
         std::ranges::count_if(events, [](const Event& e) { return std::holds_alternative<T>(e); }));
   }
   std::vector<std::size_t> sent;
-  std::vector<std::uint64_t> edits;
+  std::vector<std::uint64_t> edits, followed;
   std::vector<std::int32_t> cursors;
   std::vector<proto::KnownChunk> known;
   std::string resumes;
@@ -356,6 +357,21 @@ TEST_F(SyncMachineTest, OwnPresenceGoesOutThirtyTimesASecondAtMost) {
   machine.tick_presence(*machine.presence_due_us());
   EXPECT_EQ(out.cursors.back(), 999);
   EXPECT_FALSE(machine.presence_due_us());
+}
+
+TEST_F(SyncMachineTest, WhomItFollowsOutlivesTheConnection) {
+  machine.follow(SessionId{7});
+  EXPECT_TRUE(out.followed.empty());
+  go_live();
+  EXPECT_EQ(out.followed, std::vector<std::uint64_t>{7});
+  machine.follow(SessionId{7});  // as it is
+  machine.follow(SessionId{8});
+  EXPECT_EQ(out.followed, (std::vector<std::uint64_t>{7, 8}));
+  machine.disconnected(1006, "");
+  go_live();
+  EXPECT_EQ(out.followed, (std::vector<std::uint64_t>{7, 8, 8}));
+  machine.follow(SessionId{});
+  EXPECT_EQ(out.followed, (std::vector<std::uint64_t>{7, 8, 8, 0}));
 }
 
 TEST_F(SyncMachineTest, OwnPresenceWaitsForAConnectionThatTakesIt) {

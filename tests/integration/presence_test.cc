@@ -101,5 +101,45 @@ TEST(Presence, IsSeenByThoseWhoWatchThePlaceAndNotTooOften) {
     EXPECT_TRUE(other->client->wait_until([&] { return !other->client->peer(her); }, 20s));
 }
 
+TEST(Presence, WhoFollowsSomebodySeesWhatItSeesWhereverThatIs) {  // PR-6
+  TemporaryFolder folder;
+  const ServerProcess server(folder.path() / "data", {"--cores", "2"});
+  make_world(server.port(), "w");
+  client::Reactor reactor;
+  Somebody ada(reactor, server.port(), "Ada", proto::Form::binary, kHere);
+  Somebody bob(reactor, server.port(), "Bob", proto::Form::binary, kHere);
+  Somebody eve(reactor, server.port(), "Eve", proto::Form::json, kHere);
+  const SessionId her = ada.client->session();
+  client::Presence presence;
+  presence.viewport = kHere;
+  ada.client->set_presence(presence);
+  ada.point_at(1);
+  for (Somebody* other : {&bob, &eve}) ASSERT_TRUE(other->wait_to_see(her, 1));
+
+  // What she shows far away is not told to those who watch here, before they follow her.
+  ada.point_at(6400);
+  for (Somebody* other : {&bob, &eve}) ASSERT_TRUE(other->wait_to_see(her, 6400));  // she was here just before
+  presence.viewport = kFarAway;
+  ada.client->set_presence(presence);
+  ada.point_at(6401);
+  for (Somebody* other : {&bob, &eve}) other->client->follow(her);
+  for (Somebody* other : {&bob, &eve}) ASSERT_TRUE(other->wait_to_see(her, 6401));
+  for (int x = 6402; x < 6410; ++x) {
+    ada.point_at(x);
+    for (Somebody* other : {&bob, &eve}) ASSERT_TRUE(other->wait_to_see(her, x));
+  }
+  EXPECT_EQ(eve.client->peer(her)->presence.viewport, kFarAway);
+
+  // He looks where she looks, and sees what she paints there.
+  bob.watch(*bob.client->peer(her)->presence.viewport);
+  client::EditDraft draft;
+  draft.fill(1, map::Rect::of_size(6410, 6410, 2, 2), map::Cell{7});
+  ASSERT_TRUE(ada.client->edit(std::move(draft)).ok());
+  EXPECT_TRUE(bob.client->wait_until([&] { return bob.client->read(1, {6411, 6411}) == map::Cell{7}; }, 20s));
+
+  bob.client->follow(std::nullopt);
+  EXPECT_FALSE(bob.client->followed());
+}
+
 }  // namespace
 }  // namespace terrazzo::integration

@@ -67,6 +67,7 @@ std::vector<Golden<ClientMessage>> golden_client_messages() {
               map::Edit{EditId{9007199254740993}, map::AckMode::applied, std::span(kOps).first(1), kConditions}),
       same<M>("client_presence", kPresence),
       same<M>("client_ping", Ping{1234567890123}),
+      same<M>("client_follow", Follow{SessionId{77}}),
   };
 }
 

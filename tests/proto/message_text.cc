@@ -43,6 +43,7 @@ class Text {
     if (m.selection) put(" selection"), rect(*m.selection);
     if (m.tool) put(" tool [{}]", *m.tool);
   }
+  void of(const Follow& m) { put("follow {}", m.session.value); }
   void of(const Ping& m) { put("ping {}", m.t); }
   void of(const Invalid& m) {
     put("invalid {} [{}]", error_code_name(m.code), m.message);

@@ -152,7 +152,7 @@ Chunk RandomMessage::chunk_state(Form form) {
 }
 
 ClientMessage RandomMessage::client() {
-  switch (below(7)) {
+  switch (below(8)) {
     case 0: {
       Hello out{number(), text(), text(), text(), static_cast<std::uint32_t>(below(1 << 24)), {}};
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
@@ -173,6 +173,8 @@ ClientMessage RandomMessage::client() {
     }
     case 5:
       return presence();
+    case 6:
+      return Follow{SessionId{big()}};
     default:
       return Ping{big()};
   }

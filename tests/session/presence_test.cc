@@ -249,5 +249,67 @@ TEST_F(PresenceTest, IsTheFirstThingLeftOut) {
   EXPECT_EQ(types(ada), Words{"presence"});
 }
 
+// ---- followers (PR-6) ----
+
+TEST_F(PresenceTest, AFollowerIsToldWhereverItIsAndOnce) {
+  const Connection follower = watcher(chunks(0, 0, 2, 2)), other = watcher(chunks(0, 0, 2, 2), "bob");
+  out.asked.clear();
+  say(follower, R"({"type":"follow","session":"7"})");
+  ASSERT_EQ(out.asked.size(), 1u);
+  EXPECT_EQ(out.asked[0].only, SessionId{7});
+  EXPECT_FALSE(out.asked[0].area);
+  home.presence(seen_at(SessionId{7}, {3000, 4}, {one(93, 0)}));  // watched by nobody
+  home.presence(seen_at(SessionId{8}, {3000, 4}, {one(93, 0)}));  // followed by nobody
+  EXPECT_EQ(types(follower), Words{"presence"});
+  EXPECT_TRUE(told(other).empty());
+  home.presence(seen_at(SessionId{7}, {3, 4}, {one(0, 0), one(93, 0)}));
+  EXPECT_EQ(types(follower), Words{"presence"});
+  EXPECT_EQ(types(other), Words{"presence"});
+}
+
+TEST_F(PresenceTest, WhoBeginsToFollowIsToldTheNewestOfThatSessionAlone) {
+  const Connection ada = enter(), bob = enter("bob"), follower = enter("eve");
+  move(ada, 1);
+  move(bob, 2);
+  out.asked.clear();
+  say(follower, R"({"type":"follow","session":"1002"})");
+  ASSERT_EQ(out.asked.size(), 1u);
+  home.presence_asked(out.asked[0]);
+  ASSERT_EQ(out.notes_to.size(), 1u);
+  EXPECT_EQ(out.notes_to[0].second->session, SessionId{1002});
+}
+
+TEST_F(PresenceTest, FollowingEndsWithTheNextOneWithZeroAndWithTheConnection) {
+  const Connection one_follower = enter(), gone = enter("bob");
+  const auto moves = [&](std::uint64_t session) {
+    home.presence(seen_at(SessionId{session}, {3000, 4}, {one(93, 0)}));
+    return types(one_follower).size();
+  };
+  say(gone, R"({"type":"follow","session":"7"})");
+  say(one_follower, R"({"type":"follow","session":"7"})");
+  home.disconnected(gone);
+  EXPECT_EQ(moves(7), 1u);
+  say(one_follower, R"({"type":"follow","session":"8"})");
+  EXPECT_EQ(moves(7), 0u);
+  EXPECT_EQ(moves(8), 1u);
+  out.asked.clear();
+  say(one_follower, R"({"type":"follow","session":"0"})");
+  EXPECT_EQ(moves(8), 0u);
+  EXPECT_TRUE(out.asked.empty());
+}
+
+TEST_F(PresenceTest, AFollowerInTheBinaryFormIsToldInIt) {
+  const Connection binary = enter("eve", proto::Form::binary);
+  say_binary(binary, proto::Follow{SessionId{7}});
+  home.presence(seen_at(SessionId{7}, {3000, 4}, {one(93, 0)}));
+  EXPECT_EQ(types(binary), Words{"presence"});
+}
+
+TEST_F(PresenceTest, NobodyIsFollowedWithoutAWorld) {
+  const Connection lobby = connect();
+  say(lobby, R"({"type":"follow","session":"7"})");
+  EXPECT_EQ(code(lobby), "bad_message");
+}
+
 }  // namespace
 }  // namespace terrazzo::session

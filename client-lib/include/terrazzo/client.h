@@ -120,7 +120,11 @@ class Client {
   // Parts that are not given stay as they were. Sent when live, as often as ConnectOptions::presence_per_second allows
   // (the newest is never lost), and again after a reconnect.
   void set_presence(const Presence& presence);
-  // By session. Where somebody is whom no subscription of this client shows may be old.
+  // Whose presence (peer(), PeerChanged) is kept up to date wherever it is; nothing: nobody's any more. Outlives
+  // connections, also while they are lost. To see what it sees, move a subscription to its viewport.
+  void follow(std::optional<SessionId> session);
+  std::optional<SessionId> followed() const;
+  // By session. Where somebody is whom no subscription of this client shows, and whom it does not follow, may be old.
   std::vector<Peer> peers() const;
   std::optional<Peer> peer(SessionId session) const;
 

@@ -170,6 +170,7 @@ void SyncMachine::on(const proto::WorldInfo& message) {
     set_state(State::live);
     presence_waits_ = presence_set_;
     tick_presence(now_us_);
+    if (followed_.value != 0) out_.send(proto::Follow{followed_});
   }
   for (auto& [id, subscription] : subscriptions_.table()) send_wanted(id, subscription);
   send_edits();
@@ -544,6 +545,11 @@ void SyncMachine::tick_presence(std::uint64_t now_us) {
   proto::Presence message{presence_.cursor, presence_.viewport, presence_.selection, {}};
   if (presence_.tool) message.tool = *presence_.tool;
   out_.send(message);
+}
+
+void SyncMachine::follow(SessionId session) {
+  if (session == std::exchange(followed_, session)) return;
+  if (state_ == State::live) out_.send(proto::Follow{session});
 }
 
 void SyncMachine::ping(std::uint64_t now_us) {

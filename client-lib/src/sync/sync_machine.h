@@ -59,6 +59,9 @@ class SyncMachine {
   // When tick_presence() has something to send; nothing: never.
   std::optional<std::uint64_t> presence_due_us() const;
   void tick_presence(std::uint64_t now_us);
+  // 0: nobody any more.
+  void follow(SessionId session);
+  SessionId followed() const { return followed_; }
   void ping(std::uint64_t now_us);
 
   State state() const { return state_; }
@@ -132,6 +135,7 @@ class SyncMachine {
   bool presence_set_ = false, presence_waits_ = false;
   std::optional<std::uint64_t> presence_sent_us_;
   std::map<SessionId, Peer> peers_;
+  SessionId followed_;
 
   Subscriptions subscriptions_;
   HeldEdits held_;
