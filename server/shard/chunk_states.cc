@@ -141,7 +141,7 @@ void for_each_chunk(std::span<const map::LayerId> layers, const map::Rect& chunk
 
 }  // namespace
 
-ChunkStates encode_states(const storage::ShardStore* store, const SubscribeRequest& request, const KnownRules& rules,
+ChunkStates encode_states(const storage::Head& store, const SubscribeRequest& request, const KnownRules& rules,
                           proto::Encoder& encoder, EncodedChunks& encoded) {
   std::unordered_map<std::uint32_t, Known> known;
   for (const proto::KnownChunk& k : request.known)
@@ -149,8 +149,7 @@ ChunkStates encode_states(const storage::ShardStore* store, const SubscribeReque
 
   StateWriter writer(request.shard, request.form, encoder, encoded);
   for_each_chunk(request.layers, request.chunks, [&](map::LayerId layer, map::ChunkPos position) {
-    const storage::ChunkRead read =
-        store == nullptr ? storage::ChunkRead{} : store->read(layer, map::index_in_shard(position));
+    const storage::ChunkRead read = store.read(layer, map::index_in_shard(position));
     const auto found = known.find(key_of(layer, position));
     // Without a word from the client it holds the empty chunk that every chunk is at revision 0.
     const bool has_it = found == known.end() ? read.revision.value == 0
@@ -160,14 +159,14 @@ ChunkStates encode_states(const storage::ShardStore* store, const SubscribeReque
   return writer.finish();
 }
 
-ChunkStates encode_changed(const storage::ShardStore* store, const RefreshRequest& request, proto::Encoder& encoder,
+ChunkStates encode_changed(const storage::Head& store, const RefreshRequest& request, proto::Encoder& encoder,
                            EncodedChunks& encoded) {
   StateWriter writer(request.shard, request.form, encoder, encoded);
-  if (store == nullptr) return writer.finish();
+  if (!store) return writer.finish();
   std::unordered_set<std::uint32_t> written;
   for (const RefreshRequest::Area& area : request.areas) {
     for_each_chunk(area.layers, area.chunks, [&](map::LayerId layer, map::ChunkPos position) {
-      const storage::ChunkRead read = store->read(layer, map::index_in_shard(position));
+      const storage::ChunkRead read = store.read(layer, map::index_in_shard(position));
       if (read.revision < request.since) return;
       if (written.insert(key_of(layer, position)).second) writer.write(layer, position, read);
     });

@@ -7,7 +7,7 @@
 #include "proto/codec.h"
 #include "server/shard/encoded_chunks.h"
 #include "server/shard/messages.h"
-#include "server/storage/shard_store.h"
+#include "server/storage/head.h"
 
 namespace terrazzo::shard {
 
@@ -29,12 +29,12 @@ struct ChunkStates {
   std::uint64_t chunks = 0;
 };
 
-// The states of the chunks that the subscriber lacks, in no order. `store` null: everything is empty.
-ChunkStates encode_states(const storage::ShardStore* store, const SubscribeRequest& request, const KnownRules& rules,
+// The states of the chunks that the subscriber lacks, in no order. an empty `store`: everything is empty.
+ChunkStates encode_states(const storage::Head& store, const SubscribeRequest& request, const KnownRules& rules,
                           proto::Encoder& encoder, EncodedChunks& encoded);
 
 // Those of the asked-for chunks that an edit from `since` on has touched, each once.
-ChunkStates encode_changed(const storage::ShardStore* store, const RefreshRequest& request, proto::Encoder& encoder,
+ChunkStates encode_changed(const storage::Head& store, const RefreshRequest& request, proto::Encoder& encoder,
                            EncodedChunks& encoded);
 
 }  // namespace terrazzo::shard

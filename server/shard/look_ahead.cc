@@ -39,7 +39,7 @@ void look_border(map::LayerId layer, const map::Rect& cells, Look&& look) {
 
 }  // namespace
 
-void look_edit(storage::ShardStore& store, const map::Edit& edit, storage::Missing& missing) {
+void look_edit(const storage::Head& store, const map::Edit& edit, storage::Missing& missing) {
   for (const map::Condition& condition : edit.conditions)
     store.look_read(access_to(condition.layer, condition.rect), missing);
   // What it overwrites goes into the log, cell by cell, unless it is so much that the state before is pinned.
@@ -55,7 +55,7 @@ void look_edit(storage::ShardStore& store, const map::Edit& edit, storage::Missi
   if (missing.nothing()) store.look_fresh(pages_worst(store, edit.ops), missing);
 }
 
-void look_restore(storage::ShardStore& store, const storage::PinInfo& from, const Restore& restore,
+void look_restore(const storage::Head& store, const storage::PinInfo& from, const Restore& restore,
                   const std::function<bool(const map::Rect& chunks)>& watched, storage::Missing& missing) {
   for (const Restore::Area& area : restore.areas) {
     const auto look_both = [&](const storage::Access& access) {
@@ -80,7 +80,7 @@ void look_restore(storage::ShardStore& store, const storage::PinInfo& from, cons
   if (missing.nothing()) store.look_fresh(pages_worst(restore), missing);
 }
 
-void look_states(storage::ShardStore& store, const SubscribeRequest& request, const KnownRules& rules,
+void look_states(const storage::Head& store, const SubscribeRequest& request, const KnownRules& rules,
                  storage::Missing& missing) {
   std::unordered_map<std::uint32_t, Lsn> known;  // by layer and chunk
   for (const proto::KnownChunk& k : request.known)
@@ -97,7 +97,7 @@ void look_states(storage::ShardStore& store, const SubscribeRequest& request, co
   }
 }
 
-void look_changed(storage::ShardStore& store, const RefreshRequest& request, storage::Missing& missing) {
+void look_changed(const storage::Head& store, const RefreshRequest& request, storage::Missing& missing) {
   for (const RefreshRequest::Area& area : request.areas)
     for (const map::LayerId layer : area.layers)
       store.look_read({layer, in_shard(area.chunks), storage::Access::Depth::cells,

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/block_pool.h"
+#include "base/branch_world.h"
 #include "base/error.h"
 #include "base/shared_bytes.h"
 #include "base/strong_id.h"
@@ -28,10 +29,13 @@ inline constexpr int kCoresMax = 64;  // interest is a bit mask of cores
 using CoreMask = std::uint64_t;
 
 struct ShardKey {
-  WorldId world;
+  WorldId world;  // or a branch of one, which lives in the same file
   map::ShardPos position;
   bool operator==(const ShardKey&) const = default;
 };
+inline ShardKey main_key(const ShardKey& key) {
+  return {main_world(key.world), key.position};
+}
 
 // Who asked, and where to answer: a session, and the connection it has at the moment on its home core.
 struct Origin {
@@ -143,6 +147,7 @@ using SharedPublication = boost::intrusive_ptr<const Publication>;
 // To the author's home core. Rejected: error is set and nothing changed.
 struct EditOutcome {
   Origin origin;
+  WorldId world;
   EditId edit;
   proto::ShardMark mark;
   enum class Stage : std::uint8_t { applied, durable, rejected } stage = Stage::applied;

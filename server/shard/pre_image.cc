@@ -21,11 +21,10 @@ void put(const void* data, std::size_t size, std::vector<std::byte>& out) {
 }
 
 // The present cells of a rectangle; `cells` has rect.area() of them.
-void read_rect(const storage::ShardStore* store, const map::Op& op, std::span<map::Cell> cells) {
+void read_rect(const storage::Head& store, const map::Op& op, std::span<map::Cell> cells) {
   const auto width = static_cast<std::size_t>(op.rect.width());
   map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect& part) {
-    const storage::ChunkRead read =
-        store == nullptr ? storage::ChunkRead{} : store->read(op.layer, map::index_in_shard(chunk));
+    const storage::ChunkRead read = store.read(op.layer, map::index_in_shard(chunk));
     const map::Rect whole = map::cells_of(chunk);
     const auto count = static_cast<std::size_t>(part.width());
     for (std::int64_t y = part.y0; y < part.y1; ++y) {
@@ -127,10 +126,9 @@ bool take_cells(Reader& reader, map::Op& inverse, Arena& arena) {
 namespace {
 
 // A painter's stroke is made of these.
-void put_cell(const storage::ShardStore* store, const map::Op& op, std::vector<std::byte>& out) {
+void put_cell(const storage::Head& store, const map::Op& op, std::vector<std::byte>& out) {
   const map::CellPos at{static_cast<std::int32_t>(op.rect.x0), static_cast<std::int32_t>(op.rect.y0)};
-  const storage::ChunkRead read =
-      store == nullptr ? storage::ChunkRead{} : store->read(op.layer, map::index_in_shard(map::chunk_of(at)));
+  const storage::ChunkRead read = store.read(op.layer, map::index_in_shard(map::chunk_of(at)));
   const std::uint32_t cell = read.cells == nullptr ? read.fill : read.cells[map::index_in_chunk(at)];
   std::array<std::byte, 1 + sizeof cell> bytes{static_cast<std::byte>(Coding::uniform)};
   std::memcpy(bytes.data() + 1, &cell, sizeof cell);
@@ -139,7 +137,7 @@ void put_cell(const storage::ShardStore* store, const map::Op& op, std::vector<s
 
 }  // namespace
 
-void encode_pre_image(const storage::ShardStore* store, std::span<const map::Op> ops, PreImageScratch& scratch,
+void encode_pre_image(const storage::Head& store, std::span<const map::Op> ops, PreImageScratch& scratch,
                       std::vector<std::byte>& out) {
   for (const map::Op& op : ops) {
     if (op.rect.area() == 1) {

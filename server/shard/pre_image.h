@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "map/edit.h"
-#include "server/storage/shard_store.h"
+#include "server/storage/head.h"
 
 // What an edit overwrites, kept in its log record: undo, blame, revert and time travel need no second store. Of each op
 // the old cells of its rectangle, row by row, as runs or plain, whichever is shorter.
@@ -25,8 +25,8 @@ struct PreImageScratch {
   std::vector<map::Cell> cells;
 };
 
-// Reads the cells that the ops will change; call it before they do. `store` null: nothing but empty cells.
-void encode_pre_image(const storage::ShardStore* store, std::span<const map::Op> ops, PreImageScratch& scratch,
+// Reads the cells that the ops will change; call it before they do. an empty `store`: nothing but empty cells.
+void encode_pre_image(const storage::Head& store, std::span<const map::Op> ops, PreImageScratch& scratch,
                       std::vector<std::byte>& out);
 // Ops that put back what the edit overwrote, in the order to apply them; they live in the arena. bad_message: the bytes
 // are no pre-image of these ops.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/circular_buffer.hpp>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "map/edit_check.h"
@@ -30,7 +31,37 @@ constexpr std::size_t kWaitingKept = 16;
 // Of the shard's own bytes in a checkpoint, before the table of applied edits.
 constexpr std::size_t kAuxNumbers = 3;
 
+// Precedes the own bytes of a branch in a checkpoint.
+struct BranchAux {
+  std::uint64_t head, bytes;
+};
+
+template <class T>
+void append(std::vector<std::byte>& out, const T& value) {
+  const auto* const from = reinterpret_cast<const std::byte*>(&value);
+  out.insert(out.end(), from, from + sizeof value);
+}
+template <class T>
+bool take(std::span<const std::byte>& from, T& value) {
+  if (from.size() < sizeof value) return false;
+  std::memcpy(&value, from.data(), sizeof value);
+  from = from.subspan(sizeof value);
+  return true;
+}
+
 }  // namespace
+
+ShardCounters& ShardCounters::operator+=(const ShardCounters& more) {
+  edits += more.edits;
+  rejected += more.rejected;
+  duplicates += more.duplicates;
+  subscriptions += more.subscriptions;
+  publications += more.publications;
+  encodings += more.encodings;
+  chunks_sent += more.chunks_sent;
+  refreshes += more.refreshes;
+  return *this;
+}
 
 struct Shard::State {
   State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
@@ -42,15 +73,31 @@ struct Shard::State {
         encoder(&shared_encoder),
         encoded(&shared_encoded),
         store(std::move(own_store)),
-        factory(std::move(own_factory)) {}
+        factory(std::move(own_factory)) {
+    if (store) head = storage::Head(*store);
+  }
+  State(State& own_trunk, const BranchInfo& info)
+      : State({info.world, own_trunk.key.position}, info.metadata, info.run, *own_trunk.encoder, *own_trunk.encoded,
+              nullptr, {}) {
+    trunk = &own_trunk;
+    own_branch = info;
+    read_only = own_trunk.read_only;
+  }
 
   ShardKey key;
   std::shared_ptr<const map::World> world;
   RunInfo run;
   proto::Encoder* encoder;  // the core's
   EncodedChunks* encoded;
-  std::unique_ptr<storage::ShardStore> store;
+  std::unique_ptr<storage::ShardStore> store;  // of a branch: its trunk has it
   StoreFactory factory;
+  storage::Head head;  // without a store: nothing was edited here
+
+  State* trunk = nullptr;  // of a branch: whose file it lives in
+  BranchInfo own_branch;   // of a branch
+  std::vector<std::unique_ptr<Shard>> branches;
+  // The own bytes of branches that are in the store's newest root and not among `branches`.
+  std::map<storage::HeadId, std::vector<std::byte>> left_aside;
 
   Fanout fanout{*encoder};
   InterestIndex interest;
@@ -74,7 +121,7 @@ struct Shard::State {
   boost::circular_buffer<Waiting> waiting{kWaitingKept};
   void wait_for_log(const EditRequest& request) {
     if (waiting.full()) waiting.set_capacity(2 * waiting.capacity());
-    waiting.push_back({last_sequence, store->lsn(), request.origin, request.edit.id, request.coordinated});
+    waiting.push_back({last_sequence, head.lsn(), request.origin, request.edit.id, request.coordinated});
   }
   std::uint64_t last_sequence = 0;
 
@@ -87,9 +134,10 @@ struct Shard::State {
   EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
     EditOutcome outcome;
     outcome.origin = request.origin;
+    outcome.world = key.world;
     outcome.edit = request.edit.id;
     outcome.coordinated = request.coordinated;
-    outcome.mark = {key.position, store ? store->lsn() : Lsn{}};
+    outcome.mark = {key.position, head.lsn()};
     outcome.stage = stage;
     return outcome;
   }
@@ -105,6 +153,12 @@ struct Shard::State {
   }
   void answer_duplicate(const EditRequest& request, ShardOutput& out);
   Status ensure_store();
+  void attach_branches();
+  // Of a branch whose trunk has a store.
+  void attach();
+  // The state that a branch which began at this version begins with.
+  Result<storage::PinInfo> state_at(std::uint64_t of);
+  State& of_world(WorldId world);
   Result<storage::PinInfo> source_of(const Restore& restore) const;
   Status begin(const map::Edit& edit, const std::optional<Restore>& restore);
   void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit, const std::optional<Restore>& restore);
@@ -117,7 +171,11 @@ struct Shard::State {
   void become_read_only(const Error& why) {
     if (!read_only) read_only = why;
   }
+  State& file() { return trunk == nullptr ? *this : *trunk; }
+  void append_own_aux(std::vector<std::byte>& out) const;
+  std::size_t own_aux_bytes() const;
   std::vector<std::byte> aux() const;
+  Status read_own_aux(std::span<const std::byte>& rest);
   Status read_aux();
 };
 
@@ -128,32 +186,38 @@ Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const
   state_->durable = state_->store->durable_lsn();
   if (const Status read = state_->read_aux(); !read) state_->become_read_only(read.error());
 }
+Shard::Shard(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Shard::~Shard() = default;
 
 const ShardKey& Shard::key() const {
   return state_->key;
 }
 Lsn Shard::lsn() const {
-  return state_->store ? state_->store->lsn() : Lsn{};
+  return state_->head.lsn();
 }
 Lsn Shard::durable_lsn() const {
   return state_->durable;
 }
 const storage::ShardStore* Shard::store() const {
-  return state_->store.get();
+  return state_->file().store.get();
 }
-const ShardCounters& Shard::counters() const {
-  state_->counters.encodings = state_->fanout.encodings();
-  return state_->counters;
+ShardCounters Shard::counters() const {
+  ShardCounters all = state_->counters;
+  all.encodings += state_->fanout.encodings();
+  for (const auto& branch : state_->branches) all += branch->counters();
+  return all;
 }
 std::size_t Shard::edits_waiting() const {
-  return state_->waiting.size();
+  std::size_t waiting = state_->waiting.size();
+  for (const auto& branch : state_->branches) waiting += branch->edits_waiting();
+  return waiting;
 }
 void Shard::set_world(std::shared_ptr<const map::World> world) {
   state_->world = std::move(world);
 }
 void Shard::read_only(const Error& why) {
   state_->become_read_only(why);
+  for (const auto& branch : state_->branches) branch->read_only(why);
 }
 void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory factory) {
   State& s = *state_;
@@ -164,6 +228,7 @@ void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory
   s.encoded = &encoded;
   s.fanout.use(encoder);
   s.factory = std::move(factory);
+  for (const auto& branch : s.branches) branch->settle(encoder, encoded, {});
 }
 void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
@@ -173,33 +238,35 @@ void Shard::interest_off(const InterestOff& off) {
 
 void Shard::look(const EditRequest& request, storage::Missing& missing) {
   State& s = *state_;
-  if (!s.store || s.read_only) return;
-  if (!request.restore) return look_edit(*s.store, request.edit, missing);
+  if (!s.head || s.read_only) return;
+  if (!request.restore) return look_edit(s.head, request.edit, missing);
   const auto watched = [&](const map::Rect& chunks) {
     return (s.interest.viewers(proto::Form::binary, chunks) | s.interest.viewers(proto::Form::json, chunks)) != 0;
   };
   if (const Result<storage::PinInfo> source = s.source_of(*request.restore); source)
-    look_restore(*s.store, *source, *request.restore, watched, missing);
+    look_restore(s.head, *source, *request.restore, watched, missing);
 }
 
 void Shard::look(const SubscribeRequest& request, storage::Missing& missing) {
   State& s = *state_;
-  if (s.store) look_states(*s.store, request, {s.run.incarnation, s.recovered}, missing);
+  if (s.head) look_states(s.head, request, {s.run.incarnation, s.recovered}, missing);
 }
 
 void Shard::look(const RefreshRequest& request, storage::Missing& missing) {
-  if (state_->store) look_changed(*state_->store, request, missing);
+  if (state_->head) look_changed(state_->head, request, missing);
 }
 
 bool Shard::lacks_store(const EditRequest& request) const {
   const State& s = *state_;
-  return !s.store && !s.read_only && check_conditions(nullptr, request.edit.conditions).ok();
+  return !s.head && !s.read_only && check_conditions({}, request.edit.conditions).ok();
 }
 
 void Shard::give_store(std::unique_ptr<storage::ShardStore> store) {
   TZ_ASSERT(!state_->store);
   state_->store = std::move(store);
+  state_->head = storage::Head(*state_->store);
   state_->born = state_->version;
+  state_->attach_branches();
 }
 
 storage::Residency* Shard::residency() {
@@ -221,18 +288,25 @@ void Shard::made_ready(const storage::ReadyRequest& request, bool grown) {
 // ---- applying ----
 
 Status Shard::State::ensure_store() {
-  if (store) return {};
+  if (head) return {};
+  if (trunk != nullptr) {
+    Status made = trunk->ensure_store();
+    if (made && !head) return *read_only;
+    return made;
+  }
   Result<std::unique_ptr<storage::ShardStore>> made = factory();
   if (!made) return made.error();
   store = *std::move(made);
+  head = storage::Head(*store);
   born = version;
+  attach_branches();
   return {};
 }
 
 Result<storage::PinInfo> Shard::State::source_of(const Restore& restore) const {
   const bool of_version = restore.from == storage::PinKind::version;
   if (of_version && restore.id <= born) return storage::PinInfo{};
-  if (const storage::PinInfo* pin = store->find_pin(restore.from, restore.id)) return *pin;
+  if (const storage::PinInfo* pin = head.find_pin(restore.from, restore.id)) return *pin;
   return Error{
       ErrorCode::not_found,
       fmt::format("shard {},{} does not hold {} {} any more: it was deleted, or is too old to be undone",
@@ -240,7 +314,7 @@ Result<storage::PinInfo> Shard::State::source_of(const Restore& restore) const {
 }
 
 Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& restore) {
-  const Lsn lsn = next(store->lsn());
+  const Lsn lsn = next(head.lsn());
   if (restore) {
     // A copy: the new undo point may be one too many, and the one that goes for it the very one that is restored. Its
     // pages stay until they are reclaimed.
@@ -249,10 +323,10 @@ Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& 
     source = *std::move(found);
   }
   const bool pinned = restore || needs_undo_point(edit.ops);
-  if (pinned) add_undo_point(*store, lsn, kUndoPoints);
-  const Status begun = store->begin_edit(lsn, restore ? pages_worst(*restore) : pages_worst(*store, edit.ops));
+  if (pinned) add_undo_point(head, lsn, kUndoPoints);
+  const Status begun = head.begin_edit(lsn, restore ? pages_worst(*restore) : pages_worst(head, edit.ops));
   if (!begun && pinned) {
-    const Status dropped = store->unpin(storage::PinKind::undo_point, lsn.value);
+    const Status dropped = head.unpin(storage::PinKind::undo_point, lsn.value);
     TZ_ASSERT(dropped.ok());
   }
   return begun;
@@ -261,11 +335,11 @@ Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& 
 void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit,
                          const std::optional<Restore>& restore) {
   if (restore) {
-    apply_restore(*store, source, *restore);
+    apply_restore(head, source, *restore);
   } else {
-    apply_ops(*store, edit.ops);
+    apply_ops(head, edit.ops);
   }
-  applied.remember(author, edit.id, store->lsn());
+  applied.remember(author, edit.id, head.lsn());
   if (coordinated != 0) last_coordinated = coordinated;
 }
 
@@ -273,9 +347,9 @@ void Shard::State::log(const EditRequest& request, ShardOutput& out) {
   payload.clear();
   const bool pinned = request.restore || needs_undo_point(request.edit.ops);
   encode_edit(request, version, {pinned ? PreImageKind::pinned : PreImageKind::cells, pre_image}, payload);
-  log_bytes += payload.size();
+  file().log_bytes += payload.size();
   last_sequence =
-      out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, store->lsn(), payload});
+      out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, head.lsn(), payload});
 }
 
 void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
@@ -286,7 +360,7 @@ void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
 
 void Shard::State::publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out) {
   Fanout::Cast cast =
-      fanout.cast(key, {key.position, store->lsn(), request.origin.session, request.edit.id, ops}, interest);
+      fanout.cast(key, {key.position, head.lsn(), request.origin.session, request.edit.id, ops}, interest);
   if (!cast.publication) return;
   ++counters.publications;
   out.publish(cast.cores, std::move(cast.publication));
@@ -303,7 +377,7 @@ void Shard::State::publish_restored(const EditRequest& request, ShardOutput& out
     return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
   };
   for (const Restore::Area& area : request.restore->areas) {
-    for_each_restored(*store, store->lsn(), area, watched, [&](const map::Op& op) {
+    for_each_restored(head, head.lsn(), area, watched, [&](const map::Op& op) {
       ops.push_back(op);
       if (ops.size() == kRestoredChunksPerMessage) flush();
     });
@@ -315,7 +389,7 @@ void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out
   ++counters.duplicates;
   out.outcome(outcome_of(request, EditOutcome::Stage::applied));
   // Its record is somewhere up to the newest one: when that is on disk, so is this edit.
-  if (store->lsn() <= durable) {
+  if (head.lsn() <= durable) {
     out.outcome(outcome_of(request, EditOutcome::Stage::durable));
   } else {
     wait_for_log(request);
@@ -331,7 +405,7 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
     if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
     if (s.behind) return s.reject(request, *s.behind, out);
   }
-  if (const Status held = check_conditions(s.store.get(), request.edit.conditions); !held)
+  if (const Status held = check_conditions(s.head, request.edit.conditions); !held)
     return s.reject(request, held.error(), out);
   Status begun = s.ensure_store();
   if (begun) begun = s.begin(request.edit, request.restore);
@@ -348,7 +422,7 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (request.coordinated != 0) s.behind.reset();
   s.pre_image.clear();
   if (!request.restore && !needs_undo_point(request.edit.ops))
-    encode_pre_image(s.store.get(), request.edit.ops, s.pre_image_scratch, s.pre_image);
+    encode_pre_image(s.head, request.edit.ops, s.pre_image_scratch, s.pre_image);
   s.apply(request.origin.session, request.coordinated, request.edit, request.restore);
   ++s.counters.edits;
   s.log(request, out);
@@ -365,6 +439,7 @@ void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {
     s.durable = std::max(s.durable, entry.lsn);
     EditOutcome outcome;
     outcome.origin = entry.origin;
+    outcome.world = s.key.world;
     outcome.edit = entry.edit;
     outcome.coordinated = entry.coordinated;
     outcome.mark = {s.key.position, entry.lsn};
@@ -373,6 +448,7 @@ void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {
     s.waiting.pop_front();
   }
   if (s.durable != before && s.interest.anybody() != 0) out.durable(s.interest.anybody(), {s.key, s.durable});
+  for (const auto& branch : s.branches) branch->log_durable(sequence, out);
 }
 
 void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
@@ -386,7 +462,7 @@ void Shard::subscribe(const SubscribeRequest& request, ShardOutput& out) {
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
   reply->durable = s.durable;
-  ChunkStates states = encode_states(s.store.get(), request, {s.run.incarnation, s.recovered}, *s.encoder, *s.encoded);
+  ChunkStates states = encode_states(s.head, request, {s.run.incarnation, s.recovered}, *s.encoder, *s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;
@@ -402,7 +478,7 @@ void Shard::refresh(const RefreshRequest& request, ShardOutput& out) {
   reply->shard = s.key.position;
   reply->mark = {s.key.position, lsn()};
   reply->refresh = true;
-  ChunkStates states = encode_changed(s.store.get(), request, *s.encoder, *s.encoded);
+  ChunkStates states = encode_changed(s.head, request, *s.encoder, *s.encoded);
   s.counters.chunks_sent += states.chunks;
   reply->frames = std::move(states.frames);
   reply->chunks = states.chunks;
@@ -446,16 +522,17 @@ Status Shard::roll_forward(const EditRequest& part) {
 void Shard::recovered() {
   State& s = *state_;
   if (!s.run.versions.empty()) s.reach_version(s.run.versions.back());
-  if (s.store) {
+  if (s.head) {
     // Deleted while the shard's file was closed, or now that no log record asks for it any more.
-    for (const storage::PinInfo& pin : s.store->pins()) {
+    for (const storage::PinInfo& pin : s.head.pins()) {
       const bool listed = std::ranges::find(s.run.versions, pin.id) != s.run.versions.end() &&
                           std::ranges::find(s.run.deleted_versions, pin.id) == s.run.deleted_versions.end();
-      if (pin.kind == storage::PinKind::version && !pin.dropping && !listed) drop_version(pin.id);
+      if (pin.kind == storage::PinKind::version && !listed) drop_version(pin.id);
     }
   }
   state_->recovered = lsn();
   state_->durable = lsn();
+  for (const auto& branch : s.branches) branch->recovered();
 }
 
 // ---- versions ----
@@ -463,36 +540,36 @@ void Shard::recovered() {
 void Shard::State::reach_version(std::uint64_t newest) {
   if (newest <= version) return;
   for (const std::uint64_t id : run.versions)
-    if (id > version && id <= newest && store) store->pin(storage::PinKind::version, id);
+    if (id > version && id <= newest && head) head.pin(storage::PinKind::version, id);
   version = newest;
 }
 
 void Shard::take_version(std::uint64_t id) {
   State& s = *state_;
   if (id <= s.version) return;  // opened in the moment between the decision and the cut
-  if (s.store) s.store->pin(storage::PinKind::version, id);
+  if (s.head) s.head.pin(storage::PinKind::version, id);
   s.version = id;
 }
 
 void Shard::drop_version(std::uint64_t id) {
   // A shard that was made after the version knows nothing of it.
-  if (state_->store && state_->store->find_pin(storage::PinKind::version, id) != nullptr) {
-    const Status dropped = state_->store->unpin(storage::PinKind::version, id);
+  if (state_->head && state_->head.find_pin(storage::PinKind::version, id) != nullptr) {
+    const Status dropped = state_->head.unpin(storage::PinKind::version, id);
     TZ_ASSERT(dropped.ok());
   }
 }
 
 shardfile::Entry Shard::version_top(std::uint64_t id) const {
-  const storage::PinInfo* pin = state_->store ? state_->store->find_pin(storage::PinKind::version, id) : nullptr;
+  const storage::PinInfo* pin = state_->head ? state_->head.find_pin(storage::PinKind::version, id) : nullptr;
   return pin == nullptr ? shardfile::Entry{} : pin->top;
 }
 
 std::optional<ShardContent> Shard::content_of(std::uint64_t version) const {
   const State& s = *state_;
-  const storage::PinInfo* of = s.store ? s.store->find_pin(storage::PinKind::version, version) : nullptr;
+  const storage::PinInfo* of = s.head ? s.head.find_pin(storage::PinKind::version, version) : nullptr;
   if (of == nullptr) return std::nullopt;
   ShardContent content{of->lsn, of->top, {}, {}};
-  for (const storage::PinInfo& pin : s.store->pins()) {
+  for (const storage::PinInfo& pin : s.head.pins()) {
     const bool older = pin.kind == storage::PinKind::version
                            ? pin.id < version
                            : pin.kind == storage::PinKind::undo_point && pin.lsn <= of->lsn;
@@ -506,13 +583,13 @@ std::optional<ShardContent> Shard::content_of(std::uint64_t version) const {
 }
 
 shardfile::Entry Shard::take_snapshot(std::uint64_t number) {
-  return state_->store ? state_->store->pin(storage::PinKind::snapshot, number).top : shardfile::Entry{};
+  return state_->head ? state_->head.pin(storage::PinKind::snapshot, number).top : shardfile::Entry{};
 }
 
 void Shard::drop_snapshot(std::uint64_t number) {
   // A shard whose first edit came in between has none.
-  if (state_->store && state_->store->find_pin(storage::PinKind::snapshot, number) != nullptr) {
-    const Status dropped = state_->store->unpin(storage::PinKind::snapshot, number);
+  if (state_->head && state_->head.find_pin(storage::PinKind::snapshot, number) != nullptr) {
+    const Status dropped = state_->head.unpin(storage::PinKind::snapshot, number);
     TZ_ASSERT(dropped.ok());
   }
 }
@@ -525,28 +602,149 @@ bool Shard::reclaim(std::size_t entries, storage::Missing* missing) {
   return state_->store && state_->store->reclaim(entries, missing);
 }
 
+// ---- branches ----
+
+Shard* Shard::find(WorldId world) {
+  if (world == state_->key.world) return this;
+  for (const auto& branch : state_->branches)
+    if (branch->state_->key.world == world) return branch.get();
+  return nullptr;
+}
+
+Shard& Shard::add_branch(const BranchInfo& info) {
+  State& s = *state_;
+  TZ_ASSERT(s.trunk == nullptr && find(info.world) == nullptr && find(info.parent) != nullptr);
+  s.branches.push_back(std::unique_ptr<Shard>(new Shard(std::make_unique<State>(s, info))));
+  if (s.store) s.branches.back()->state_->attach();
+  return *s.branches.back();
+}
+
+void Shard::State::attach_branches() {
+  // Parents come before their branches.
+  for (const auto& each : branches) {
+    each->state_->born = each->state_->version;
+    each->state_->attach();
+  }
+}
+
+void Shard::State::attach() {
+  if (!trunk->store->has_head(own_branch.head)) {
+    const Result<storage::PinInfo> origin = trunk->of_world(own_branch.parent).state_at(own_branch.origin);
+    if (!origin) return become_read_only(origin.error());
+    const Status added = trunk->store->add_branch(own_branch.head, *origin);
+    TZ_ASSERT(added.ok());
+  }
+  head = storage::Head(*trunk->store, own_branch.head);
+  durable = head.lsn();
+  if (const auto kept = trunk->left_aside.extract(own_branch.head); !kept.empty()) {
+    std::span<const std::byte> bytes = kept.mapped();
+    if (const Status read = read_own_aux(bytes); !read) become_read_only(read.error());
+  }
+}
+
+Shard::State& Shard::State::of_world(WorldId of) {
+  return of == key.world
+             ? *this
+             : *(*std::ranges::find(branches, of, [](const auto& b) { return b->state_->key.world; }))->state_;
+}
+
+Result<storage::PinInfo> Shard::State::state_at(std::uint64_t of) {
+  // During recovery: all its records are replayed, and none of them was of a later time.
+  reach_version(of);
+  if (head && of > born)
+    if (const storage::PinInfo* pin = head.find_pin(storage::PinKind::version, of)) return *pin;
+  if (of <= born) return storage::PinInfo{};
+  return Error{ErrorCode::internal,
+               fmt::format("shard {},{} does not hold version {}, at which a branch began; restore the shard's file "
+                           "from a backup",
+                           key.position.x, key.position.y, of)};
+}
+
+void Shard::drop_branch(storage::HeadId number, ShardOutput& out) {
+  State& s = *state_;
+  const auto found =
+      std::ranges::find(s.branches, number, [](const auto& branch) { return branch->state_->own_branch.head; });
+  if (found != s.branches.end()) {
+    State& gone = *(*found)->state_;
+    for (const State::Waiting& waiting : gone.waiting) {
+      EditOutcome outcome;
+      outcome.origin = waiting.origin;
+      outcome.world = gone.key.world;
+      outcome.edit = waiting.edit;
+      outcome.coordinated = waiting.coordinated;
+      outcome.mark = {gone.key.position, waiting.lsn};
+      outcome.stage = EditOutcome::Stage::rejected;
+      outcome.error = Error{ErrorCode::not_found, "the branch was dropped"};
+      out.outcome(std::move(outcome));
+    }
+    s.counters += (*found)->counters();
+    s.branches.erase(found);
+  }
+  s.left_aside.erase(number);
+  if (!s.store || !s.store->has_head(number)) return;
+  const Status dropped = s.store->drop_branch(number);
+  TZ_ASSERT(dropped.ok());
+}
+
+void Shard::keep_branches(std::span<const storage::HeadId> there_are) {
+  State& s = *state_;
+  if (!s.store) return;
+  for (const storage::HeadId number : s.store->branches()) {
+    if (std::ranges::find(there_are, number) != there_are.end()) continue;
+    s.left_aside.erase(number);
+    const Status dropped = s.store->drop_branch(number);
+    TZ_ASSERT(dropped.ok());
+  }
+}
+
 // ---- checkpoint ----
 
+std::size_t Shard::State::own_aux_bytes() const {
+  return kAuxNumbers * sizeof(std::uint64_t) + applied.encoded_bytes();
+}
+
+void Shard::State::append_own_aux(std::vector<std::byte>& out) const {
+  for (const std::uint64_t number : {last_coordinated, version, born}) append(out, number);
+  applied.encode(out);
+}
+
 std::vector<std::byte> Shard::State::aux() const {
-  const std::uint64_t numbers[kAuxNumbers] = {last_coordinated, version, born};
-  std::vector<std::byte> bytes(sizeof numbers);
-  std::memcpy(bytes.data(), numbers, sizeof numbers);
-  applied.encode(bytes);
+  std::vector<std::byte> bytes;
+  append_own_aux(bytes);
+  for (const auto& branch : branches) {
+    const State& b = *branch->state_;
+    if (!b.head) continue;
+    append(bytes, BranchAux{b.own_branch.head, b.own_aux_bytes()});
+    b.append_own_aux(bytes);
+  }
+  for (const auto& [number, own] : left_aside) {
+    append(bytes, BranchAux{number, own.size()});
+    bytes.insert(bytes.end(), own.begin(), own.end());
+  }
   return bytes;
+}
+
+Status Shard::State::read_own_aux(std::span<const std::byte>& rest) {
+  if (!take(rest, last_coordinated) || !take(rest, version) || !take(rest, born))
+    return Error{ErrorCode::internal, "the shard's own state is damaged"};
+  return applied.decode(rest);
 }
 
 Status Shard::State::read_aux() {
   const std::vector<std::byte> bytes = store->aux();
   std::span<const std::byte> rest = bytes;
   if (rest.empty()) return {};  // a new store
-  std::uint64_t numbers[kAuxNumbers];
-  if (rest.size() < sizeof numbers) return Error{ErrorCode::internal, "the shard's own state is damaged"};
-  std::memcpy(numbers, rest.data(), sizeof numbers);
-  last_coordinated = numbers[0];
-  version = numbers[1];
-  born = numbers[2];
-  rest = rest.subspan(sizeof numbers);
-  return applied.decode(rest);
+  if (Status own = read_own_aux(rest); !own) return own;
+  while (!rest.empty()) {
+    BranchAux entry{};
+    if (!take(rest, entry) || entry.bytes > rest.size())
+      return Error{ErrorCode::internal, "what the shard knows of its branches is damaged"};
+    const auto number = static_cast<storage::HeadId>(entry.head);
+    if (store->has_head(number))
+      left_aside[number].assign(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(entry.bytes));
+    rest = rest.subspan(entry.bytes);
+  }
+  return {};
 }
 
 bool Shard::wants_checkpoint() const {
@@ -554,7 +752,10 @@ bool Shard::wants_checkpoint() const {
 }
 
 void Shard::look_checkpoint(storage::Missing& missing) {
-  state_->store->look_checkpoint(kAuxNumbers * sizeof(std::uint64_t) + state_->applied.encoded_bytes(), missing);
+  std::size_t bytes = state_->own_aux_bytes();
+  for (const auto& branch : state_->branches) bytes += sizeof(BranchAux) + branch->state_->own_aux_bytes();
+  for (const auto& [number, own] : state_->left_aside) bytes += sizeof(BranchAux) + own.size();
+  state_->store->look_checkpoint(bytes, missing);
 }
 
 Result<storage::CheckpointStep> Shard::begin_checkpoint() {

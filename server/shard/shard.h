@@ -21,6 +21,7 @@ namespace terrazzo::shard {
 struct ShardCounters {
   std::uint64_t edits = 0, rejected = 0, duplicates = 0, subscriptions = 0, publications = 0, encodings = 0,
                 chunks_sent = 0, refreshes = 0;
+  ShardCounters& operator+=(const ShardCounters& more);
 };
 
 // What a server run knows of its past: for judging the revisions a client says it knows, and the world's versions when
@@ -29,6 +30,16 @@ struct RunInfo {
   Incarnation incarnation;
   std::vector<std::uint64_t> versions = {};
   std::vector<std::uint64_t> deleted_versions = {};
+};
+
+// A branch of a shard's world: a line of edits of its own that began at a version.
+struct BranchInfo {
+  WorldId world;             // its own
+  storage::HeadId head = 0;  // its number, from 1, never that of another one
+  WorldId parent;            // the shard's world, or an older branch
+  std::uint64_t origin = 0;  // the version of `parent`
+  std::shared_ptr<const map::World> metadata;
+  RunInfo run = {};
 };
 
 // Everything of a shard as of one of its versions, for a copy of its file. The pinned trees stay as they are.
@@ -50,6 +61,9 @@ struct ShardContent {
 //     time, so that recovery takes them at the same places.
 //  6. Log records hold what the edit overwrote; before going back, and before an edit too large for that, the state is
 //     pinned: the newest kUndoPoints of those can be restored.
+//  7. Branches live in the same store, each as a Shard that this one, the trunk, owns: with LSNs, log records, applied
+//     edits, versions and viewers of its own. What concerns the file is the trunk's and for all of them: settle(),
+//     read_only(), recovered(), log_durable(), give_store(), reclaim(), checkpoints.
 class Shard {
  public:
   static constexpr std::size_t kUndoPoints = 64;
@@ -124,11 +138,24 @@ class Shard {
   storage::ReadyRequest ask_ready();
   void made_ready(const storage::ReadyRequest& request, bool grown);
 
-  const ShardCounters& counters() const;
+  // Of branches, too, those that are gone included.
+  ShardCounters counters() const;
   std::size_t edits_waiting() const;  // for the log
+
+  // ---- branches, of the trunk ----
+  // Its own world's, or a branch that was added; null: neither.
+  Shard* find(WorldId world);
+  // Its parent is there already. It begins where the parent was at that version; where the store has it, it is as it
+  // was at the last checkpoint, and its log records are to be replayed. Pages are shared, nothing is copied.
+  Shard& add_branch(const BranchInfo& info);
+  // Whoever waits for its edits is refused; what only it reaches is given back by reclaim().
+  void drop_branch(storage::HeadId number, ShardOutput& out);
+  // Drops those that the store has and that are not among these; before any is added.
+  void keep_branches(std::span<const storage::HeadId> there_are);
 
  private:
   struct State;
+  explicit Shard(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/branch_world.h"
 #include "map/edit_apply.h"
 
 namespace terrazzo::shard {
@@ -77,7 +78,7 @@ Error too_many(std::uint64_t shards) {
 
 CoreId owner_core(const ShardKey& shard, int cores) {
   const std::uint64_t key = map::position_key(shard.position.x, shard.position.y);
-  return static_cast<CoreId>(mixed(mixed(shard.world.value) ^ key) % static_cast<std::uint64_t>(cores));
+  return static_cast<CoreId>(mixed(mixed(main_world(shard.world).value) ^ key) % static_cast<std::uint64_t>(cores));
 }
 
 CoreId coordinator_core(WorldId world, int cores) {

@@ -17,11 +17,11 @@ bool covers(const map::Rect& part) {
   return part.width() == map::kChunkSize && part.height() == map::kChunkSize;
 }
 
-void write_part(storage::ShardStore& store, const map::Op& op, map::ChunkPos chunk) {
+void write_part(const storage::Head& store, const map::Op& op, map::ChunkPos chunk) {
   map::apply_op(op, chunk, cells_of_page(store.write(op.layer, map::index_in_shard(chunk))));
 }
 
-void fill_chunks(storage::ShardStore& store, const map::Op& op, const map::Rect& area) {
+void fill_chunks(const storage::Head& store, const map::Op& op, const map::Rect& area) {
   map::for_each_chunk_part(area, [&](map::ChunkPos chunk, const map::Rect& part) {
     if (covers(part)) {
       store.fill_chunk(op.layer, map::index_in_shard(chunk), op.cell.bits);
@@ -31,7 +31,7 @@ void fill_chunks(storage::ShardStore& store, const map::Op& op, const map::Rect&
   });
 }
 
-void apply_fill(storage::ShardStore& store, const map::Op& op) {
+void apply_fill(const storage::Head& store, const map::Op& op) {
   constexpr std::int64_t shard_cells = std::int64_t{map::kShardChunks} * map::kChunkSize;
   if (op.rect.width() == shard_cells && op.rect.height() == shard_cells)
     return store.fill_layer(op.layer, op.cell.bits);
@@ -50,7 +50,7 @@ void apply_fill(storage::ShardStore& store, const map::Op& op) {
     }
 }
 
-void apply_set(storage::ShardStore& store, const map::Op& op) {
+void apply_set(const storage::Head& store, const map::Op& op) {
   map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect& part) {
     if (!covers(part)) return write_part(store, op, chunk);
     std::array<map::Cell, map::kChunkCells> cells;
@@ -74,7 +74,7 @@ bool has_cell(const map::Op& op, map::ChunkPos chunk, std::span<const map::Cell,
   return false;
 }
 
-void apply_replace(storage::ShardStore& store, const map::Op& op) {
+void apply_replace(const storage::Head& store, const map::Op& op) {
   if (op.from == op.cell) return;
   map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect& part) {
     const storage::ChunkRead read = store.read(op.layer, map::index_in_shard(chunk));
@@ -90,7 +90,7 @@ void apply_replace(storage::ShardStore& store, const map::Op& op) {
 
 }  // namespace
 
-std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map::Op> ops) {
+std::uint32_t pages_worst(const storage::Head& store, std::span<const map::Op> ops) {
   std::uint64_t pages = 1;  // the layer directory
   for (const map::Op& op : ops) {
     // A leaf node for each region touched, and the layer's region node.
@@ -116,7 +116,7 @@ std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map:
   return static_cast<std::uint32_t>(pages);
 }
 
-void apply_ops(storage::ShardStore& store, std::span<const map::Op> ops) {
+void apply_ops(const storage::Head& store, std::span<const map::Op> ops) {
   for (const map::Op& op : ops) {
     switch (op.kind) {
       case map::OpKind::set:
@@ -132,15 +132,14 @@ void apply_ops(storage::ShardStore& store, std::span<const map::Op> ops) {
   }
 }
 
-Status check_conditions(const storage::ShardStore* store, std::span<const map::Condition> conditions) {
+Status check_conditions(const storage::Head& store, std::span<const map::Condition> conditions) {
   std::array<map::Cell, map::kChunkCells> uniform;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     const map::Condition& condition = conditions[i];
     bool holds = true;
     map::for_each_chunk_part(condition.rect, [&](map::ChunkPos chunk, const map::Rect&) {
       if (!holds) return;
-      const storage::ChunkRead read =
-          store == nullptr ? storage::ChunkRead{} : store->read(condition.layer, map::index_in_shard(chunk));
+      const storage::ChunkRead read = store.read(condition.layer, map::index_in_shard(chunk));
       if (read.cells == nullptr) {
         uniform.fill(map::Cell{read.fill});
         holds = map::condition_holds(condition, chunk, uniform);

@@ -5,16 +5,16 @@
 
 #include "base/error.h"
 #include "map/edit.h"
-#include "server/storage/shard_store.h"
+#include "server/storage/head.h"
 
 // Edits on a shard's store: huge fills become single entries, everything else is map/edit_apply chunk by chunk.
 namespace terrazzo::shard {
 
 // Cell pages that the ops may need at most, on the present state.
-std::uint32_t pages_worst(const storage::ShardStore& store, std::span<const map::Op> ops);
+std::uint32_t pages_worst(const storage::Head& store, std::span<const map::Op> ops);
 // The store has begun the edit; cannot fail.
-void apply_ops(storage::ShardStore& store, std::span<const map::Op> ops);
-// condition_failed: names the condition by its index. `store` null: nothing but empty cells.
-Status check_conditions(const storage::ShardStore* store, std::span<const map::Condition> conditions);
+void apply_ops(const storage::Head& store, std::span<const map::Op> ops);
+// condition_failed: names the condition by its index. an empty `store`: nothing but empty cells.
+Status check_conditions(const storage::Head& store, std::span<const map::Condition> conditions);
 
 }  // namespace terrazzo::shard

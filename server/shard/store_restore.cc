@@ -33,7 +33,7 @@ map::Cell cell_at(const storage::ChunkRead& read, std::size_t index) {
   return map::Cell{read.cells == nullptr ? read.fill : read.cells[index]};
 }
 
-void restore_part(storage::ShardStore& store, const storage::PinInfo& pin, map::LayerId layer, map::ChunkPos chunk,
+void restore_part(const storage::Head& store, const storage::PinInfo& pin, map::LayerId layer, map::ChunkPos chunk,
                   const map::Rect& part) {
   const std::uint16_t index = map::index_in_shard(chunk);
   const map::Rect whole = map::cells_of(chunk);
@@ -67,7 +67,7 @@ std::uint32_t pages_worst(const Restore& restore) {
   return static_cast<std::uint32_t>(pages);
 }
 
-void apply_restore(storage::ShardStore& store, const storage::PinInfo& pin, const Restore& restore) {
+void apply_restore(const storage::Head& store, const storage::PinInfo& pin, const Restore& restore) {
   // What is written comes first: afterwards pages may be shared.
   for (const Restore::Area& area : restore.areas) {
     for_each_border_part(area.rect, [&](map::ChunkPos chunk, const map::Rect& part) {
@@ -83,7 +83,7 @@ void apply_restore(storage::ShardStore& store, const storage::PinInfo& pin, cons
   }
 }
 
-void for_each_restored(const storage::ShardStore& store, Lsn lsn, const Restore::Area& area,
+void for_each_restored(const storage::Head& store, Lsn lsn, const Restore::Area& area,
                        const std::function<bool(const map::Rect& chunks)>& wanted,
                        const std::function<void(const map::Op&)>& visit) {
   constexpr std::int64_t kRegion = 16;

@@ -10,7 +10,7 @@ bool needs_undo_point(std::span<const map::Op> ops) {
   return cells > kPreImageCellsMax;
 }
 
-void add_undo_point(storage::ShardStore& store, Lsn lsn, std::size_t most) {
+void add_undo_point(const storage::Head& store, Lsn lsn, std::size_t most) {
   std::size_t count = 0;
   std::uint64_t oldest = lsn.value;
   for (const storage::PinInfo& pin : store.pins()) {

@@ -4,7 +4,7 @@
 
 #include "map/edit.h"
 #include "server/shard/messages.h"
-#include "server/storage/shard_store.h"
+#include "server/storage/head.h"
 
 namespace terrazzo::shard {
 
@@ -14,6 +14,6 @@ inline constexpr std::uint64_t kPreImageCellsMax = 65536;
 
 bool needs_undo_point(std::span<const map::Op> ops);
 // Pins the state before edit `lsn`, as undo point `lsn`; lets the oldest go when there are more than `most`.
-void add_undo_point(storage::ShardStore& store, Lsn lsn, std::size_t most);
+void add_undo_point(const storage::Head& store, Lsn lsn, std::size_t most);
 
 }  // namespace terrazzo::shard

@@ -25,18 +25,24 @@ PinInfo& PinSet::add(const PinInfo& pin) {
   return pins_.back().info;
 }
 
-PinInfo* PinSet::find(PinKind kind, std::uint64_t id) {
+PinInfo* PinSet::find(PinKind kind, std::uint64_t id, HeadId head) {
   for (Pin& pin : pins_)
-    if (pin.info.kind == kind && pin.info.id == id && !pin.info.dropping) return &pin.info;
+    if (pin.info.kind == kind && pin.info.id == id && pin.info.head == head && !pin.info.dropping) return &pin.info;
   return nullptr;
 }
 
-bool PinSet::drop(PinKind kind, std::uint64_t id) {
-  PinInfo* const pin = find(kind, id);
+bool PinSet::drop(PinKind kind, std::uint64_t id, HeadId head) {
+  PinInfo* const pin = find(kind, id, head);
   if (pin == nullptr) return false;
   pin->dropping = true;
   if (kind != PinKind::snapshot) ++changes_;
   return true;
+}
+
+void PinSet::drop_all(HeadId head) {
+  for (Pin& pin : pins_)
+    if (pin.info.head == head) pin.info.dropping = true;
+  ++changes_;
 }
 
 PageNo PinSet::page_at(const Entry& top, const Position& at) const {

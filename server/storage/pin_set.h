@@ -26,8 +26,10 @@ class PinSet {
 
   PinInfo& add(const PinInfo& pin);
   // Marks it as being dropped; false: there is none.
-  bool drop(PinKind kind, std::uint64_t id);
-  PinInfo* find(PinKind kind, std::uint64_t id);
+  bool drop(PinKind kind, std::uint64_t id, HeadId head);
+  // Likewise all of a head.
+  void drop_all(HeadId head);
+  PinInfo* find(PinKind kind, std::uint64_t id, HeadId head);
   // Goes on with what is being dropped; true: there is more. With `missing`: as far as what it reads is present.
   bool reclaim(std::size_t entries, Residency& residency, Missing* missing);
 

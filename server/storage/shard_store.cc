@@ -321,18 +321,18 @@ std::uint64_t ShardStore::restore(const PinInfo& from, std::uint8_t layer, const
 
 const PinInfo& ShardStore::pin(PinKind kind, std::uint64_t id, HeadId head) {
   NodeTree* const tree = state_->head(head);
-  TZ_ASSERT(tree != nullptr && state_->pins.find(kind, id) == nullptr);
+  TZ_ASSERT(tree != nullptr && state_->pins.find(kind, id, head) == nullptr);
   tree->pin_now();
   return state_->pins.add({kind, id, head, Lsn{tree->lsn()}, tree->top(), false});
 }
 
-Status ShardStore::unpin(PinKind kind, std::uint64_t id) {
-  if (state_->pins.drop(kind, id)) return {};
+Status ShardStore::unpin(PinKind kind, std::uint64_t id, HeadId head) {
+  if (state_->pins.drop(kind, id, head)) return {};
   return Error{ErrorCode::not_found, fmt::format("the shard has no such pin ({})", id)};
 }
 
-const PinInfo* ShardStore::find_pin(PinKind kind, std::uint64_t id) const {
-  return state_->pins.find(kind, id);
+const PinInfo* ShardStore::find_pin(PinKind kind, std::uint64_t id, HeadId head) const {
+  return state_->pins.find(kind, id, head);
 }
 
 std::vector<PinInfo> ShardStore::pins() const {
@@ -370,14 +370,17 @@ Status ShardStore::drop_branch(HeadId branch) {
   const auto found = std::ranges::find(s.branches, branch, &State::Branch::id);
   if (found == s.branches.end()) return Error{ErrorCode::not_found, fmt::format("the shard has no branch {}", branch)};
   // Its last state goes the way of a dropped pin, which nobody looks for by its number any more.
-  const std::uint64_t id = ~std::uint64_t{branch};
-  s.pins.add({PinKind::undo_point, id, branch, Lsn{found->tree->lsn()}, found->tree->top(), false});
-  s.pins.drop(PinKind::undo_point, id);
+  s.pins.add({PinKind::undo_point, ~std::uint64_t{branch}, branch, Lsn{found->tree->lsn()}, found->tree->top(), false});
+  s.pins.drop_all(branch);
   if (s.editing == found->tree.get()) s.editing = &s.main;
   s.pins.remove_head(found->tree.get());
   s.branches.erase(found);
   ++s.changes;
   return {};
+}
+
+bool ShardStore::has_head(HeadId head) const {
+  return state_->head(head) != nullptr;
 }
 
 std::vector<HeadId> ShardStore::branches() const {
@@ -388,17 +391,19 @@ std::vector<HeadId> ShardStore::branches() const {
 
 // ---- looking ahead ----
 
-void ShardStore::look_read(const Access& access, Missing& missing) {
+void ShardStore::look_read(const Access& access, Missing& missing, HeadId head) {
   State& s = *state_;
-  PageLook(s.file, s.residency, missing).tree(s.main.top(), access, s.pins, nullptr);
+  const NodeTree* const tree = s.head(head);
+  if (tree != nullptr) PageLook(s.file, s.residency, missing).tree(tree->top(), access, s.pins, nullptr);
 }
 void ShardStore::look_read(const PinInfo& pin, const Access& access, Missing& missing) {
   State& s = *state_;
   PageLook(s.file, s.residency, missing).tree(pin.top, access, s.pins, nullptr);
 }
-void ShardStore::look_write(const Access& access, Missing& missing) {
+void ShardStore::look_write(const Access& access, Missing& missing, HeadId head) {
   State& s = *state_;
-  PageLook(s.file, s.residency, missing).tree(s.main.top(), access, s.pins, &s.main);
+  const NodeTree* const tree = s.head(head);
+  if (tree != nullptr) PageLook(s.file, s.residency, missing).tree(tree->top(), access, s.pins, tree);
 }
 void ShardStore::look_fresh(std::size_t fresh, Missing& missing) {
   state_->pool.look(fresh, missing);

@@ -60,7 +60,7 @@ enum class PinKind : std::uint8_t {
 };
 struct PinInfo {
   PinKind kind = PinKind::snapshot;
-  std::uint64_t id = 0;  // given by the caller, unique in its kind
+  std::uint64_t id = 0;  // given by the caller, unique in its kind and head
   HeadId head = kMainHead;
   Lsn lsn;
   shardfile::Entry top;  // for a TreeReader on another thread's mapping
@@ -123,25 +123,27 @@ class ShardStore {
   // The present state of `head` stays readable. O(1).
   const PinInfo& pin(PinKind kind, std::uint64_t id, HeadId head = kMainHead);
   // What only this pin reaches is given back by later calls of reclaim(). not_found.
-  Status unpin(PinKind kind, std::uint64_t id);
-  const PinInfo* find_pin(PinKind kind, std::uint64_t id) const;  // not those being dropped
-  std::vector<PinInfo> pins() const;                              // those being dropped included
+  Status unpin(PinKind kind, std::uint64_t id, HeadId head = kMainHead);
+  // Not those being dropped.
+  const PinInfo* find_pin(PinKind kind, std::uint64_t id, HeadId head = kMainHead) const;
+  std::vector<PinInfo> pins() const;  // those being dropped included
   ChunkRead read(const PinInfo& pin, std::uint8_t layer, std::uint16_t chunk) const;
   // Goes on with dropped pins, looking at about `entries` entries of nodes. True: there is more to do; with `missing`,
   // perhaps after bringing what is in there.
   bool reclaim(std::size_t entries, Missing* missing = nullptr);
-  // A new head that begins at a pin. already_exists.
+  // A new head that begins at a pin; at an empty one where nothing was ever edited. already_exists.
   Status add_branch(HeadId branch, const PinInfo& origin);
-  Status drop_branch(HeadId branch);  // not_found; its pages come back through reclaim()
+  Status drop_branch(HeadId branch);  // with its pins; not_found; the pages come back through reclaim()
+  bool has_head(HeadId head) const;
   std::vector<HeadId> branches() const;
 
   // ---- looking ahead ----
   // What is not in memory of what comes next: bring it, tell residency(), look again until nothing is missing. Nothing
   // that is not present is touched by looking. Without looking everything works, too, and may wait for the disk.
-  void look_read(const Access& access, Missing& missing);
+  void look_read(const Access& access, Missing& missing, HeadId head = kMainHead);
   void look_read(const PinInfo& pin, const Access& access, Missing& missing);
-  // For an edit of the main head that changes these chunks. `fresh`: the pages it may need (pages_worst).
-  void look_write(const Access& access, Missing& missing);
+  // For an edit that changes these chunks. `fresh`: the pages it may need (pages_worst).
+  void look_write(const Access& access, Missing& missing, HeadId head = kMainHead);
   void look_fresh(std::size_t fresh, Missing& missing);
   void look_checkpoint(std::size_t aux_bytes, Missing& missing);
   Residency& residency();

@@ -31,6 +31,14 @@ std::uint32_t env(const char* name, std::uint32_t otherwise) {
   return text == nullptr ? otherwise : static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10));
 }
 
+// A number may be given once for each kind and head.
+struct PinKey {
+  PinKind kind = PinKind::version;
+  std::uint64_t id = 0;
+  HeadId head = kMainHead;
+  auto operator<=>(const PinKey&) const = default;
+};
+
 // The model of a whole store: heads and pins with their states.
 struct Model {
   std::map<HeadId, ModelState> heads{{kMainHead, {}}};
@@ -38,7 +46,7 @@ struct Model {
     HeadId head;
     ModelState state;
   };
-  std::map<std::pair<PinKind, std::uint64_t>, Pin> pins;
+  std::map<PinKey, Pin> pins;
 };
 
 class StoreModel {
@@ -137,15 +145,16 @@ class StoreModel {
     if (model_.pins.size() >= 12) return;
     const HeadId head = any_head();
     const auto kind = static_cast<PinKind>(pick(3));
-    store_->pin(kind, ++last_id_, head);
-    model_.pins[{kind, last_id_}] = {head, model_.heads[head]};
+    const std::uint64_t id = ++last_ids_[head];
+    store_->pin(kind, id, head);
+    model_.pins[{kind, id, head}] = {head, model_.heads[head]};
   }
-  void drop_pin(std::pair<PinKind, std::uint64_t> key) {
-    ASSERT_TRUE(store_->unpin(key.first, key.second).ok());
-    EXPECT_FALSE(store_->unpin(key.first, key.second).ok());
+  void drop_pin(PinKey key) {
+    ASSERT_TRUE(store_->unpin(key.kind, key.id, key.head).ok());
+    EXPECT_FALSE(store_->unpin(key.kind, key.id, key.head).ok());
     model_.pins.erase(key);
   }
-  const Model::Pin* any_pin(std::pair<PinKind, std::uint64_t>& key) {
+  const Model::Pin* any_pin(PinKey& key) {
     if (model_.pins.empty()) return nullptr;
     auto it = model_.pins.begin();
     std::advance(it, pick(static_cast<unsigned>(model_.pins.size())));
@@ -153,12 +162,12 @@ class StoreModel {
     return &it->second;
   }
   void unpin() {
-    std::pair<PinKind, std::uint64_t> key;
+    PinKey key;
     if (any_pin(key) != nullptr) drop_pin(key);
   }
 
   void restore() {
-    std::pair<PinKind, std::uint64_t> key;
+    PinKey key;
     const Model::Pin* pin = any_pin(key);
     if (pin == nullptr) return;
     const HeadId head = any_head();
@@ -168,7 +177,7 @@ class StoreModel {
                                ? ChunkRect{}
                                : ChunkRect{pick(2) == 0 ? 0 : x, pick(2) == 0 ? 0 : y, pick(2) == 0 ? 256 : x + 1, 256};
     ASSERT_TRUE(store_->begin_edit(Lsn{++state.lsn}, 1200, head).ok());
-    const PinInfo info = *store_->find_pin(key.first, key.second);
+    const PinInfo info = *store_->find_pin(key.kind, key.id, key.head);
     for (unsigned i = pick(2); i < 2; ++i) {
       const std::uint8_t l = layer();
       store_->restore(info, l, area);
@@ -190,12 +199,12 @@ class StoreModel {
   }
 
   void add_branch() {
-    std::pair<PinKind, std::uint64_t> key;
+    PinKey key;
     const Model::Pin* pin = any_pin(key);
     if (pin == nullptr || model_.heads.size() >= 4) return;
     const HeadId branch = ++last_branch_;
-    ASSERT_TRUE(store_->add_branch(branch, *store_->find_pin(key.first, key.second)).ok());
-    EXPECT_FALSE(store_->add_branch(branch, *store_->find_pin(key.first, key.second)).ok());
+    ASSERT_TRUE(store_->add_branch(branch, *store_->find_pin(key.kind, key.id, key.head)).ok());
+    EXPECT_FALSE(store_->add_branch(branch, *store_->find_pin(key.kind, key.id, key.head)).ok());
     model_.heads[branch] = pin->state;
   }
   void drop_branch() {
@@ -203,6 +212,7 @@ class StoreModel {
     const HeadId branch = std::prev(model_.heads.end())->first;
     ASSERT_TRUE(store_->drop_branch(branch).ok());
     model_.heads.erase(branch);
+    std::erase_if(model_.pins, [&](const auto& pin) { return pin.first.head == branch; });
   }
   void reclaim() { store_->reclaim(pick(2000)); }
 
@@ -245,7 +255,7 @@ class StoreModel {
     Result<std::unique_ptr<ShardStore>> opened = ShardStore::open(file_, kIdentity);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     store_ = *std::move(opened);
-    std::erase_if(durable_.pins, [](const auto& pin) { return pin.first.first == PinKind::snapshot; });
+    std::erase_if(durable_.pins, [](const auto& pin) { return pin.first.kind == PinKind::snapshot; });
     model_ = durable_;
   }
   // Of what was not synced, any part is on the disk; a root that was written may be, too.
@@ -298,11 +308,11 @@ class StoreModel {
           ASSERT_EQ(store_->read_blob(l, c, id).value_or(std::vector<std::byte>()), state.at(l, c).blob);
     }
     for (const auto& [key, pin] : model_.pins) {
-      const PinInfo* info = store_->find_pin(key.first, key.second);
+      const PinInfo* info = store_->find_pin(key.kind, key.id, key.head);
       ASSERT_NE(info, nullptr);
       EXPECT_EQ(info->lsn.value, pin.state.lsn);
       expect_state(
-          pin.state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(*info, l, c); }, "pin ", key.second);
+          pin.state, [&](std::uint8_t l, std::uint16_t c) { return store_->read(*info, l, c); }, "pin ", key.id);
       if (testing::Test::HasFatalFailure()) return;
     }
     const Status verified = store_->verify();
@@ -313,12 +323,12 @@ class StoreModel {
     return {{file_.base(), std::size_t{file_.page_count()} * kPageBytes}, top};
   }
   void diff() {
-    std::pair<PinKind, std::uint64_t> a, b;
+    PinKey a, b;
     const Model::Pin *pin_a = any_pin(a), *pin_b = any_pin(b);
     if (pin_a == nullptr) return;
     std::map<ModelState::Key, bool> visited;
-    ASSERT_TRUE(shardfile::diff_trees(reader(store_->find_pin(a.first, a.second)->top),
-                                      reader(store_->find_pin(b.first, b.second)->top),
+    ASSERT_TRUE(shardfile::diff_trees(reader(store_->find_pin(a.kind, a.id, a.head)->top),
+                                      reader(store_->find_pin(b.kind, b.id, b.head)->top),
                                       [&](std::uint8_t l, std::uint16_t c) {
                                         visited[{l, c}] = true;
                                       }));
@@ -375,7 +385,7 @@ class StoreModel {
   std::vector<std::byte> written_aux_, durable_aux_;
   CheckpointStep next_ = CheckpointStep::done;
   bool root_written_ = false;
-  std::uint64_t last_id_ = 0;
+  std::map<HeadId, std::uint64_t> last_ids_;
   HeadId last_branch_ = 0;
 };
 
