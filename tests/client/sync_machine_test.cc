@@ -199,6 +199,27 @@ TEST_F(SyncMachineTest, AfterARestartOnlyDurableRevisionsAreNamed) {
   EXPECT_EQ(confirmed(40), 0u);
 }
 
+TEST_F(SyncMachineTest, OfAnotherWorldUnderTheSameNameNothingIsKnown) {
+  go_live();
+  const SubscriptionId view = subscribe();
+  applied(1, 77, EditId{1}, 0, 5);
+  machine.received(proto::Durable{{0, 0}, Lsn{1}}, 1000);
+  const EditId own = paint(1, 6);
+  lose();
+  welcome(9, 1, true);
+  out.edits.clear();
+  std::string other = kWorld;
+  other.replace(other.find("\"5\""), 3, "\"6\"");
+  machine.received(proto::WorldInfo{other}, 1000);
+  EXPECT_TRUE(out.known.empty()) << "revisions count in each world by themselves";
+  EXPECT_TRUE(out.edits.empty());
+  EXPECT_EQ(out.count<EditRejected>(), 1u) << "it was made for what is gone";
+  EXPECT_EQ(machine.held().rejection(own)->code, ErrorCode::conflict);
+  subscribed(view, 0);  // nothing was ever written there
+  EXPECT_EQ(shown(0), 0u);
+  EXPECT_EQ(shown(1), 0u);
+}
+
 TEST_F(SyncMachineTest, ALostSessionRejectsWhatWasSentAndKeepsWhatWasNot) {
   go_live();
   const EditId sent = paint(1, 7);

@@ -151,6 +151,16 @@ void Replica::incarnation_changed() {
   });
 }
 
+void Replica::world_replaced() {
+  passed_.clear();
+  durable_.clear();
+  behind_.clear();
+  cache_.for_each([](CachedChunk& chunk) {
+    chunk.present = chunk.known = false;
+    chunk.shown_outdated = true;
+  });
+}
+
 // ---- subscriptions ----
 
 std::vector<proto::KnownChunk> Replica::await(const Coverage& coverage) {

@@ -50,6 +50,8 @@ class Replica {
   void disconnected();
   // Another run of the server: what it may not have kept is no longer known.
   void incarnation_changed();
+  // What the server shows from now on is another world: nothing that is here is of it.
+  void world_replaced();
 
   // ---- subscriptions ----
   // Before the request is sent: edits that come for these chunks wait for its answer. The chunks to name as known.

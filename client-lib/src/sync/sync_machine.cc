@@ -163,6 +163,7 @@ void SyncMachine::on(const proto::WorldInfo& message) {
     out_.emit(ServerError{world.error()});
     return;
   }
+  if (world_ && world_->id != world->id) world_replaced();
   world_ = *std::move(world);
   follow_layers();
   out_.emit(WorldChanged{});
@@ -174,6 +175,20 @@ void SyncMachine::on(const proto::WorldInfo& message) {
   }
   for (auto& [id, subscription] : subscriptions_.table()) send_wanted(id, subscription);
   send_edits();
+}
+
+// A branch was dropped, and another one has its name; or this client went to another world after a refusal.
+void SyncMachine::world_replaced() {
+  replica_.world_replaced();
+  std::vector<EditId> lost, settled;
+  for (const auto& [id, edit] : held_.table()) (edit.durable ? settled : lost).push_back(id);
+  for (const EditId id : settled) {
+    replica_.forget(*held_.find(id));
+    held_.erase(id);
+  }
+  for (const EditId id : lost)
+    reject(*held_.find(id),
+           {ErrorCode::conflict, "the world that the edit was made for is gone; another one is open now"});
 }
 
 void SyncMachine::on(const proto::Chunk& message) {

@@ -101,6 +101,7 @@ class SyncMachine {
   bool presence_can_go() const { return presence_set_ && state_ == State::live; }
   void end_subscription(SubscriptionId id);
   void session_restarted(bool resumed, bool same_incarnation);
+  void world_replaced();
   void tell_applied(HeldEdit& edit);
   // Lets go of edits to which nothing can happen any more.
   void release(HeldEdit& edit);
