@@ -114,6 +114,30 @@ void add_versions(CLI::App& app, CommandLine& line) {
   add_server(backup, line);
 }
 
+void add_branches(CLI::App& app, CommandLine& line) {
+  const auto command = [&](const char* name, const char* help) {
+    CLI::App* made = app.add_subcommand(name, help);
+    made->add_option("world", line.world, "name or id")->required();
+    add_server(made, line);
+    return made;
+  };
+  const auto named = [&](const char* name, const char* help) {
+    CLI::App* made = command(name, help);
+    made->add_option("branch", line.branch, "its name")->required();
+    return made;
+  };
+  command("branches", "list the branches of a world");
+  named("branch",
+        "make a branch of a world: a copy that goes its own way and takes disk space only for what differs. It is "
+        "opened, painted, saved and gone back like a world, as WORLD@BRANCH")
+      ->add_option("--at", line.version, "version it begins at, by name or number (default: the present state)");
+  named("drop-branch", "drop a branch with all its versions; its disk space comes back by and by");
+  named("diff-branch", "where a branch differs from its world")
+      ->add_option("--with", line.with, "main: the world as it is now; origin: what the branch began with")
+      ->check(CLI::IsMember({"main", "origin"}))
+      ->capture_default_str();
+}
+
 void add_cores(CLI::App& app, CommandLine& line) {
   CLI::App* cores = app.add_subcommand(
       "cores", "how busy the server's cores are, and with which shards (owners only); ask twice for what is now");
@@ -168,6 +192,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_render(app, line, rect);
   add_read_local(app, line, rect);
   add_versions(app, line);
+  add_branches(app, line);
   add_cores(app, line);
   add_token_and_doctor(app, line);
   try {

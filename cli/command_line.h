@@ -17,6 +17,8 @@ struct CommandLine {
   std::string ca_file;                         // for https://; empty: whom the system trusts
   std::string token;                           // for servers with --auth token
   std::string version, other_version = "now";  // of a world, by name or number; of backup: its name
+  std::string branch;                          // its name
+  std::string with = "main";                   // of diff-branch: main or origin
   std::string shard;                           // of move: X,Y
   unsigned core = 0;                           // of move
   std::string since;                           // of backup: an earlier one to build on

@@ -12,6 +12,28 @@
 namespace terrazzo::app {
 namespace {
 
+Status load_versions(Node& node, WorldId world) {
+  const Result<std::string> versions = node.data->read_versions(world);
+  if (!versions) return versions.error().code == ErrorCode::not_found ? Status() : Status(versions.error());
+  return node.versions.load(world, *versions,
+                            [&](std::uint64_t version) { return node.branches.began_at(world, version).has_value(); });
+}
+
+// A branch has the metadata of its world.
+Status load_branches(Node& node, const map::World& main) {
+  const Result<std::string> branches = node.data->read_branches(main.id);
+  if (!branches) return branches.error().code == ErrorCode::not_found ? Status() : Status(branches.error());
+  if (Status loaded = node.branches.load(main.id, *branches); !loaded) return loaded;
+  for (const NamedBranch& branch : node.branches.list(main.id)) {
+    auto world = std::make_shared<map::World>(main);
+    world->id = branch.world;
+    world->name = main.name + "@" + branch.name;
+    if (Status added = node.worlds.add(std::move(world)); !added) return added;
+    if (Status loaded = load_versions(node, branch.world); !loaded) return loaded;
+  }
+  return {};
+}
+
 Status load_worlds(Node& node) {
   const Result<std::vector<WorldId>> ids = node.data->list_worlds();
   if (!ids) return ids.error();
@@ -24,11 +46,8 @@ Status load_worlds(Node& node) {
                                             world.error().message + "; restore its world.json from a backup"};
     }
     world->id = id;
-    if (const Result<std::string> versions = node.data->read_versions(id); versions) {
-      if (Status loaded = node.versions.load(id, *versions); !loaded) return loaded;
-    } else if (versions.error().code != ErrorCode::not_found) {
-      return versions.error();
-    }
+    if (Status loaded = load_branches(node, *world); !loaded) return loaded;
+    if (Status loaded = load_versions(node, id); !loaded) return loaded;
     if (Status added = node.worlds.add(std::make_shared<const map::World>(*std::move(world))); !added) return added;
   }
   return {};
@@ -85,6 +104,7 @@ Result<RecoveryReport> make_cores(Assembly& assembly, std::vector<CoreIo> io, co
   if (!recovered) return recovered;
   keep_history_limits(node);
   node.versions.forget_deleted();
+  node.branches.forget_deleted(recovered->worlds_in_log);
   if (recovered->segments != 0) {
     spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
                  recovered->segments, recovered->records, recovered->replayed, recovered->shards,

@@ -1,6 +1,7 @@
 #include "server/app/backup_job.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -19,6 +20,10 @@ void BackupJob::work(std::function<Status()> job, std::function<void(const Statu
 
 void BackupJob::start() {
   worlds_ = node_.worlds.list();
+  for (const auto& world : worlds_)
+    if (const std::size_t count = node_.branches.list(world->id).size(); count != 0)
+      spdlog::warn("backup {}: the {} branches of \"{}\" are not in it; a backup of a stopped server has them", name_,
+                   count, world->name);
   work([this] { return begin_folder(); }, [this](const Status& begun) { begun ? next_world() : end(begun); });
 }
 

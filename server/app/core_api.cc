@@ -56,6 +56,8 @@ std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() {
 }
 
 void CoreServices::create_world(map::World world, WorldDone done) {
+  if (world.name.find('@') != std::string::npos)
+    return done(Error{ErrorCode::bad_message, "a world's name has no @: \"world@branch\" is what a branch is called"});
   const bool asked = node_.workers->submit(self_, [this, world = std::move(world), done]() mutable -> WorkerPool::Done {
     Result<WorldId> id = node_.data->new_world_id();
     if (!id) return [done, error = id.error()] { done(error); };

@@ -34,8 +34,9 @@ void CoreServices::deliver_move(const runtime::MeshMessage& message) {
     }
     case MeshKind::log_covered: {
       const auto covered = unboxed<LogCovered>(message);
-      std::erase_if(log_debts_,
-                    [&](const LogDebt& debt) { return debt.shard == covered->shard && debt.until <= covered->until; });
+      std::erase_if(log_debts_, [&](const LogDebt& debt) {
+        return debt.shard == covered->shard && debt.until < covered->checkpoint;
+      });
       return forget_log();
     }
     case MeshKind::loads:
@@ -48,6 +49,7 @@ void CoreServices::deliver_move(const runtime::MeshMessage& message) {
 // ---- who asked ----
 
 void CoreServices::move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) {
+  world = main_world(world);  // its branches go with it
   const std::shared_ptr<const map::World> found = node_.worlds.find(world);
   if (!found || map::cells_of(shard).intersect(found->area()).empty()) {
     return done(Error{ErrorCode::not_found, "shard " + std::to_string(shard.x) + "," + std::to_string(shard.y) +
@@ -149,7 +151,7 @@ void CoreServices::route(const shard::ShardKey& shard, shard::CoreId to) {
 }
 
 bool CoreServices::has_parked(const shard::ShardKey& shard) const {
-  return std::ranges::any_of(parked_, [&](const auto& part) { return part->shard == shard; });
+  return std::ranges::any_of(parked_, [&](const auto& part) { return main_key(part->shard) == shard; });
 }
 
 bool CoreServices::settle(const shard::ShardKey& shard, std::uint64_t now_ns) {
@@ -177,7 +179,7 @@ std::unique_ptr<ShardSlot> CoreServices::give_up(const shard::ShardKey& shard) {
   std::erase(waiting_, slot.get());
   memory_.forget(*slot);
   if (slot->logged > slot->covered) {
-    const Lsn until = slot->shard->lsn();
+    const std::uint64_t until = slot->shard->store()->generation();
     log_debts_.push_back({shard, until, slot->covered + 1});
     const auto before = std::ranges::find(slot->owed, self_, &LogOwed::core);
     if (before == slot->owed.end()) {
@@ -214,9 +216,9 @@ void CoreServices::take(const shard::ShardKey& shard, std::unique_ptr<ShardSlot>
 void CoreServices::tell_covered(ShardSlot& slot) {
   const storage::ShardStore* const store = slot.shard->store();
   if (store == nullptr) return;
-  const Lsn durable = store->durable_lsn();
+  const std::uint64_t durable = store->generation();
   std::erase_if(slot.owed, [&](const LogOwed& owed) {
-    if (owed.until > durable) return false;
+    if (owed.until >= durable) return false;
     post(owed.core, boxed(MeshKind::log_covered, LogCovered{slot.shard->key(), durable}));
     return true;
   });

@@ -154,6 +154,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return lobby_.admit(boxed_in<shard::EditRequest>(message).shard, message);
     case MeshKind::coordinate: {
       auto request = unboxed<shard::CoordinatedRequest>(message);
+      if (line_of(request->world) != 0 && !node_.branches.get(request->world)) return refuse_whole(*request);
       request->version = node_.versions.newest(request->world);
       current_coordinator_ = &coordinator(request->world);
       current_coordinator_->submit(std::move(request), *this);
@@ -174,7 +175,9 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return deliver_outcome(outcome_in(message));
     case MeshKind::part_outcome: {
       const auto outcome = unboxed<shard::EditOutcome>(message);
-      current_coordinator_ = &coordinator(WorldId{message.words[1]});
+      const auto found = coordinators_.find(WorldId{message.words[1]});
+      if (found == coordinators_.end()) return;  // of a branch that was dropped
+      current_coordinator_ = found->second.get();
       current_coordinator_->part_outcome(*outcome, *this);
       current_coordinator_ = nullptr;
       return;
@@ -200,6 +203,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::cut:
     case MeshKind::cut_done:
     case MeshKind::drop_version:
+    case MeshKind::drop_branch:
     case MeshKind::pins:
       return deliver_version(message);
     case MeshKind::move:
@@ -359,16 +363,23 @@ void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
   if (static_cast<MeshKind>(message.kind) == MeshKind::edit)
     return edit_shard(slot, unboxed<shard::EditRequest>(message));
   current_ = &slot;
+  // The lobby has seen to it that the line is there.
   switch (static_cast<MeshKind>(message.kind)) {
-    case MeshKind::subscribe:
-      slot.shard->subscribe(*unboxed<shard::SubscribeRequest>(message), *this);
+    case MeshKind::subscribe: {
+      const auto request = unboxed<shard::SubscribeRequest>(message);
+      shards_.line(slot, request->shard.world)->subscribe(*request, *this);
       break;
-    case MeshKind::refresh:
-      slot.shard->refresh(*unboxed<shard::RefreshRequest>(message), *this);
+    }
+    case MeshKind::refresh: {
+      const auto request = unboxed<shard::RefreshRequest>(message);
+      shards_.line(slot, request->shard.world)->refresh(*request, *this);
       break;
-    case MeshKind::interest_off:
-      slot.shard->interest_off(*unboxed<shard::InterestOff>(message));
+    }
+    case MeshKind::interest_off: {
+      const auto off = unboxed<shard::InterestOff>(message);
+      shards_.line(slot, off->shard.world)->interest_off(*off);
       break;
+    }
     case MeshKind::move:
       current_ = nullptr;
       return mover_.take(std::move(*unboxed<MoveNote>(message)), runtime::monotonic_ns());
@@ -409,6 +420,7 @@ void CoreServices::refuse_edit(const shard::EditRequest& request, const Error& w
   refused.origin = request.origin;
   refused.edit = request.edit.id;
   refused.mark.shard = request.shard.position;
+  refused.world = request.shard.world;
   refused.stage = shard::EditOutcome::Stage::rejected;
   refused.coordinated = request.coordinated;
   refused.error = why;
@@ -418,11 +430,23 @@ void CoreServices::refuse_edit(const shard::EditRequest& request, const Error& w
   post(shard::coordinator_core(request.shard.world, node_.cores), message);
 }
 
+void CoreServices::refuse_whole(const shard::CoordinatedRequest& request) {
+  shard::EditOutcome refused;
+  refused.origin = request.origin;
+  refused.world = request.world;
+  refused.edit = request.id;
+  refused.stage = shard::EditOutcome::Stage::rejected;
+  refused.error = Error{ErrorCode::not_found, "the branch was dropped"};
+  outcome(std::move(refused));
+}
+
 void CoreServices::edit_shard(ShardSlot& slot, std::unique_ptr<shard::EditRequest> request) {
+  shard::Shard* const line = shards_.line(slot, request->shard.world);
+  if (line == nullptr) return refuse_edit(*request, {ErrorCode::not_found, "the branch was dropped"});
   refused_part_ = parked_behind(*request);
   if (!refused_part_) {
     current_ = &slot;
-    slot.shard->edit(*request, *this);
+    line->edit(*request, *this);
     current_ = nullptr;
     preparer_.look(slot);
   }
@@ -516,7 +540,7 @@ void CoreServices::outcome(shard::EditOutcome outcome) {
     refused_part_ =
         outcome.stage == shard::EditOutcome::Stage::rejected && outcome.error->code == ErrorCode::overloaded;
     if (refused_part_) return;
-    const WorldId world = current_->shard->key().world;
+    const WorldId world = outcome.world;
     auto message = boxed(MeshKind::part_outcome, std::move(outcome));
     message.words[1] = world.value;
     return post(shard::coordinator_core(world, node_.cores), message);

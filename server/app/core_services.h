@@ -86,6 +86,7 @@ class CoreServices final : private net::NetworkEvents,
   void try_parked(std::uint64_t now_ns);
   // Errors go to whoever asked.
   void refuse_edit(const shard::EditRequest& request, const Error& why);
+  void refuse_whole(const shard::CoordinatedRequest& request);
   void refuse_subscription(const shard::SubscribeRequest& request, const Error& why);
   void refuse_refresh(const shard::RefreshRequest& request, const Error& why);
   shard::Coordinator& coordinator(WorldId world);
@@ -147,6 +148,7 @@ class CoreServices final : private net::NetworkEvents,
   void cut(WorldId world, std::uint64_t version) override;
   void drop(WorldId world, std::uint64_t version) override;
   std::vector<map::ShardPos> decided_shards(WorldId world) override;
+  void drop_branch(const NamedBranch& branch) override;
   void submit(std::unique_ptr<shard::CoordinatedRequest> request) override;
   SessionId name_session() override { return new_session(); }
   void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) override;
@@ -155,8 +157,9 @@ class CoreServices final : private net::NetworkEvents,
   bool held_back(const runtime::MeshMessage& message);
   void take_cut(WorldId world, std::uint64_t version, shard::CoreId tell);
   void drop_in_shards(WorldId world, std::uint64_t version);
+  void drop_line(WorldId branch, storage::HeadId number);
   void gather_pins(std::unique_ptr<PinsGather> gather);
-  void gather_from(shard::Shard& shard, PinsGather& gather);
+  void gather_from(ShardSlot& slot, PinsGather& gather);
   // Says that this core takes no more edits of a world, once none wait in the lobby.
   void answer_holds();
   // Holds and cuts that waited for the log.
@@ -185,7 +188,19 @@ class CoreServices final : private net::NetworkEvents,
   void save_version(WorldId world, std::string name, std::string author, VersionDone done) override;
   void change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) override;
   void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) override;
+  std::vector<http::BranchInfo> branches(WorldId world) override;
+  void make_branch(WorldId world, std::string name, std::string_view version, std::string author,
+                   BranchDone done) override;
+  void drop_branch(WorldId world, std::string_view name, BranchDone done) override;
+  void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) override;
+  http::BranchInfo branch_info(const NamedBranch& branch) const;
 
+  // A state: a version of a world or branch, 0: the present one.
+  struct StateOf {
+    WorldId world;
+    std::uint64_t version = 0;
+  };
+  void diff_states(const StateOf& a, const StateOf& b, DiffDone done);
   void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
   // A round of all its shards begins.
   void gather_all(std::unique_ptr<PinsGather> gather);
@@ -241,13 +256,13 @@ class CoreServices final : private net::NetworkEvents,
   std::vector<runtime::MeshMessage> local_, delivering_;  // what this core says to itself
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
-  std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;
+  std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;  // by main line
   // Of worlds whose desk is here: the move under way.
   std::unordered_map<WorldId, std::unique_ptr<MoveAsk>> moves_;
   // Shards that went to other cores, whose records here no checkpoint covers yet.
   struct LogDebt {
     shard::ShardKey shard;
-    Lsn until;
+    std::uint64_t until;   // see LogOwed
     std::uint64_t needed;  // the oldest sequence
   };
   std::vector<LogDebt> log_debts_;

@@ -27,8 +27,9 @@ Error log_failed() {
 }  // namespace
 
 VersionDesk& CoreServices::desk(WorldId world) {
-  std::unique_ptr<VersionDesk>& found = desks_[world];
-  if (!found) found = std::make_unique<VersionDesk>(node_, world, self_, static_cast<VersionDeskOutput&>(*this));
+  std::unique_ptr<VersionDesk>& found = desks_[main_world(world)];
+  if (!found)
+    found = std::make_unique<VersionDesk>(node_, main_world(world), self_, static_cast<VersionDeskOutput&>(*this));
   return *found;
 }
 
@@ -56,6 +57,8 @@ void CoreServices::deliver_version(const runtime::MeshMessage& message) {
       return desk(world).cut_done(message.words[1] != 0);
     case MeshKind::drop_version:
       return drop_in_shards(world, message.words[2]);
+    case MeshKind::drop_branch:
+      return drop_line(world, static_cast<storage::HeadId>(message.words[1]));
     case MeshKind::pins:
       return gather_pins(unboxed<PinsGather>(message));
     default:
@@ -131,7 +134,7 @@ void CoreServices::cut(WorldId world, std::uint64_t version) {
 
 void CoreServices::take_cut(WorldId world, std::uint64_t version, shard::CoreId tell) {
   shards_.for_each([&](ShardSlot& slot) {
-    if (slot.shard->key().world == world) slot.shard->take_version(version);
+    if (shard::Shard* const line = slot.shard->find(world)) line->take_version(version);
   });
   cuts_.push_back({world, log_.appended_sequence(), tell});
   // At once: what the same sessions sent later must not overtake it.
@@ -149,7 +152,7 @@ void CoreServices::drop(WorldId world, std::uint64_t version) {
 
 void CoreServices::drop_in_shards(WorldId world, std::uint64_t version) {
   shards_.for_each([&](ShardSlot& slot) {
-    if (slot.shard->key().world == world) slot.shard->drop_version(version);
+    if (shard::Shard* const line = slot.shard->find(world)) line->drop_version(version);
   });
 }
 
@@ -158,6 +161,23 @@ std::vector<map::ShardPos> CoreServices::decided_shards(WorldId world) {
   std::vector<map::ShardPos> sorted(shards.begin(), shards.end());
   std::ranges::sort(sorted, {}, [](map::ShardPos at) { return std::pair(at.y, at.x); });
   return sorted;
+}
+
+void CoreServices::drop_branch(const NamedBranch& branch) {
+  for (int core = 0; core < node_.cores; ++core)
+    post(static_cast<shard::CoreId>(core), about(MeshKind::drop_branch, branch.world, branch.number));
+}
+
+void CoreServices::drop_line(WorldId branch, storage::HeadId number) {
+  coordinators_.erase(branch);
+  std::erase_if(parked_, [&](const auto& part) { return part->shard.world == branch; });
+  shards_.for_each([&](ShardSlot& slot) {
+    if (slot.shard->key().world != main_world(branch)) return;
+    current_ = &slot;
+    slot.shard->drop_branch(number, *this);
+    current_ = nullptr;
+  });
+  home_.world_gone(branch);
 }
 
 void CoreServices::submit(std::unique_ptr<shard::CoordinatedRequest> request) {
@@ -202,25 +222,33 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
       left.insert(left.end(), of_others.begin(), of_others.end());
       return lobby_.admit(key, boxed(MeshKind::pins, std::move(gather)));
     }
-    gather_from(*slot->shard, *gather);
+    gather_from(*slot, *gather);
   }
   left = std::move(of_others);
   const shard::CoreId next = left.empty() ? gather->asked_by : owners_.owner({gather->world, left.front()});
   post(next, boxed(MeshKind::pins, std::move(gather)));
 }
 
-void CoreServices::gather_from(shard::Shard& at, PinsGather& gather) {
-  if (gather.release) return at.drop_snapshot(gather.snapshot);
-  const map::ShardPos position = at.key().position;
+void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
+  // Null: a branch that was dropped meanwhile; whoever compares notices.
+  shard::Shard* const one = shards_.line(slot, gather.world);
+  shard::Shard* const other = shards_.line(slot, gather.other.value_or(gather.world));
+  if (gather.release) {
+    if (one != nullptr) one->drop_snapshot(gather.snapshot);
+    if (other != nullptr) other->drop_snapshot(gather.snapshot);
+    return;
+  }
+  const map::ShardPos position = slot.shard->key().position;
   PinsGather::Shard found{position, node_.data->shard_path(gather.world, position.x, position.y), {}, {}, {}};
-  const auto top = [&](std::uint64_t version) {
-    return version == 0 ? at.take_snapshot(gather.snapshot) : at.version_top(version);
+  const auto top = [&](shard::Shard* at, std::uint64_t version) {
+    if (at == nullptr) return shardfile::Entry{};
+    return version == 0 ? at->take_snapshot(gather.snapshot) : at->version_top(version);
   };
   if (gather.with_content) {
-    found.content = at.content_of(gather.a);
+    found.content = slot.shard->content_of(gather.a);
   } else {
-    found.a = top(gather.a);
-    found.b = top(gather.b);
+    found.a = top(one, gather.a);
+    found.b = top(other, gather.b);
   }
   gather.found.push_back(std::move(found));
 }
@@ -356,14 +384,19 @@ void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_
   if (!from) return done(from.error());
   if (!to) return done(to.error());
   if (*from == *to) return done(Error{ErrorCode::bad_message, "a state is compared with another one, not with itself"});
+  diff_states({world, *from}, {world, *to}, std::move(done));
+}
+
+void CoreServices::diff_states(const StateOf& a, const StateOf& b, DiffDone done) {
   // Numbered by core and counter, so that no two lookers share a snapshot.
   const std::uint64_t snapshot = std::uint64_t{self_} << 32 | next_snapshot_++;
-  list_shards(world, [this, world, from = *from, to = *to, snapshot, done](Result<std::vector<map::ShardPos>> shards) {
+  list_shards(a.world, [this, a, b, snapshot, done](Result<std::vector<map::ShardPos>> shards) {
     if (!shards) return done(shards.error());
     auto gather = std::make_unique<PinsGather>();
-    gather->world = world;
-    gather->a = from;
-    gather->b = to;
+    gather->world = a.world;
+    gather->other = b.world;
+    gather->a = a.version;
+    gather->b = b.version;
     gather->snapshot = snapshot;
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
@@ -376,11 +409,11 @@ void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_
 void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& done) {
   const std::shared_ptr<PinsGather> found = std::move(gather);
   const auto finished = [this, found, done](Result<std::vector<http::ShardDiff>> diffs) {
-    const auto gone = [&](std::uint64_t version) {
-      return version != 0 && !node_.versions.get(found->world, version).ok();
+    const auto gone = [&](WorldId world, std::uint64_t version) {
+      return !node_.worlds.find(world) || (version != 0 && !node_.versions.get(world, version).ok());
     };
-    if (gone(found->a) || gone(found->b))
-      diffs = Error{ErrorCode::not_found, "one of the versions was deleted while they were being compared"};
+    if (gone(found->world, found->a) || gone(found->other.value_or(found->world), found->b))
+      diffs = Error{ErrorCode::not_found, "one of the states was deleted while they were being compared"};
     found->release = true;
     found->done = [](std::unique_ptr<PinsGather>) {};
     gather_all(std::make_unique<PinsGather>(std::move(*found)));

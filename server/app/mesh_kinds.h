@@ -44,6 +44,7 @@ enum class MeshKind : std::uint32_t {
   cut,           // words[1]: the core to tell, words[2]: the version
   cut_done,      // words[1]: whether what came before is on disk
   drop_version,  // words[2]: the version
+  drop_branch,   // words[0]: the branch's own id, words[1]: its number
   pins,          // PinsGather: goes from owner to owner
   // Moves (app/shard_mover.h).
   move,         // MoveNote
@@ -74,16 +75,17 @@ struct LoadGather {
   std::function<void(const std::vector<CoreLoad>&)> done;
 };
 
-// A checkpoint has everything of the shard up to here.
+// This checkpoint of the shard, by its generation, is durable.
 struct LogCovered {
   shard::ShardKey shard;
-  Lsn until;
+  std::uint64_t checkpoint = 0;
 };
 
 // Which trees two states of a world are, shard by shard; goes from owner to owner, as an edit of the shards would, and
 // comes back. A version of 0 is the present state, pinned as a snapshot for as long as somebody looks.
 struct PinsGather {
-  WorldId world;
+  WorldId world;                 // of `a`
+  std::optional<WorldId> other;  // of `b`: another line of it; nothing: the same
   std::uint64_t a = 0, b = 0;
   std::uint64_t snapshot = 0;         // number of the snapshots
   bool release = false;               // second round: let the snapshots go

@@ -9,6 +9,7 @@
 #include "base/strong_id.h"
 #include "server/app/authenticator.h"
 #include "server/app/backup_board.h"
+#include "server/app/branch_registry.h"
 #include "server/app/certificate_store.h"
 #include "server/app/config.h"
 #include "server/app/history_counters.h"
@@ -30,6 +31,7 @@ struct Node {
   std::unique_ptr<io::DataDirectory> data;
   WorldDirectory worlds;
   VersionRegistry versions;
+  BranchRegistry branches;
   BackupBoard backups;
   SessionTable sessions;
   std::unique_ptr<Authenticator> authenticator;

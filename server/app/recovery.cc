@@ -26,7 +26,8 @@ namespace {
 struct Found {
   shard::ShardKey shard;
   storage::Record record;
-  std::size_t segment = 0;  // of Recovery::segments_
+  std::size_t segment = 0;     // of Recovery::segments_
+  storage::HeadId number = 0;  // of the branch; 0: the main line, or one that was dropped
 };
 
 struct Segment {
@@ -63,12 +64,23 @@ class Recovery {
   void give_up_behind_gap(const Found& found);
   Status judge_roots();
   Status judge_root(ShardSlot& slot);
+  bool all_lines_went_on(const ShardSlot& slot) const;
   Status roll_forward();
   Status checkpoint();
   Status put_away();
   // In the background; until it is done, another start would read the segment once more.
   void seal(const io::SegmentName& segment);
-  Result<ShardSlot*> slot_of(const shard::ShardKey& key);
+  // Where records of a shard go; no shard: they are of a branch that was dropped.
+  struct Target {
+    ShardSlot* slot = nullptr;
+    shard::Shard* shard = nullptr;
+  };
+  Result<Target> target(const shard::ShardKey& key);
+  // A line's place among those of its world: branches come after what they began at.
+  storage::HeadId number_of(WorldId world) const {
+    const auto branch = line_of(world) == 0 ? std::nullopt : node_.branches.get(world);
+    return branch ? branch->number : 0;
+  }
   static Status checkpoint_now(ShardSlot& slot);
   void touch(ShardSlot& slot) {
     if (is_touched_.insert(&slot).second) touched_.push_back(&slot);
@@ -81,7 +93,8 @@ class Recovery {
   std::vector<Found> edits_, coordinated_;
   // In the order of the first edit each got, which is the same whenever the same log is recovered.
   std::vector<ShardSlot*> touched_;
-  std::unordered_set<const ShardSlot*> is_touched_, went_on_;
+  std::unordered_set<const ShardSlot*> is_touched_;
+  std::unordered_set<const shard::Shard*> went_on_;  // lines that the log had more edits of
   std::optional<shard::ShardKey> told_gap_of_;
   RecoveryReport report_;
 };
@@ -94,9 +107,18 @@ void Recovery::seal(const io::SegmentName& segment) {
   if (!node_.workers->submit(0, job)) job();
 }
 
-Result<ShardSlot*> Recovery::slot_of(const shard::ShardKey& key) {
+Result<Recovery::Target> Recovery::target(const shard::ShardKey& key) {
+  if (line_of(key.world) != 0 && node_.branches.was_dropped(key.world)) return Target{};
   const shard::CoreId owner = shard::owner_core(key, node_.cores);
-  return cores_[owner]->shards().find_or_open_unrecovered(key);
+  ShardTable& shards = cores_[owner]->shards();
+  const Result<ShardSlot*> slot = shards.find_or_open_unrecovered(key);
+  if (!slot) return slot.error();
+  shard::Shard* const line = shards.line(**slot, key.world, true);
+  if (line != nullptr) return Target{*slot, line};
+  return Error{ErrorCode::internal,
+               fmt::format("the log has edits of branch {} of world {}, which its branches.json does not list; restore "
+                           "that file from a backup",
+                           line_of(key.world), main_world(key.world).value)};
 }
 
 Status Recovery::read_logs() {
@@ -110,6 +132,7 @@ Status Recovery::read_logs() {
     Segment& segment = segments_.emplace_back(Segment{name, *std::move(bytes), {}, {}});
     const auto collect = [&](const storage::Record& record) {
       segment.records.push_back({{record.shard.world, {record.shard.x, record.shard.y}}, record, segments_.size() - 1});
+      if (line_of(record.shard.world) != 0) report_.worlds_in_log.insert(record.shard.world);
     };
     const Result<storage::WalScan> scan = storage::scan_segment(segment.bytes, name, collect);
     if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
@@ -158,31 +181,43 @@ Status Recovery::judge_logs() {
 
 Status Recovery::replay() {
   const auto order = [](const Found& f) {
-    return std::tuple(f.shard.world.value, f.shard.position.y, f.shard.position.x, f.record.lsn.value);
+    return std::tuple(main_world(f.shard.world).value, f.shard.position.y, f.shard.position.x, f.number,
+                      f.record.lsn.value);
   };
+  for (Found& found : edits_) found.number = number_of(found.shard.world);
   std::ranges::sort(edits_, {}, order);
   for (const Found& found : edits_) {
-    Result<ShardSlot*> slot = slot_of(found.shard);
-    if (!slot) return slot.error();
-    const Lsn before = (*slot)->shard->lsn();
+    const Result<Target> at = target(found.shard);
+    if (!at) return at.error();
+    if (at->shard == nullptr) continue;
+    const Lsn before = at->shard->lsn();
     // The shard moved to another core after what a damaged log has lost: what follows there rests on it.
     if (!accepted_.empty() && found.record.lsn > next(before)) {
       give_up_behind_gap(found);
       continue;
     }
-    if (Status replayed = (*slot)->shard->replay(found.record); !replayed) return replayed;
-    if ((*slot)->shard->lsn() != before) {
+    if (Status replayed = at->shard->replay(found.record); !replayed) return replayed;
+    if (at->shard->lsn() != before) {
       ++report_.replayed;
-      went_on_.insert(*slot);
+      went_on_.insert(at->shard);
     }
-    touch(**slot);
+    touch(*at->slot);
   }
   return {};
 }
 
-// A shard may lack its newest root. If the log goes on where the other one ends, it has all that is missing.
+bool Recovery::all_lines_went_on(const ShardSlot& slot) const {
+  const auto went_on = [&](WorldId world) { return went_on_.contains(slot.shard->find(world)); };
+  return went_on(slot.shard->key().world) &&
+         std::ranges::all_of(node_.branches.list(slot.shard->key().world), [&](const NamedBranch& branch) {
+           return !slot.shard->store()->has_head(branch.number) || went_on(branch.world);
+         });
+}
+
+// A shard may lack its newest root. If the log goes on where the other one ends, it has all that is missing; of lines
+// it says nothing of, nobody knows.
 Status Recovery::judge_root(ShardSlot& slot) {
-  if (slot.shard->store() == nullptr || went_on_.contains(&slot)) return {};
+  if (slot.shard->store() == nullptr || all_lines_went_on(slot)) return {};
   return judge_lost_root(node_, slot.shard->key(), *slot.file, *slot.shard->store());
 }
 
@@ -201,26 +236,29 @@ void Recovery::give_up_behind_gap(const Found& found) {
 }
 
 Status Recovery::roll_forward() {
-  std::ranges::sort(coordinated_, {},
-                    [](const Found& f) { return std::tuple(f.shard.world.value, f.record.lsn.value); });
+  for (Found& found : coordinated_) found.number = number_of(found.shard.world);
+  std::ranges::sort(coordinated_, {}, [](const Found& f) {
+    return std::tuple(main_world(f.shard.world).value, f.number, f.record.lsn.value);
+  });
   for (const Found& found : coordinated_) {
     Result<std::unique_ptr<shard::CoordinatedRequest>> request = shard::decode_coordinated(found.record.payload);
     if (!request) return request.error();
     for (const auto& part : (*request)->parts) {
       part->coordinated = found.record.lsn.value;
-      Result<ShardSlot*> slot = slot_of(part->shard);
-      if (!slot) return slot.error();
-      if (Status judged = is_touched_.contains(*slot) ? Status() : judge_root(**slot); !judged) return judged;
-      const Lsn before = (*slot)->shard->lsn();
-      const Status done = (*slot)->shard->roll_forward(*part);
+      const Result<Target> at = target(part->shard);
+      if (!at) return at.error();
+      if (at->shard == nullptr) continue;
+      if (Status judged = is_touched_.contains(at->slot) ? Status() : judge_root(*at->slot); !judged) return judged;
+      const Lsn before = at->shard->lsn();
+      const Status done = at->shard->roll_forward(*part);
       // What it would go back to is gone; whoever asked was told so. Everything else can still be served.
       if (!done && done.error().code == ErrorCode::not_found) {
         spdlog::error("recovery: a part of an edit is left out: {}", done.error().message);
         continue;
       }
       if (!done) return done;
-      if ((*slot)->shard->lsn() != before) ++report_.rolled_forward;
-      touch(**slot);
+      if (at->shard->lsn() != before) ++report_.rolled_forward;
+      touch(*at->slot);
     }
   }
   return {};

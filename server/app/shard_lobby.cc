@@ -11,9 +11,27 @@ MeshKind kind_of(const runtime::MeshMessage& message) {
   return static_cast<MeshKind>(message.kind);
 }
 
+// Whose line of the shard it is about.
+WorldId world_of(const runtime::MeshMessage& message, WorldId otherwise) {
+  switch (kind_of(message)) {
+    case MeshKind::edit:
+      return boxed_in<shard::EditRequest>(message).shard.world;
+    case MeshKind::subscribe:
+      return boxed_in<shard::SubscribeRequest>(message).shard.world;
+    case MeshKind::refresh:
+      return boxed_in<shard::RefreshRequest>(message).shard.world;
+    case MeshKind::interest_off:
+      return boxed_in<shard::InterestOff>(message).shard.world;
+    default:
+      return otherwise;
+  }
+}
+
 }  // namespace
 
-void ShardLobby::admit(const shard::ShardKey& key, const runtime::MeshMessage& message) {
+void ShardLobby::admit(const shard::ShardKey& asked, const runtime::MeshMessage& message) {
+  // All lines of a shard wait for one file, in one order.
+  const shard::ShardKey key = main_key(asked);
   ShardSlot* const slot = shards_.find(key);
   if (slot != nullptr && !slot->in_line) {
     const Step next = step(key, *slot, message);
@@ -43,7 +61,12 @@ void ShardLobby::wait(const shard::ShardKey& key, ShardSlot* slot, const runtime
 }
 
 ShardLobby::Step ShardLobby::step(const shard::ShardKey& key, ShardSlot& slot, const runtime::MeshMessage& message) {
-  shard::Shard& shard = *slot.shard;
+  shard::Shard* const line = shards_.line(slot, world_of(message, key.world));
+  if (line == nullptr) {
+    out_.refuse(message, Error{ErrorCode::not_found, "the branch was dropped"});
+    return Step::refused;
+  }
+  shard::Shard& shard = *line;
   missing_.clear();
   if (kind_of(message) == MeshKind::edit) {
     const auto& request = boxed_in<shard::EditRequest>(message);
@@ -53,7 +76,7 @@ ShardLobby::Step ShardLobby::step(const shard::ShardKey& key, ShardSlot& slot, c
     }
     shard.look(request, missing_);
     // Read-only by now, and says so itself.
-    if (missing_.damaged) shard.read_only(PageBringer::damage(slot, *missing_.damaged));
+    if (missing_.damaged) slot.shard->read_only(PageBringer::damage(slot, *missing_.damaged));
   } else if (kind_of(message) == MeshKind::subscribe || kind_of(message) == MeshKind::refresh) {
     if (kind_of(message) == MeshKind::subscribe) {
       shard.look(boxed_in<shard::SubscribeRequest>(message), missing_);
@@ -152,9 +175,9 @@ std::size_t ShardLobby::waiting() const {
 
 bool ShardLobby::edits_wait(WorldId world) const {
   for (const auto& [key, line] : lines_) {
-    if (key.world != world) continue;
+    if (key.world != main_world(world)) continue;
     for (const runtime::MeshMessage& message : line.waiting)
-      if (kind_of(message) == MeshKind::edit) return true;
+      if (kind_of(message) == MeshKind::edit && world_of(message, key.world) == world) return true;
   }
   return false;
 }

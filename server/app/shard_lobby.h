@@ -30,7 +30,7 @@ class ShardLobby {
       : node_(node), self_(self), shards_(shards), pages_(pages), out_(out) {}
 
   // Edits, subscriptions, refreshes, interests given up, rounds of PinsGather, and the beginning of a move.
-  void admit(const shard::ShardKey& key, const runtime::MeshMessage& message);
+  void admit(const shard::ShardKey& asked, const runtime::MeshMessage& message);
   // The shard is on its way here from another core: its messages wait until arrived().
   void expect(const shard::ShardKey& key);
   void arrived(const shard::ShardKey& key, ShardSlot& slot);

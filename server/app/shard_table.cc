@@ -19,7 +19,7 @@ std::string path_of(const Node& node, const shard::ShardKey& key) {
 }
 
 storage::ShardIdentity identity_of(const shard::ShardKey& key) {
-  return {key.world, key.position.x, key.position.y};
+  return {main_world(key.world), key.position.x, key.position.y};
 }
 
 std::unique_ptr<io::SharedPage> page_for_readers(const Node& node, const std::string& path) {
@@ -99,25 +99,38 @@ Result<ShardFile> create_shard_file(const Node& node, const shard::ShardKey& key
 }
 
 ShardSlot* ShardTable::find(const shard::ShardKey& key) const {
-  const auto found = slots_.find(key);
+  const auto found = slots_.find(main_key(key));
   return found == slots_.end() ? nullptr : found->second.get();
 }
 
 const Error* ShardTable::damage(const shard::ShardKey& key) const {
-  const auto found = damaged_.find(key);
+  const auto found = damaged_.find(main_key(key));
   return found == damaged_.end() ? nullptr : &found->second;
 }
 
 Result<ShardSlot*> ShardTable::find_or_open_unrecovered(const shard::ShardKey& key) {
   if (ShardSlot* const slot = find(key)) return slot;
   if (const Error* const why = damage(key)) return *why;
-  return add(key, open_unrecovered_file(node_, key));
+  return add(main_key(key), open_unrecovered_file(node_, key));
 }
 
 Result<ShardSlot*> ShardTable::open(const shard::ShardKey& key, Result<ShardFile> file) {
-  Result<ShardSlot*> added = add(key, std::move(file));
+  Result<ShardSlot*> added = add(main_key(key), std::move(file));
   if (added) (*added)->shard->recovered();
   return added;
+}
+
+shard::Shard* ShardTable::line(ShardSlot& slot, WorldId world, bool recovering) {
+  if (shard::Shard* const found = slot.shard->find(world)) return found;
+  const std::optional<NamedBranch> branch = node_.branches.get(world);
+  if (!branch) return nullptr;
+  const std::shared_ptr<const map::World> metadata = node_.worlds.find(world);
+  if (!metadata || line(slot, branch->parent, recovering) == nullptr) return nullptr;
+  shard::BranchInfo info{world, branch->number, branch->parent, branch->origin, metadata, {node_.incarnation}};
+  node_.versions.numbers(world, info.run.versions, info.run.deleted_versions);
+  shard::Shard& added = slot.shard->add_branch(info);
+  if (!recovering) added.recovered();
+  return &added;
 }
 
 std::unique_ptr<storage::ShardStore> ShardTable::adopt(ShardSlot& slot, ShardFile file) {
@@ -144,6 +157,7 @@ Result<ShardSlot*> ShardTable::add(const shard::ShardKey& key, Result<ShardFile>
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
   slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, encoded_, std::move(store),
                                                store_factory(key, *slot));
+  slot->shard->keep_branches(node_.branches.numbers(key.world));
   return slots_.emplace(key, std::move(slot)).first->second.get();
 }
 

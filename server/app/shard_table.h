@@ -20,10 +20,11 @@ namespace terrazzo::app {
 
 using shard::ShardKeyHash;
 
-// Up to which edit of a shard another core's log is needed until a checkpoint has them.
+// Another core's log is needed until a checkpoint after this one is durable: it was the newest when the shard went
+// away.
 struct LogOwed {
   shard::CoreId core = 0;
-  Lsn until;
+  std::uint64_t until = 0;  // generation
 };
 
 // A shard on its owner core with its file, and how far the core's log is still needed for it.
@@ -70,8 +71,11 @@ class ShardTable {
   ShardTable(Node& node, proto::Encoder& encoder)
       : node_(node), encoder_(encoder), encoded_(std::size_t{node.config.chunk_cache_mib} << 20) {}
 
-  // Null: not open.
+  // A shard's slot has all its branches; `key` may be of any. Null: not open.
   ShardSlot* find(const shard::ShardKey& key) const;
+  // The line of this world in an open shard: the main one, or a branch, which is added when somebody asks. Null: there
+  // is no such branch (any more). `recovering`: its log records are to be replayed.
+  shard::Shard* line(ShardSlot& slot, WorldId world, bool recovering = false);
   // Why it could not be opened: no such world, or the file cannot be believed. It stays so until the next start.
   const Error* damage(const shard::ShardKey& key) const;
   // What open_shard_file() gave for a shard that is not open.

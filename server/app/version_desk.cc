@@ -30,6 +30,8 @@ void VersionDesk::next() {
   if (waiting_.empty()) return;
   running_ = std::move(waiting_.front());
   waiting_.pop_front();
+  if (line_of(running_->world) != 0 && !node_.branches.get(running_->world))
+    return finish(Error{ErrorCode::not_found, "there is no such branch (any more)"});
   switch (running_->kind) {
     case VersionAsk::Kind::save:
       return save();
@@ -37,6 +39,10 @@ void VersionDesk::next() {
       return remove();
     case VersionAsk::Kind::restore:
       return restore();
+    case VersionAsk::Kind::branch:
+      return branch();
+    case VersionAsk::Kind::drop_branch:
+      return drop_branch();
     case VersionAsk::Kind::other:
       return running_->begin();
   }
@@ -61,9 +67,16 @@ void VersionDesk::finish(Result<NamedVersion> result) {
   next();
 }
 
-void VersionDesk::write(std::function<void(Status)> then) {
-  const bool asked = node_.workers->submit(self_, [this, then]() -> WorkerPool::Done {
-    return [then, written = node_.data->write_versions(world_, node_.versions.to_json(world_))] { then(written); };
+void VersionDesk::write(WorldId world, std::function<void(Status)> then) {
+  const bool asked = node_.workers->submit(self_, [this, world, then]() -> WorkerPool::Done {
+    return [then, written = node_.data->write_versions(world, node_.versions.to_json(world))] { then(written); };
+  });
+  if (!asked) then(busy());
+}
+
+void VersionDesk::write_branches(const NamedBranch& branch, std::function<void(Status)> then) {
+  const bool asked = node_.workers->submit(self_, [this, world = branch.world, then]() -> WorkerPool::Done {
+    return [then, written = node_.data->write_branches(world, node_.branches.to_json(world))] { then(written); };
   });
   if (!asked) then(busy());
 }
@@ -73,37 +86,37 @@ void VersionDesk::write(std::function<void(Status)> then) {
 // Written down first: whatever happens afterwards, recovery knows of every version that a log record may name.
 void VersionDesk::save() {
   Result<NamedVersion> decided =
-      node_.versions.decide(world_, running_->name, running_->author, now_ms(), running_->temporary);
+      node_.versions.decide(running_->world, running_->name, running_->author, now_ms(), running_->temporary);
   if (!decided) return finish(decided.error());
   version_ = *std::move(decided);
-  write([this](Status written) {
+  write(running_->world, [this](Status written) {
     if (!written) {
-      node_.versions.withdraw(world_, version_.id);
+      node_.versions.withdraw(running_->world, version_.id);
       return finish(written.error());
     }
     missing_ = node_.cores;
-    out_.hold(world_);
+    out_.hold(running_->world);
   });
 }
 
 void VersionDesk::held() {
   if (--missing_ > 0) return;
   // A shard that is opened from now on takes it by itself; no core applies edits before it has cut.
-  node_.versions.commit(world_, version_.id);
+  node_.versions.commit(running_->world, version_.id);
   missing_ = node_.cores;
   durable_ = true;
-  out_.cut(world_, version_.id);
+  out_.cut(running_->world, version_.id);
 }
 
 void VersionDesk::hold_failed(const Error& why) {
-  node_.versions.withdraw(world_, version_.id);
+  node_.versions.withdraw(running_->world, version_.id);
   finish(why);
 }
 
 void VersionDesk::cut_done(bool durable) {
   durable_ = durable_ && durable;
   if (--missing_ > 0) return;
-  if (durable_) return finish(version_);
+  if (durable_) return running_->kind == VersionAsk::Kind::branch ? branch_from(version_.id) : finish(version_);
   finish(Error{ErrorCode::read_only,
                "the version is taken, but a core's log failed, so that not all of it may survive a restart"});
 }
@@ -111,23 +124,26 @@ void VersionDesk::cut_done(bool durable) {
 // ---- deleting and going back ----
 
 void VersionDesk::remove() {
-  const Result<NamedVersion> found = node_.versions.get(world_, running_->id);
+  const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
-  if (Status removed = node_.versions.remove(world_, running_->id); !removed) return finish(removed.error());
-  write([this](Status written) {
+  if (const auto branch = node_.branches.began_at(running_->world, running_->id))
+    return finish(
+        Error{ErrorCode::conflict, "the branch \"" + branch->name + "\" began at this version: drop it first"});
+  if (Status removed = node_.versions.remove(running_->world, running_->id); !removed) return finish(removed.error());
+  write(running_->world, [this](Status written) {
     // Not written, it would be there again after a restart, and its pages must be, too; a temporary one would not.
     if (!written && !version_.temporary) {
-      node_.versions.bring_back(world_, version_.id);
+      node_.versions.bring_back(running_->world, version_.id);
       return finish(written.error());
     }
-    out_.drop(world_, version_.id);
+    out_.drop(running_->world, version_.id);
     finish(version_);
   });
 }
 
 void VersionDesk::restore() {
-  const Result<NamedVersion> found = node_.versions.get(world_, running_->id);
+  const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
   const bool asked = node_.workers->submit(self_, [this]() -> WorkerPool::Done {
@@ -141,20 +157,20 @@ void VersionDesk::restore() {
 }
 
 void VersionDesk::submit_restore(std::vector<map::ShardPos> shards) {
-  const std::shared_ptr<const map::World> world = node_.worlds.find(world_);
+  const std::shared_ptr<const map::World> world = node_.worlds.find(running_->world);
   if (!world) return finish(Error{ErrorCode::not_found, "the world is gone"});
   // An edit over several shards comes before this one in all of them or in none, also where it makes the shard.
-  for (const map::ShardPos decided : out_.decided_shards(world_))
+  for (const map::ShardPos decided : out_.decided_shards(running_->world))
     if (std::ranges::find(shards, decided) == shards.end()) shards.push_back(decided);
   auto request = std::make_unique<shard::CoordinatedRequest>();
   session_ = out_.name_session();
-  request->world = world_;
+  request->world = running_->world;
   request->origin.session = session_;
   request->origin.core = self_;
   request->id = EditId{1};
   for (const map::ShardPos position : shards) {
     auto part = std::make_unique<shard::EditRequest>();
-    part->shard = {world_, position};
+    part->shard = {running_->world, position};
     part->origin = request->origin;
     part->edit.id = request->id;
     part->restore.emplace();
@@ -167,6 +183,85 @@ void VersionDesk::submit_restore(std::vector<map::ShardPos> shards) {
   parts_left_ = request->parts.size();
   if (parts_left_ == 0) return finish(version_);  // nothing was ever painted
   out_.submit(std::move(request));
+}
+
+// ---- branches ----
+
+void VersionDesk::branch() {
+  if (running_->id != 0) {
+    const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
+    return found ? branch_from(found->id) : finish(found.error());
+  }
+  running_->temporary = true;
+  save();
+}
+
+// The version is there and on disk; now whatever happens, the branch is there as soon as it is written down.
+void VersionDesk::branch_from(std::uint64_t version) {
+  const bool own = running_->id == 0;
+  const std::shared_ptr<const map::World> main = node_.worlds.find(world_);
+  Result<NamedBranch> decided =
+      node_.branches.decide(running_->world, running_->name, running_->author, now_ms(), version, own);
+  if (decided && (!main || node_.worlds.find(main->name + "@" + running_->name))) {
+    node_.branches.withdraw(*decided);
+    decided = Error{ErrorCode::already_exists, "there is a world \"" + (main ? main->name : "") + "@" + running_->name +
+                                                   "\": choose another name for the branch"};
+  }
+  const auto give_up = [this, own, version](const Error& why) {
+    // The version is nobody's then. Should it not go now, it counts as deleted after a restart.
+    if (own && node_.versions.remove(running_->world, version)) out_.drop(running_->world, version);
+    finish(why);
+  };
+  if (!decided) return give_up(decided.error());
+  const auto world = std::make_shared<map::World>(*main);
+  world->id = decided->world;
+  world->name = main->name + "@" + decided->name;
+  // What an earlier branch of this id has left is not this one's.
+  node_.versions.forget(decided->world);
+  write(decided->world, [this, branch = *decided, world, give_up](Status written) {
+    const auto then = [this, branch, world, give_up](Status done) {
+      if (done) done = node_.worlds.add(world);
+      if (!done) {
+        node_.branches.withdraw(branch);
+        // It may be on disk under its name, and only not for certain.
+        return write_branches(branch, [give_up, why = done.error()](const Status&) { give_up(why); });
+      }
+      node_.branches.commit(branch);
+      finish(NamedVersion{branch.number, branch.name, branch.author, branch.created_ms});
+    };
+    written ? write_branches(branch, then) : then(written);
+  });
+}
+
+void VersionDesk::drop_branch() {
+  const NamedBranch branch = *node_.branches.get(running_->world);
+  if (Status removed = node_.branches.remove(branch); !removed) return finish(removed.error());
+  write_branches(branch, [this, branch](Status written) {
+    if (!written) {
+      node_.branches.bring_back(branch);
+      // Likewise; people go on in it, and the next start must not take it for dropped.
+      return write_branches(branch, [this, why = written.error()](const Status&) { finish(why); });
+    }
+    node_.worlds.remove(branch.world);
+    out_.drop_branch(branch);
+    drop_origin(branch);
+  });
+}
+
+void VersionDesk::drop_origin(const NamedBranch& branch) {
+  const NamedVersion gone{branch.number, branch.name, branch.author, branch.created_ms};
+  const bool asked =
+      node_.workers->submit(self_, [data = node_.data.get(), world = branch.world]() -> WorkerPool::Done {
+        static_cast<void>(data->remove_versions(world));  // a later branch of this id writes it anew
+        return {};
+      });
+  static_cast<void>(asked);
+  if (!branch.own_origin || !node_.versions.remove(branch.parent, branch.origin)) return finish(gone);
+  // Not written, it counts as deleted after a restart all the same: it is a temporary one.
+  write(branch.parent, [this, branch, gone](const Status&) {
+    out_.drop(branch.parent, branch.origin);
+    finish(gone);
+  });
 }
 
 bool VersionDesk::outcome(const shard::EditOutcome& outcome) {

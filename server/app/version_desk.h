@@ -17,12 +17,12 @@
 
 namespace terrazzo::app {
 
-// What somebody wants of a world's versions. `done` runs on the core that asked.
+// What somebody wants of a world's versions or branches. `done` runs on the core that asked.
 struct VersionAsk {
-  enum class Kind : std::uint8_t { save, remove, restore, other };
+  enum class Kind : std::uint8_t { save, remove, restore, branch, drop_branch, other };
   Kind kind = Kind::save;
-  WorldId world;
-  std::uint64_t id = 0;  // of remove and restore
+  WorldId world;         // or a branch of one
+  std::uint64_t id = 0;  // of remove and restore; of branch: where it begins, 0: at the present state
   std::string name, author;
   bool temporary = false;  // of save
   shard::CoreId asked_by = 0;
@@ -43,13 +43,16 @@ class VersionDeskOutput {
   virtual void drop(WorldId world, std::uint64_t version) = 0;
   // Shards of the world that decided edits have parts for, though perhaps no file yet.
   virtual std::vector<map::ShardPos> decided_shards(WorldId world) = 0;
+  // Every core: the branch goes, with whoever has it open.
+  virtual void drop_branch(const NamedBranch& branch) = 0;
   // An edit over shards, answered with outcome(). Takes its place in their order before this returns.
   virtual void submit(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
   virtual SessionId name_session() = 0;
   virtual void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) = 0;
 };
 
-// Makes, deletes and goes back to versions of one world, one after another; lives on the world's coordinator core. A
+// Makes, deletes and goes back to versions of one world and its branches, and makes and drops those, one after another;
+// lives on the world's coordinator core. A branch begins at a version, its own where it begins at the present state. A
 // version is a consistent cut: no core takes an edit of the world between the moment when the last core has stopped and
 // the moment when it takes the version, and a core applies what it was sent before it stops, so that no edit over
 // shards is cut in two. What was applied before is on disk before the version is answered.
@@ -73,10 +76,15 @@ class VersionDesk {
   void save();
   void remove();
   void restore();
+  void branch();
+  void branch_from(std::uint64_t version);
+  void drop_branch();
+  void drop_origin(const NamedBranch& branch);
   void submit_restore(std::vector<map::ShardPos> shards);
   void finish(Result<NamedVersion> result);
-  // Writes versions.json on a worker, then runs `then` here.
-  void write(std::function<void(Status)> then);
+  // Writes the versions of a line on a worker, then runs `then` here.
+  void write(WorldId world, std::function<void(Status)> then);
+  void write_branches(const NamedBranch& branch, std::function<void(Status)> then);
 
   Node& node_;
   const WorldId world_;

@@ -27,7 +27,8 @@ bool take(const nlohmann::json& object, const char* member, T& value) {
 
 }  // namespace
 
-Status VersionRegistry::load(WorldId world, std::string_view json) {
+Status VersionRegistry::load(WorldId world, std::string_view json,
+                             const std::function<bool(std::uint64_t version)>& needed) {
   const auto damaged = [&] {
     return Error{ErrorCode::internal, "the versions of world " + std::to_string(world.value) +
                                           " are damaged: restore its versions.json from a backup"};
@@ -45,7 +46,7 @@ Status VersionRegistry::load(WorldId world, std::string_view json) {
         !take(item, "deleted", version.deleted) || !item.value("temporary", nlohmann::json(false)).is_boolean())
       return damaged();
     version.temporary = item.value("temporary", false);
-    version.deleted = version.deleted || version.temporary;
+    version.deleted = version.deleted || (version.temporary && !(needed && needed(version.id)));
     entry.committed = true;
     if (version.id == 0 || version.id > loaded.last ||
         (!loaded.entries.empty() && version.id <= loaded.entries.back().version.id))
@@ -170,6 +171,11 @@ std::uint64_t VersionRegistry::newest(WorldId world) const {
     for (const auto& [version, committed] : found->second.entries)
       if (committed) newest = version.id;
   return newest;
+}
+
+void VersionRegistry::forget(WorldId branch) {
+  const std::lock_guard lock(mutex_);
+  worlds_.erase(branch);
 }
 
 void VersionRegistry::forget_deleted() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -28,8 +29,9 @@ struct NamedVersion {
 // The versions of every world; worlds/<id>/versions.json is what to_json() says. Any thread.
 class VersionRegistry {
  public:
-  // At start, before anybody asks. Temporary ones are deleted by that. internal: the text is damaged.
-  Status load(WorldId world, std::string_view json);
+  // At start, before anybody asks. Temporary ones are deleted by that, but for those that are still `needed`. internal:
+  // the text is damaged.
+  Status load(WorldId world, std::string_view json, const std::function<bool(std::uint64_t version)>& needed = {});
   std::string to_json(WorldId world) const;
   // As it was before `version` was made, but for those that were deleted since.
   std::string to_json_before(WorldId world, std::uint64_t version) const;
@@ -51,6 +53,7 @@ class VersionRegistry {
   void numbers(WorldId world, std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& deleted) const;
   // The newest that was committed; 0: none.
   std::uint64_t newest(WorldId world) const;
+  void forget(WorldId branch);  // all of them: it was dropped
   // After recovery no log record speaks of them.
   void forget_deleted();
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/branch_world.h"
+
 namespace terrazzo::app {
 
 Status WorldDirectory::add(WorldPtr world) {
@@ -46,7 +48,8 @@ std::vector<WorldDirectory::WorldPtr> WorldDirectory::list() const {
   {
     // lock_table is not const in libcuckoo; listing changes nothing.
     auto table = const_cast<WorldDirectory*>(this)->by_id_.lock_table();
-    for (const auto& [id, world] : table) worlds.push_back(world);
+    for (const auto& [id, world] : table)
+      if (line_of(world->id) == 0) worlds.push_back(world);
   }
   std::sort(worlds.begin(), worlds.end(), [](const WorldPtr& a, const WorldPtr& b) { return a->name < b->name; });
   return worlds;

@@ -24,7 +24,7 @@ class WorldDirectory {
   WorldPtr find(WorldId id) const;
   // By name, else by id in decimal; null: none.
   WorldPtr find(std::string_view name_or_id) const;
-  std::vector<WorldPtr> list() const;  // by name
+  std::vector<WorldPtr> list() const;  // by name, without branches
 
  private:
   libcuckoo::cuckoohash_map<std::string, WorldPtr> by_name_;

@@ -59,4 +59,17 @@ net::HttpResponse wrong_method(std::string_view allowed) {
   return response;
 }
 
+nlohmann::json json_of(const std::vector<ShardDiff>& diffs) {
+  nlohmann::json shards = nlohmann::json::array();
+  std::uint64_t chunks = 0;
+  for (const ShardDiff& diff : diffs) {
+    nlohmann::json areas = nlohmann::json::array();
+    for (const auto& [layer, area] : diff.areas)
+      areas.push_back({{"layer", layer}, {"chunks", {area.x0, area.y0, area.width(), area.height()}}});
+    shards.push_back({{"shard", {diff.shard.x, diff.shard.y}}, {"chunks", diff.chunks}, {"areas", std::move(areas)}});
+    chunks += diff.chunks;
+  }
+  return {{"chunks", chunks}, {"shards", std::move(shards)}};
+}
+
 }  // namespace terrazzo::http

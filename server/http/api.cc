@@ -103,6 +103,8 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
     if (tail.starts_with("shards/")) return shard(request, *name, tail.substr(7), std::move(respond));
     if (tail == "versions" || tail.starts_with("versions/"))
       return versions(request, *name, tail.substr(8), std::move(respond));
+    if (tail == "branches" || tail.starts_with("branches/"))
+      return branches(request, *name, tail.substr(8), std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
   }
   respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +

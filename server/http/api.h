@@ -21,6 +21,16 @@ struct VersionInfo {
   std::int64_t created_ms = 0;  // since 1970
 };
 
+// A line of edits of a world besides the main one.
+struct BranchInfo {
+  std::string name;
+  WorldId world;  // opened by this id, or as "world@name"
+  std::string author;
+  std::int64_t created_ms = 0;  // since 1970
+  std::string from;             // the name of the world or branch that it began in
+  std::string version;          // at which version of that; empty: at the state of then
+};
+
 // Where two states of a shard differ.
 struct ShardDiff {
   map::ShardPos shard;
@@ -87,6 +97,14 @@ class ApiServices {
   using DiffDone = std::function<void(Result<std::vector<ShardDiff>>)>;
   // "now": the present state.
   virtual void diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) = 0;
+  virtual std::vector<BranchInfo> branches(WorldId world) = 0;
+  using BranchDone = std::function<void(Result<BranchInfo>)>;
+  // `version`: where it begins; empty: at the present state.
+  virtual void make_branch(WorldId world, std::string name, std::string_view version, std::string author,
+                           BranchDone done) = 0;
+  virtual void drop_branch(WorldId world, std::string_view name, BranchDone done) = 0;
+  // Between what a branch is now and what the world's main line is; or what the branch was when it began.
+  virtual void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) = 0;
   using MoveDone = std::function<void(Result<MovedShard>)>;
   // not_found: there is no such core or shard; overloaded: not now.
   virtual void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) = 0;
@@ -116,6 +134,9 @@ class Api {
   void shard(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/versions.
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  // `tail`: what follows /v1/worlds/{name}/branches.
+  void branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  void branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
   void backups(const net::HttpRequest& request, Respond respond);
   void cores(const net::HttpRequest& request, Respond respond);
   void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);

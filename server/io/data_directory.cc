@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "base/branch_world.h"
 #include "server/io/durable_file.h"
 
 namespace terrazzo::io {
@@ -222,7 +223,7 @@ Result<bool> DataDirectory::exists(const std::string& file) const {
 // ---- worlds ----
 
 std::string DataDirectory::world_folder(WorldId world) const {
-  return fmt::format("{}/worlds/{}", path_, world.value);
+  return fmt::format("{}/worlds/{}", path_, main_world(world).value);
 }
 
 std::string DataDirectory::shard_path(WorldId world, std::int32_t x, std::int32_t y) const {
@@ -241,7 +242,7 @@ Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
   std::vector<WorldId> worlds;
   for (const std::string& name : *names) {
     WorldId id;
-    if (!parse(name, id.value)) continue;
+    if (!parse(name, id.value) || line_of(id) != 0) continue;
     const Result<bool> there = exists(world_folder(id) + "/world.json");
     if (!there) return there.error();
     // A folder without metadata is what a crash left of a world that nobody was told of.
@@ -258,25 +259,45 @@ Status DataDirectory::write_world(WorldId world, std::string_view json) {
   if (Status made = make_shard_folder(world); !made) return made;
   const std::string file = world_folder(world) + "/world.json";
   Status written = replace_file(file, json);
-  // It may be there under its name, and only not for certain. Left so, a world that nobody was told of would meet the one
-  // that is made when it is tried again, and the next start refuses two of one name.
+  // It may be there under its name, and only not for certain. Left so, a world that nobody was told of would meet the
+  // one that is made when it is tried again, and the next start refuses two of one name.
   if (!written) ::unlink(file.c_str());
   return written;
 }
 
+std::string DataDirectory::versions_file(WorldId world) const {
+  const unsigned line = line_of(world);
+  return line == 0 ? world_folder(world) + "/versions.json"
+                   : fmt::format("{}/versions-{}.json", world_folder(world), line);
+}
+
 Result<std::string> DataDirectory::read_versions(WorldId world) const {
-  return read_file(world_folder(world) + "/versions.json");
+  return read_file(versions_file(world));
 }
 
 Status DataDirectory::write_versions(WorldId world, std::string_view json) {
-  return replace_file(world_folder(world) + "/versions.json", json);
+  return replace_file(versions_file(world), json);
+}
+
+Status DataDirectory::remove_versions(WorldId branch) {
+  TZ_ASSERT(line_of(branch) != 0);
+  const std::string file = versions_file(branch);
+  return ::unlink(file.c_str()) == 0 || errno == ENOENT ? Status() : Status(failed(file, "cannot be removed"));
+}
+
+Result<std::string> DataDirectory::read_branches(WorldId world) const {
+  return read_file(world_folder(world) + "/branches.json");
+}
+
+Status DataDirectory::write_branches(WorldId world, std::string_view json) {
+  return replace_file(world_folder(world) + "/branches.json", json);
 }
 
 Result<WorldId> DataDirectory::new_world_id() const {
   for (;;) {
     std::uint64_t id = 0;
     if (Status made = random_bytes(&id, sizeof id); !made) return made.error();
-    id &= (std::uint64_t{1} << 53) - 1;
+    id = main_world(WorldId{id}).value;
     if (id == 0) continue;
     const Result<bool> there = exists(world_folder(WorldId{id}));
     if (!there) return there.error();

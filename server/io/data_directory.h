@@ -26,6 +26,8 @@ std::string file_of(const SegmentName& segment);
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
 //   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal  history/core-NN/<incarnation>-<number>.hist
 //   worlds/<id>/world.json  worlds/<id>/versions.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
+//   worlds/<id>/branches.json  worlds/<id>/versions-<line>.json
+// A branch (base/branch_world.h) is in the folder and the shard files of its world.
 // World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until
 // destruction.
 class DataDirectory {
@@ -55,6 +57,10 @@ class DataDirectory {
   // Its named versions; not_found: there are none yet.
   Result<std::string> read_versions(WorldId world) const;
   Status write_versions(WorldId world, std::string_view json);
+  Status remove_versions(WorldId branch);
+  // Of any line of a world; not_found: it never had one.
+  Result<std::string> read_branches(WorldId world) const;
+  Status write_branches(WorldId world, std::string_view json);
   // Random, below 2^53 so that it is a number in every JSON reader, and not in use.
   Result<WorldId> new_world_id() const;
   std::string shard_path(WorldId world, std::int32_t x, std::int32_t y) const;
@@ -96,6 +102,7 @@ class DataDirectory {
   Result<std::uint64_t> read_node() const;
   Status load_secret();
   std::string world_folder(WorldId world) const;
+  std::string versions_file(WorldId world) const;
   std::string asset_path(const std::string& hash) const;
   std::string segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
 

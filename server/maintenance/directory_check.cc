@@ -86,6 +86,11 @@ class Check {
     if (!versions && versions.error().code != ErrorCode::not_found) finding(list, versions.error());
     if (versions && !nlohmann::json::accept(*versions))
       report_.findings.push_back(list + ": is no JSON; restore it from a backup");
+    const Result<std::string> branches = data_.read_branches(world);
+    const std::string file = fmt::format("worlds/{}/branches.json", world.value);
+    if (!branches && branches.error().code != ErrorCode::not_found) finding(file, branches.error());
+    if (branches && !nlohmann::json::accept(*branches))
+      report_.findings.push_back(file + ": is no JSON; restore it from a backup");
   }
 
   void check_shard(const Shard& shard) {

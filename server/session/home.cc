@@ -329,6 +329,19 @@ void Home::superseded(Connection connection) {
   out_.close(connection, kClosePolicy, error_code_name(ErrorCode::conflict));
 }
 
+void Home::world_gone(WorldId world) {
+  const auto view = worlds_.find(world);
+  if (view == worlds_.end()) return;
+  std::vector<Connection> there;
+  for (const std::uint32_t slot : view->second.slots) there.push_back(sessions_[slot]->connection());
+  for (const Connection connection : there) {
+    Session* const session = find(connection);
+    if (session == nullptr) continue;
+    session->error(ErrorCode::not_found, "the branch was dropped", out_);
+    out_.close(connection, kClosePolicy, error_code_name(ErrorCode::not_found));
+  }
+}
+
 void Home::world_changed(const std::shared_ptr<const map::World>& world) {
   const auto view = worlds_.find(world->id);
   if (view == worlds_.end()) return;

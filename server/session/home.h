@@ -45,6 +45,8 @@ class Home {
   void going_away(std::uint32_t retry_after_ms);
   // Another connection speaks for its session now.
   void superseded(Connection connection);
+  // A branch that was dropped: who has it open is told and sent away.
+  void world_gone(WorldId world);
   void world_changed(const std::shared_ptr<const map::World>& world);
 
   // Sends what waits for its time: presence and durable marks.

@@ -1,0 +1,66 @@
+// What HTTP asks of a world's branches; making and dropping them is the version desk's.
+#include "server/app/core_services.h"
+#include "server/shard/shard_router.h"
+
+namespace terrazzo::app {
+
+http::BranchInfo CoreServices::branch_info(const NamedBranch& branch) const {
+  const std::shared_ptr<const map::World> parent = node_.worlds.find(branch.parent);
+  const Result<NamedVersion> origin = node_.versions.get(branch.parent, branch.origin);
+  return {branch.name,
+          branch.world,
+          branch.author,
+          branch.created_ms,
+          parent ? parent->name : std::string(),
+          branch.own_origin || !origin ? std::string() : origin->name};
+}
+
+std::vector<http::BranchInfo> CoreServices::branches(WorldId world) {
+  std::vector<http::BranchInfo> all;
+  for (const NamedBranch& branch : node_.branches.list(world)) all.push_back(branch_info(branch));
+  return all;
+}
+
+void CoreServices::make_branch(WorldId world, std::string name, std::string_view version, std::string author,
+                               BranchDone done) {
+  if (const Status fits = BranchRegistry::check_name(name); !fits) return done(fits.error());
+  auto ask = std::make_unique<VersionAsk>();
+  if (!version.empty()) {
+    const Result<NamedVersion> found = node_.versions.find(world, version);
+    if (!found) return done(found.error());
+    ask->id = found->id;
+  }
+  ask->kind = VersionAsk::Kind::branch;
+  ask->world = world;
+  ask->name = name;
+  ask->author = std::move(author);
+  ask->asked_by = self_;
+  ask->done = [this, world, name, done](Result<NamedVersion> made) {
+    if (!made) return done(made.error());
+    const Result<NamedBranch> branch = node_.branches.find(world, name);
+    done(branch ? Result<http::BranchInfo>(branch_info(*branch)) : Result<http::BranchInfo>(branch.error()));
+  };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
+}
+
+void CoreServices::drop_branch(WorldId world, std::string_view name, BranchDone done) {
+  const Result<NamedBranch> found = node_.branches.find(world, name);
+  if (!found) return done(found.error());
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = VersionAsk::Kind::drop_branch;
+  ask->world = found->world;
+  ask->asked_by = self_;
+  ask->done = [info = branch_info(*found), done](const Result<NamedVersion>& dropped) {
+    done(dropped ? Result<http::BranchInfo>(info) : Result<http::BranchInfo>(dropped.error()));
+  };
+  post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
+}
+
+void CoreServices::diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) {
+  const Result<NamedBranch> found = node_.branches.find(world, name);
+  if (!found) return done(found.error());
+  const StateOf with = with_origin ? StateOf{found->parent, found->origin} : StateOf{main_world(world)};
+  diff_states({found->world, 0}, with, std::move(done));
+}
+
+}  // namespace terrazzo::app
