@@ -147,6 +147,7 @@ class CoreServices final : private net::NetworkEvents,
   void hold(WorldId world) override;
   void cut(WorldId world, std::uint64_t version) override;
   void drop(WorldId world, std::uint64_t version) override;
+  std::optional<Error> undone(WorldId world) override { return coordinator(world).undone(); }
   std::vector<map::ShardPos> decided_shards(WorldId world) override;
   void drop_branch(const NamedBranch& branch) override;
   void submit(std::unique_ptr<shard::CoordinatedRequest> request) override;

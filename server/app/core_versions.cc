@@ -134,7 +134,8 @@ void CoreServices::cut(WorldId world, std::uint64_t version) {
 
 void CoreServices::take_cut(WorldId world, std::uint64_t version, shard::CoreId tell) {
   shards_.for_each([&](ShardSlot& slot) {
-    if (shard::Shard* const line = slot.shard->find(world)) line->take_version(version);
+    shard::Shard* const line = version == 0 ? nullptr : slot.shard->find(world);
+    if (line != nullptr) line->take_version(version);
   });
   cuts_.push_back({world, log_.appended_sequence(), tell});
   // At once: what the same sessions sent later must not overtake it.

@@ -101,10 +101,15 @@ void VersionDesk::save() {
 
 void VersionDesk::held() {
   if (--missing_ > 0) return;
-  // A shard that is opened from now on takes it by itself; no core applies edits before it has cut.
-  node_.versions.commit(running_->world, version_.id);
   missing_ = node_.cores;
   durable_ = true;
+  // What all cores were sent is applied or refused by now.
+  if (refused_ = out_.undone(running_->world); refused_) {
+    node_.versions.withdraw(running_->world, version_.id);
+    return out_.cut(running_->world, 0);
+  }
+  // A shard that is opened from now on takes it by itself; no core applies edits before it has cut.
+  node_.versions.commit(running_->world, version_.id);
   out_.cut(running_->world, version_.id);
 }
 
@@ -116,9 +121,21 @@ void VersionDesk::hold_failed(const Error& why) {
 void VersionDesk::cut_done(bool durable) {
   durable_ = durable_ && durable;
   if (--missing_ > 0) return;
+  if (refused_) return refuse();
   if (durable_) return running_->kind == VersionAsk::Kind::branch ? branch_from(version_.id) : finish(version_);
   finish(Error{ErrorCode::read_only,
                "the version is taken, but a core's log failed, so that not all of it may survive a restart"});
+}
+
+void VersionDesk::refuse() {
+  // The next start must not find it; if that cannot be written, it is of the state that the start has made whole.
+  write(running_->world, [this](Status) {
+    finish(Error{ErrorCode::read_only,
+                 "an edit over several shards is not in all of them, so that a version would hold a "
+                 "part of it: " +
+                     std::exchange(refused_, std::nullopt)->message +
+                     "; the server completes the edit when it restarts"});
+  });
 }
 
 // ---- deleting and going back ----

@@ -37,10 +37,12 @@ class VersionDeskOutput {
   // Every core, this one included: stop taking edits of the world into shards, and say so with held(). Edits over
   // shards that are decided already go out before; if they cannot, hold_failed() is called.
   virtual void hold(WorldId world) = 0;
-  // Every core: take the version in each of the world's shards, go on with edits, and say cut_done() when everything
-  // before is on disk.
+  // Every core: take the version in each of the world's shards (0: none), go on with edits, and say cut_done() when
+  // everything before is on disk.
   virtual void cut(WorldId world, std::uint64_t version) = 0;
   virtual void drop(WorldId world, std::uint64_t version) = 0;
+  // Why an edit over shards is in some of them and will not be in the others in this run of the server.
+  virtual std::optional<Error> undone(WorldId world) = 0;
   // Shards of the world that decided edits have parts for, though perhaps no file yet.
   virtual std::vector<map::ShardPos> decided_shards(WorldId world) = 0;
   // Every core: the branch goes, with whoever has it open.
@@ -74,6 +76,7 @@ class VersionDesk {
  private:
   void next();
   void save();
+  void refuse();
   void remove();
   void restore();
   void branch();
@@ -95,8 +98,9 @@ class VersionDesk {
   NamedVersion version_;
   int missing_ = 0;  // cores that have not answered
   bool durable_ = true;
-  SessionId session_;           // that restores, while one runs
-  std::size_t parts_left_ = 0;  // of its edit
+  std::optional<Error> refused_;  // why the version that is being saved is not taken
+  SessionId session_;             // that restores, while one runs
+  std::size_t parts_left_ = 0;    // of its edit
 };
 
 }  // namespace terrazzo::app

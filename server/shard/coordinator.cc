@@ -149,6 +149,12 @@ bool Coordinator::all_forwarded() const {
   return std::ranges::none_of(state_->running, [](const auto& entry) { return entry.second.request != nullptr; });
 }
 
+std::optional<Error> Coordinator::undone() const {
+  for (const auto& [number, entry] : state_->running)
+    if (entry.failed) return entry.failed;
+  return std::nullopt;
+}
+
 const std::unordered_set<map::ShardPos>& Coordinator::shards() const {
   return state_->shards;
 }

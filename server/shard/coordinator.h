@@ -29,6 +29,9 @@ class Coordinator {
   void read_only(const Error& why);
   // No decided edit waits for the log: the parts of all have been forwarded.
   bool all_forwarded() const;
+  // Why a decided edit is not in all of its shards and will not be in this run of the server; none: there is no such
+  // edit.
+  std::optional<Error> undone() const;
   // The shards that edits of this run went to or will go to. Some may not exist yet: their part is still on its way.
   const std::unordered_set<map::ShardPos>& shards() const;
   // The oldest log sequence that recovery may still need; nothing of it: the largest number.

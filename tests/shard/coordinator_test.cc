@@ -93,6 +93,20 @@ TEST(Coordinator, ARefusedPartKeepsTheRecordForTheNextRecovery) {
   EXPECT_EQ(coordinator.oldest_needed(), 1u);
 }
 
+// A version that is taken now would hold a part of the edit: one that did was found by simulation.
+TEST(Coordinator, TellsOfAnEditThatAShardCouldNotTakeItsPartOf) {
+  RecordingOutput out;
+  Coordinator coordinator(WorldId{9}, Incarnation{1});
+  coordinator.submit(request(1), out);
+  coordinator.log_durable(1, out);
+  EXPECT_FALSE(coordinator.undone()) << "its parts are on their way";
+  EditOutcome outcome = part(*out.forwarded[0], EditOutcome::Stage::rejected);
+  outcome.error = Error{ErrorCode::internal, "page 368 cannot be read"};
+  coordinator.part_outcome(outcome, out);
+  ASSERT_TRUE(coordinator.undone());
+  EXPECT_EQ(coordinator.undone()->message, "page 368 cannot be read");
+}
+
 // Whoever goes back to a version asks: an edit that is decided may still make a shard that has no file.
 TEST(Coordinator, NamesTheShardsOfDecidedEditsBeforeTheirPartsAreOut) {
   RecordingOutput out;
