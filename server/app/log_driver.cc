@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "base/canary.h"
 #include "server/app/history_keeper.h"
 
 namespace terrazzo::app {
@@ -102,7 +104,7 @@ std::optional<Error> LogDriver::overloaded() const {
 }
 
 void LogDriver::complete(std::int32_t result, std::uint32_t) {
-  result_ = result;
+  result_ = canary::is(canary::Bug::failed_sync_believed) ? std::max(result, 0) : result;
   completed_ = true;
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/canary.h"
 #include "server/app/history_keeper.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_router.h"
@@ -186,6 +187,7 @@ Status Recovery::replay() {
   };
   for (Found& found : edits_) found.number = number_of(found.shard.world);
   std::ranges::sort(edits_, {}, order);
+  if (canary::is(canary::Bug::last_record_lost) && !edits_.empty()) edits_.pop_back();
   for (const Found& found : edits_) {
     const Result<Target> at = target(found.shard);
     if (!at) return at.error();
@@ -243,6 +245,7 @@ Status Recovery::roll_forward() {
   for (const Found& found : coordinated_) {
     Result<std::unique_ptr<shard::CoordinatedRequest>> request = shard::decode_coordinated(found.record.payload);
     if (!request) return request.error();
+    if (canary::is(canary::Bug::part_not_rolled_forward)) (*request)->parts.pop_back();
     for (const auto& part : (*request)->parts) {
       part->coordinated = found.record.lsn.value;
       const Result<Target> at = target(part->shard);

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/canary.h"
+
 #include "server/session/home.h"
 
 namespace terrazzo::session {
@@ -67,6 +69,7 @@ void Home::refused(const shard::Publication& publication, std::span<const Connec
   for (const Connection connection : connections) {
     Conflation& slow = owe(connection);
     fall_behind(connection, slow);
+    if (canary::is(canary::Bug::gap_not_told)) continue;
     left_out(connection, slow, publication.shard.position, publication.lsn);
   }
 }
@@ -118,6 +121,7 @@ void Home::refreshed(Session& session, const shard::StatesReply& reply) {
   counters_.chunks_refreshed += reply.chunks;
   for (const SharedBytes& frame : reply.frames) out_.send_frame({&connection, 1}, frame);
   out_.send(connection, proto::Refreshed{reply.shard, reply.mark.lsn});
+  if (canary::is(canary::Bug::wake_up_lost)) return;
   out_.tell_room(connection);
 }
 

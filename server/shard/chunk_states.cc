@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "map/chunk_codec.h"
 #include "proto/ws/frame_codec.h"
 #include "server/shard/cells.h"
@@ -152,8 +153,9 @@ ChunkStates encode_states(const storage::Head& store, const SubscribeRequest& re
     const storage::ChunkRead read = store.read(layer, map::index_in_shard(position));
     const auto found = known.find(key_of(layer, position));
     // Without a word from the client it holds the empty chunk that every chunk is at revision 0.
-    const bool has_it = found == known.end() ? read.revision.value == 0
-                                             : found->second.believable && found->second.revision == read.revision;
+    bool has_it = found == known.end() ? read.revision.value == 0
+                                       : found->second.believable && found->second.revision == read.revision;
+    if (canary::is(canary::Bug::stale_resume) && found != known.end()) has_it = found->second.believable;
     if (!has_it) writer.write(layer, position, read);
   });
   return writer.finish();
@@ -168,6 +170,7 @@ ChunkStates encode_changed(const storage::Head& store, const RefreshRequest& req
     for_each_chunk(area.layers, area.chunks, [&](map::LayerId layer, map::ChunkPos position) {
       const storage::ChunkRead read = store.read(layer, map::index_in_shard(position));
       if (read.revision < request.since) return;
+      if (canary::is(canary::Bug::first_left_out_forgotten) && read.revision == request.since) return;
       if (written.insert(key_of(layer, position)).second) writer.write(layer, position, read);
     });
   }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/canary.h"
 #include "server/shard/log_record.h"
 
 namespace terrazzo::shard {
@@ -102,6 +103,7 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
   std::vector<std::byte> payload;
   encode_coordinated(*entry.request, payload);
   entry.sequence = out.log({storage::RecordKind::coordinated, {s.world, 0, 0}, Lsn{number}, payload});
+  if (canary::is(canary::Bug::decided_before_logged)) s.forward_parts(entry, out);
 }
 
 void Coordinator::log_durable(std::uint64_t sequence, ShardOutput& out) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/canary.h"
 
 namespace terrazzo::shard {
 namespace {
@@ -52,6 +53,8 @@ void InterestIndex::remove(CoreId core, proto::Form form, map::ChunkPos chunk) {
   const CoreMask bit = CoreMask{1} << core;
   if ((mask & bit) != 0) count(core, -1);
   mask &= ~bit;
+  if (canary::is(canary::Bug::wrong_interest_bit))
+    for (CoreMask& other : regions_[index]->masks[slot_of(chunk.x & 15, chunk.y & 15)]) other &= ~bit;
 }
 
 CoreMask InterestIndex::viewers(proto::Form form, const map::Rect& chunks) const {

@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "base/canary.h"
 #include "map/edit_check.h"
 #include "server/shard/chunk_states.h"
 #include "server/shard/dedupe_window.h"
@@ -149,6 +150,7 @@ struct Shard::State {
   }
   bool is_duplicate(const EditRequest& request) const {
     if (request.coordinated != 0 && request.coordinated <= last_coordinated) return true;
+    if (canary::is(canary::Bug::dedupe_skipped)) return false;
     return applied.seen(request.origin.session, request.edit.id);
   }
   void answer_duplicate(const EditRequest& request, ShardOutput& out);
@@ -429,6 +431,8 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   s.wait_for_log(request);
   s.publish(request, out);
   out.outcome(s.outcome_of(request, EditOutcome::Stage::applied));
+  if (canary::is(canary::Bug::ack_before_sync) && request.coordinated == 0)
+    out.outcome(s.outcome_of(request, EditOutcome::Stage::durable));
 }
 
 void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {

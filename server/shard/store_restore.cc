@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/canary.h"
 #include "server/shard/cells.h"
 
 namespace terrazzo::shard {
@@ -79,7 +80,8 @@ void apply_restore(const storage::Head& store, const storage::PinInfo& pin, cons
     if (inner.empty()) continue;
     const auto in_shard = [](std::int64_t chunk) { return static_cast<int>(chunk & (map::kShardChunks - 1)); };
     const int x = in_shard(inner.x0), y = in_shard(inner.y0);
-    store.restore(pin, area.layer, {x, y, x + static_cast<int>(inner.width()), y + static_cast<int>(inner.height())});
+    const std::int64_t width = canary::is(canary::Bug::restored_in_part) ? inner.width() / 2 : inner.width();
+    store.restore(pin, area.layer, {x, y, x + static_cast<int>(width), y + static_cast<int>(inner.height())});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/canary.h"
 
 namespace terrazzo::storage {
 
@@ -51,7 +52,8 @@ void NodeTree::let_go(const Entry& entry, const Position& at) {
     visit(entry.value);
   };
   if (is_private(entry)) return each_page([&](PageNo page) { pool_.give_back(page); });
-  if (entry.revision() <= pins_.shared_lsn() && pins_.held(entry.value, at, this)) return;
+  const bool may_be_held = !canary::is(canary::Bug::pinned_page_freed);
+  if (may_be_held && entry.revision() <= pins_.shared_lsn() && pins_.held(entry.value, at, this)) return;
   each_page([&](PageNo page) { pool_.retire(page); });
 }
 
@@ -85,7 +87,7 @@ std::uint32_t* NodeTree::write(std::uint8_t layer, std::uint16_t chunk) {
   const std::uint8_t region = region_of(chunk), index = index_of(chunk);
   Entry& entry = own_leaf(layer, region)[index];
   if (is_private(entry) && entry.tag() == Tag::page) {
-    entry.set_revision(lsn_);
+    if (!canary::is(canary::Bug::revision_not_raised)) entry.set_revision(lsn_);
     return words(entry.value);
   }
   const PageNo fresh = pool_.take();

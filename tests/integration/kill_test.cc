@@ -1,12 +1,15 @@
 // kill -9 while two clients write, one in each form, through the client library: nothing acknowledged as durable is
-// lost, no edit is torn, none is applied twice, and the clients go on by themselves. TERRAZZO_KILLS sets how often
-// (50), half of them with each way of writing files.
+// lost, no edit is torn, none is applied twice, the folder is whole, and the clients go on by themselves.
+// TERRAZZO_KILLS sets how often (210), a third of them with each way of carrying sockets and writing files.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <ostream>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "http_peer.h"
@@ -18,6 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using client::Client;
+
+const std::string kServer = TERRAZZO_BIN_DIR "/terrazzo-server";
 
 constexpr map::LayerId kLayer = 1;
 // Blocks that an edit writes whole; each lies over the corner of four chunks, and the second column over the border of
@@ -61,8 +66,16 @@ struct Writer {
   }
 };
 
-// By who writes files: the ring or threads.
-class Kill : public testing::TestWithParam<const char*> {
+struct Way {
+  const char* name;
+  std::vector<std::string> flags;
+};
+void PrintTo(const Way& way, std::ostream* out) {
+  *out << way.name;
+}
+
+// By what carries sockets and who writes files.
+class Kill : public testing::TestWithParam<Way> {
  protected:
   Writer make_writer(client::Reactor& reactor, int number, std::uint16_t port) {
     Writer writer;
@@ -78,10 +91,16 @@ class Kill : public testing::TestWithParam<const char*> {
     writer.client = std::make_unique<Client>(reactor, options);
     EXPECT_TRUE(writer.client->connect().ok());
     EXPECT_TRUE(writer.client->open("w").ok());
-    EXPECT_TRUE(writer.client->wait_live(10s).ok());
+    EXPECT_TRUE(writer.client->wait_live(60s).ok());
     for (const map::Rect& view : {map::Rect::of_size(0, 0, 1024, 2048), map::Rect::of_size(8160, 0, 64, 2048)})
       EXPECT_TRUE(writer.client->subscribe(view).ok());
     return writer;
+  }
+
+  // Nobody has it open.
+  static void verify(const std::filesystem::path& data) {
+    const Ran verified = run_program(kServer, {"verify", data.string()});
+    EXPECT_EQ(verified.exit_code, 0) << verified.output;
   }
 
   // What a client that has seen nothing gets from the server.
@@ -91,11 +110,11 @@ class Kill : public testing::TestWithParam<const char*> {
     Client fresh(options);
     ASSERT_TRUE(fresh.connect().ok());
     ASSERT_TRUE(fresh.open("w").ok());
-    ASSERT_TRUE(fresh.wait_live(10s).ok());
+    ASSERT_TRUE(fresh.wait_live(60s).ok());
     std::vector<client::SubscriptionId> views;
     for (const map::Rect& view : {map::Rect::of_size(0, 0, 1024, 2048), map::Rect::of_size(8160, 0, 64, 2048)})
       views.push_back(*fresh.subscribe(view));
-    ASSERT_TRUE(fresh.wait_until([&] { return fresh.is_ready(views[0]) && fresh.is_ready(views[1]); }, 10s));
+    ASSERT_TRUE(fresh.wait_until([&] { return fresh.is_ready(views[0]) && fresh.is_ready(views[1]); }, 60s));
     for (Writer& writer : writers) {
       for (int i = 0; i < kBlocks; ++i) {
         std::vector<map::Cell> cells(kBlock * kBlock);
@@ -111,7 +130,7 @@ class Kill : public testing::TestWithParam<const char*> {
 
 TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   const char* wanted = std::getenv("TERRAZZO_KILLS");
-  const int kills = wanted == nullptr ? 25 : std::atoi(wanted) / 2;
+  const int kills = (wanted == nullptr ? 210 : std::atoi(wanted)) / 3;
   const auto seed = static_cast<std::uint32_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   RecordProperty("seed", std::to_string(seed));
   std::mt19937 random(seed);
@@ -119,7 +138,8 @@ TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
 
   TemporaryFolder folder;
   // Small segments, so that some kills meet a log that moves on.
-  const std::vector<std::string> flags{"--segment-mib", "1", "--io", GetParam()};
+  std::vector<std::string> flags{"--segment-mib", "1"};
+  flags.insert(flags.end(), GetParam().flags.begin(), GetParam().flags.end());
   auto server = std::make_unique<ServerProcess>(folder.path() / "data", flags);
   make_world(server->port(), "w", 1u << 20);
   const std::uint16_t port = server->port();
@@ -145,13 +165,14 @@ TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
       for (int i = 0; i < 3; ++i) writer.write(static_cast<int>(random() % kBlocks));
     reactor.run_once(1ms);
     for (Writer& writer : writers) writer.look();
+    if (kill % 10 == 0) verify(folder.path() / "data");
     server = std::make_unique<ServerProcess>(folder.path() / "data", flags, port);
     ASSERT_TRUE(server->running()) << server->log();
     check(port, writers);
   }
   // Everything that was ever written arrives, once, in the writers' own order.
   for (Writer& writer : writers) {
-    EXPECT_TRUE(writer.client->wait_durable(30s))
+    EXPECT_TRUE(writer.client->wait_durable(60s))
         << writer.client->edits_waiting() << " edits of writer " << writer.number << " wait";
     writer.look();
     EXPECT_EQ(writer.durable, writer.newest);
@@ -159,10 +180,14 @@ TEST_P(Kill, NothingDurableIsLostAndClientsGoOnByThemselves) {
   }
   check(port, writers);
   EXPECT_EQ(server->terminate(), 0);
+  verify(folder.path() / "data");
 }
 
-// On io_uring where it is there, and on epoll with threads for files.
-INSTANTIATE_TEST_SUITE_P(AutoAndEpoll, Kill, testing::Values("auto", "epoll"));
+// On io_uring where it is there, on epoll with threads for files, and with sockets on io_uring and files on threads.
+INSTANTIATE_TEST_SUITE_P(Ways, Kill,
+                         testing::Values(Way{"Auto", {}}, Way{"Epoll", {"--io", "epoll"}},
+                                         Way{"FilesOnThreads", {"--file-io", "threads"}}),
+                         [](const auto& way) { return std::string(way.param.name); });
 
 }  // namespace
 }  // namespace terrazzo::integration

@@ -19,9 +19,6 @@ namespace {
 
 using Time = std::chrono::steady_clock;
 
-// Far more than a run takes unless something spins.
-constexpr std::uint64_t kManySteps = 5'000'000;
-
 double seconds_since(Time::time_point began) {
   return std::chrono::duration<double>(Time::now() - began).count();
 }
@@ -89,6 +86,7 @@ Child start(Options options, bool print) {
   ::close(ends[0]);
   const std::string folder = folder_of(::getpid());
   enter(folder);
+  if (options.prepare) options.prepare();
   Outcome outcome;
   {
     Simulation simulation(options);
@@ -96,6 +94,7 @@ Child start(Options options, bool print) {
     std::fflush(stdout);
     outcome = simulation.run();
   }
+  std::fflush(stdout);
   remove(folder);
   const std::string text = packed(outcome);
   std::size_t at = 0;
@@ -192,6 +191,26 @@ Outcome run_apart(const Options& options, bool print) {
   return finish(start(options, print));
 }
 
+std::uint64_t seeds_until_failure(const Options& options, std::uint64_t most, unsigned jobs, Outcome& outcome) {
+  std::map<std::uint64_t, Child> running;
+  std::uint64_t next = 0, found = 0;
+  while (found == 0 ? next < most || !running.empty() : !running.empty()) {
+    while (found == 0 && running.size() < jobs && next < most) {
+      Options each = options;
+      each.seed += next++;
+      running[next] = start(each, false);
+    }
+    const auto first = running.begin();
+    const std::uint64_t number = first->first;
+    Outcome each = finish(first->second);
+    running.erase(first);
+    if (each.ok || found != 0) continue;
+    found = number;
+    outcome = std::move(each);
+  }
+  return found;
+}
+
 int run_batch(const Options& options, const BatchOptions& batch) {
   const Time::time_point began = Time::now();
   Sum sum;
@@ -214,7 +233,6 @@ int run_batch(const Options& options, const BatchOptions& batch) {
     const Outcome outcome = finish(first->second);
     running.erase(first);
     sum.add(outcome);
-    if (outcome.steps > kManySteps) std::printf("seed %lu took %lu steps\n", each.seed, outcome.steps);
     if (print_each) std::printf("trace %016lx\n", outcome.hash);
     if (!outcome.ok) {
       ++sum.failures;

@@ -43,6 +43,15 @@ bool Faults::switch_off(std::string_view name) {
   return false;
 }
 
+bool Faults::switch_on(std::string_view name) {
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    if (kKinds[i].name != name) continue;
+    rates_[i] = kKinds[i].high;
+    return true;
+  }
+  return false;
+}
+
 std::string Faults::text() const {
   std::string text;
   for (std::size_t i = 0; i < kFaults; ++i)

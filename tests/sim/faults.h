@@ -47,6 +47,8 @@ class Faults {
   void switch_off(Fault fault) { rates_[index(fault)] = 0; }
   // False: the name is unknown.
   bool switch_off(std::string_view name);
+  // At its highest rate, whatever was drawn; false: the name is unknown.
+  bool switch_on(std::string_view name);
   double rate(Fault fault) const { return rates_[index(fault)]; }
   // For what has a rate per chance.
   bool strikes(Fault fault, Random& random) {

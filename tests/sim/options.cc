@@ -11,6 +11,7 @@ std::string Options::command() const {
   if (rounds != 0) text += fmt::format(" --rounds {}", rounds);
   if (round_seconds != 0) text += fmt::format(" --round-seconds {}", round_seconds);
   if (!without.empty()) text += fmt::format(" --without {}", fmt::join(without, ","));
+  if (!with.empty()) text += fmt::format(" --with {}", fmt::join(with, ","));
   return text;
 }
 

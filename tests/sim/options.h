@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,12 @@ struct Options {
   std::uint32_t rounds = 0;          // of activity, each followed by checks
   std::uint32_t round_seconds = 0;   // virtual
   std::vector<std::string> without;  // names of faults, "versions"
+  std::vector<std::string> with;     // names of faults that have their highest rate
   std::string trace;                 // a file for the time, number and hash of each step
   bool verbose = false;              // the server's log
   std::string folder = "disk";       // for the disk, in the one where the process runs
+
+  std::function<void()> prepare;  // before anything else, in the run's process
 
   std::string command() const;
 };

@@ -20,6 +20,8 @@ namespace {
 // minute, and what was under way on it is tried again, perhaps several times.
 constexpr std::uint64_t kRestNs = 400 * kSecond;
 constexpr int kCoresMost = 6;
+// A hundred times what a run takes.
+constexpr std::uint64_t kStepsMost = 20'000'000;
 
 std::string where(const Client& client) {
   std::string text = "; it looks at";
@@ -57,6 +59,7 @@ Simulation::Simulation(const Options& options)
     machine_.schedule.trace(trace_.get());
   }
   machine_.faults.draw(machine_.random.split());
+  for (const std::string& name : options.with) machine_.faults.switch_on(name);
   for (const std::string& name : options.without) machine_.faults.switch_off(name);
   clients_ = static_cast<std::uint32_t>(random_.log_between(2, 40));
   rounds_ = 1 + static_cast<std::uint32_t>(random_.below(3));
@@ -114,7 +117,12 @@ Outcome Simulation::run() {
 bool Simulation::advance(std::uint64_t duration_ns) {
   const std::uint64_t until = machine_.schedule.now() + duration_ns;
   machine_.schedule.at(until, [] {});
-  while (machine_.schedule.now() < until && !verdict_.failed()) machine_.schedule.step();
+  while (machine_.schedule.now() < until && !verdict_.failed()) {
+    machine_.schedule.step();
+    if (machine_.schedule.steps() > kStepsMost)
+      verdict_.fail("nothing spins", fmt::format("{} steps in {:.3f} s", machine_.schedule.steps(),
+                                                 static_cast<double>(machine_.schedule.now()) * 1e-9));
+  }
   return !verdict_.failed();
 }
 
@@ -154,6 +162,7 @@ void Simulation::heal() {
   if (!server_->running() || server_->changing()) return verdict_.fail("the server comes back", server_->start_error());
   // What has failed once is given up until the next start.
   const bool again = disk_->failed_once() || server_->log_failed() || random_.chance(0.3);
+  if (machine_.faults.counted(Fault::read_fail) != 0) replace_failed();
   disk_->forget_failures();
   if (!again) return;
   if (random_.chance(0.5)) {

@@ -71,6 +71,8 @@ class Simulation final : private ClientObserver {
   void strike_half_open();
   void strike_slow_reader();
   void strike_client_crash();
+  void replace(std::uint32_t number);
+  void replace_failed();
   void strike_core_stall();
   void strike_power_loss();
   void strike_restart();

@@ -53,13 +53,26 @@ void Simulation::strike_slow_reader() {
 }
 
 void Simulation::strike_client_crash() {
-  Actor* const actor = some_actor();
-  if (actor->inspector) return;
-  const char* const world = actor->world;
-  const std::uint32_t number = actor->client->number();
+  const Actor* const actor = some_actor();
+  if (!actor->inspector) replace(actor->client->number());
+}
+
+// The client is gone with all it knew, and another one comes.
+void Simulation::replace(std::uint32_t number) {
+  const Actor& actor = actors_.at(number);
+  const char* const world = actor.world;
+  const bool inspector = actor.inspector;
   actors_.erase(number);
   gaps_.gone(number);
-  add_client(world, false);
+  add_client(world, inspector);
+}
+
+// Who is told that what it looks at cannot be read gives up; whoever uses the program starts it again.
+void Simulation::replace_failed() {
+  std::vector<std::uint32_t> failed;
+  for (const auto& [number, actor] : actors_)
+    if (actor.client->machine().state() == client::State::failed) failed.push_back(number);
+  for (const std::uint32_t number : failed) replace(number);
 }
 
 void Simulation::strike_core_stall() {

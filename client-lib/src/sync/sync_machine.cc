@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/canary.h"
 #include "map/edit_check.h"
 #include "map/formats/world_json.h"
 
@@ -417,6 +418,7 @@ void SyncMachine::send_edits() {
     sent_through_ = it->first;
     // On the same run of the server an edit that was answered needs no second telling.
     if (edit.durable || edit.acknowledged) continue;
+    if (canary::is(canary::Bug::edit_not_sent_again) && edit.ever_sent) continue;
     if (edit.ever_sent) ++edits_resent_;
     edit.sent = edit.ever_sent = true;
     ++in_flight_;

@@ -1,0 +1,100 @@
+// The simulator against bugs that are there on purpose (base/canary.h): it must find each of them within a stated
+// number of seeds.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/canary.h"
+#include "tests/sim/batch.h"
+
+namespace {
+
+using terrazzo::canary::Bug;
+
+struct Canary {
+  Bug bug;
+  const char* name;
+  std::uint64_t seeds_max;             // some three times what it took when this was written
+  std::vector<std::string> with = {};  // faults without which nobody can see it
+};
+const Canary kCanaries[] = {
+    {Bug::ack_before_sync, "ack before sync", 30},
+    {Bug::dedupe_skipped, "dedupe skipped", 10},
+    {Bug::wrong_interest_bit, "wrong interest bit", 15},
+    {Bug::pinned_page_freed, "pinned page freed", 10},
+    {Bug::wake_up_lost, "wake-up lost", 10},
+    {Bug::restored_in_part, "restored in part", 10},
+    {Bug::version_between_parts, "version between the parts of an edit", 30},
+    {Bug::stale_resume, "stale resume", 10},
+    {Bug::revision_not_raised, "revision not raised", 10},
+    {Bug::torn_tail_believed, "torn log tail believed", 60, {"power-loss"}},
+    {Bug::part_not_rolled_forward, "part not rolled forward", 30},
+    {Bug::last_record_lost, "last record of the log lost", 20},
+    {Bug::gap_not_told, "gap not told", 15},
+    {Bug::first_left_out_forgotten, "first edit left out forgotten", 15},
+    {Bug::decided_before_logged, "decided before logged", 20},
+    {Bug::failed_sync_believed, "failed sync believed", 15},
+    {Bug::edit_not_sent_again, "edit not sent again", 10},
+};
+static_assert(std::size(kCanaries) + 1 == static_cast<std::size_t>(Bug::kCount));
+
+std::string one_line(std::string text) {
+  for (char& letter : text)
+    if (letter == '\n') letter = ' ';
+  return text.substr(0, 120);
+}
+
+// How many seeds it takes to see the bug; 0: more than stated. A run that fails without it, too, shows nothing of it.
+std::uint64_t seeds_until_seen(const Canary& canary, terrazzo::sim::Options options, std::uint64_t most, unsigned jobs,
+                               terrazzo::sim::Outcome& outcome) {
+  const std::uint64_t first = options.seed;
+  options.with = canary.with;
+  for (std::uint64_t taken = 0; taken < most;) {
+    options.seed = first + taken;
+    options.prepare = [bug = canary.bug] { terrazzo::canary::chosen = bug; };
+    const std::uint64_t more = seeds_until_failure(options, most - taken, jobs, outcome);
+    if (more == 0) return 0;
+    taken += more;
+    options.seed = first + taken - 1;
+    options.prepare = nullptr;
+    if (run_apart(options, false).ok) return taken;
+    std::printf("seed %lu fails without \"%s\", too\n", options.seed, canary.name);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace terrazzo::sim;
+  CLI::App app{"Bugs on purpose, which the simulator must find."};
+  Options options;
+  std::string only;
+  unsigned jobs = 1;
+  std::uint64_t seeds = 0;
+  app.add_option("--seed", options.seed, "the first seed");
+  app.add_option("--seeds", seeds, "how many seeds it may take, instead of what is stated");
+  app.add_option("--jobs", jobs, "runs at once")->check(CLI::Range(1, 64));
+  app.add_option("--bug", only, "only those whose name holds this");
+  CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(spdlog::level::off);
+
+  int missed = 0;
+  for (const Canary& canary : kCanaries) {
+    if (std::string_view(canary.name).find(only) == std::string_view::npos) continue;
+    const std::uint64_t most = seeds != 0 ? seeds : canary.seeds_max;
+    Outcome outcome;
+    const std::uint64_t took = seeds_until_seen(canary, options, most, jobs, outcome);
+    if (took == 0) ++missed;
+    const std::string found =
+        took == 0 ? "NOT FOUND" : fmt::format("{} seeds: {}; {}", took, outcome.claim, one_line(outcome.what));
+    std::printf("%-38s of %3lu: %s\n", canary.name, most, found.c_str());
+    std::fflush(stdout);
+  }
+  return missed == 0 ? 0 : 1;
+}
