@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/canary.h"
 #include "server/shard/log_record.h"
@@ -26,6 +27,8 @@ struct EditNameHash {
 
 // As many decided edits are remembered for being recognised: far more than all sessions' edits in flight.
 constexpr std::size_t kRemembered = 65536;
+// Connections of one author, one after another, while one edit is under way.
+constexpr std::size_t kCopiesMax = 8;
 
 }  // namespace
 
@@ -38,6 +41,7 @@ struct Coordinator::State {
   struct Running {
     std::unique_ptr<CoordinatedRequest> request;  // null once the parts are out
     Origin origin;
+    std::vector<Origin> copies_from;  // other connections of the author that sent it, too
     EditId edit;
     std::uint64_t sequence = 0;
     std::size_t to_apply = 0, to_sync = 0;  // parts
@@ -62,6 +66,7 @@ struct Coordinator::State {
     entry.request.reset();
   }
   void answer(const Running& entry, ShardOutput& out);
+  static void answer(const Running& entry, const Origin& to, ShardOutput& out);
 };
 
 Coordinator::Coordinator(WorldId world, Incarnation incarnation) : state_(new State) {
@@ -78,8 +83,12 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
   if (again) {
     const auto running = s.running.find(known->second);
     if (running != s.running.end()) {  // its author came back on a new connection
-      running->second.origin = request->origin;
-      if (running->second.answered()) s.answer(running->second, out);
+      State::Running& entry = running->second;
+      // Not instead of the one before: that may be the newer, whose copy came over a faster core. Who is gone is not
+      // told.
+      if (entry.copies_from.size() == kCopiesMax) entry.copies_from.erase(entry.copies_from.begin());
+      entry.copies_from.push_back(request->origin);
+      if (entry.answered()) s.answer(entry, out);
       return;
     }
   } else if (std::optional<Error> why = s.read_only ? s.read_only : out.log_busy()) {
@@ -126,8 +135,13 @@ void Coordinator::part_outcome(const EditOutcome& outcome, ShardOutput& out) {
 }
 
 void Coordinator::State::answer(const Running& entry, ShardOutput& out) {
+  answer(entry, entry.origin, out);
+  for (const Origin& origin : entry.copies_from) answer(entry, origin, out);
+}
+
+void Coordinator::State::answer(const Running& entry, const Origin& to, ShardOutput& out) {
   EditOutcome outcome;
-  outcome.origin = entry.origin;
+  outcome.origin = to;
   outcome.edit = entry.edit;
   if (entry.failed) {
     outcome.stage = EditOutcome::Stage::rejected;
