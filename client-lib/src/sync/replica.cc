@@ -47,7 +47,8 @@ Status Replica::chunk(const proto::Chunk& message) {
   chunk.confirmed = std::move(cells);
   chunk.revision = message.revision;
   chunk.present = chunk.known = true;
-  chunk.freshness = Freshness::live;
+  // A refresh sends what is asked for and not answered, too: the edits after it need not come before the answer does.
+  chunk.freshness = subscriptions_.in_force(key) ? Freshness::live : Freshness::awaited;
   chunk.late.clear();  // they came before this state on the same connection, so it contains them
   chunk.shown_outdated = true;
   return {};
