@@ -8,6 +8,11 @@ Result<std::unique_ptr<ReadOnlyPageFile>> ReadOnlyPageFile::open(const std::stri
   return std::unique_ptr<ReadOnlyPageFile>(new ReadOnlyPageFile(path, *std::move(mapping)));
 }
 
+std::span<const std::byte> ReadOnlyPageFile::bytes() const {
+  alignas(storage::kPageBytes) static constexpr std::byte kJustMade[shardfile::kRootSlots * storage::kPageBytes]{};
+  return mapping_->bytes().size() < sizeof kJustMade ? std::span<const std::byte>(kJustMade) : mapping_->bytes();
+}
+
 Status ReadOnlyPageFile::grow(storage::PageNo pages) {
   if (pages <= page_count()) return {};
   return Error{ErrorCode::read_only, path_ + " is open for reading only"};

@@ -132,6 +132,27 @@ TEST(Maintenance, VerifyProvesWhatIsWholeAndNamesEveryDamage) {
   EXPECT_NE(nlohmann::json::parse(cut.output)["findings"].dump().find("cut off"), std::string::npos) << cut.output;
 }
 
+// A kill came right after a shard's file was made.
+TEST(Maintenance, AShardThatWasJustMadeIsNoDamage) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string(), backup = (folder.path() / "backup").string();
+  fill(path);
+  const auto data = io::DataDirectory::look_at(path);
+  for (const std::uintmax_t bytes : {0u, 4096u}) {
+    const std::string shard = (*data)->shard_path((*data)->list_worlds()->front(), 7, 0);
+    std::ofstream(shard).close();
+    fs::resize_file(shard, bytes);
+    const Ran verified = run_program(kServer, {"verify", path});
+    EXPECT_EQ(verified.exit_code, 0) << verified.output;
+    EXPECT_EQ(run_program(kServer, {"inspect", path}).exit_code, 0);
+    const Ran saved = run_program(kServer, {"backup", path, backup + std::to_string(bytes)});
+    EXPECT_EQ(saved.exit_code, 0) << saved.output;
+    const std::string restored = (folder.path() / std::to_string(bytes)).string();
+    const Ran back = run_program(kServer, {"restore", backup + std::to_string(bytes), restored});
+    EXPECT_EQ(back.exit_code, 0) << back.output;
+  }
+}
+
 // What a server on a restored folder must show.
 void expect_restored(const std::string& data, std::uint32_t durable_before) {
   ServerProcess server(data);
