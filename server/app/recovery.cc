@@ -268,7 +268,12 @@ Status Recovery::roll_forward() {
 }
 
 Status Recovery::checkpoint_now(ShardSlot& slot) {
-  if (slot.shard->store() == nullptr || !slot.shard->store()->dirty()) return {};
+  if (slot.shard->store() == nullptr) return {};
+  if (!slot.shard->store()->dirty()) {
+    // The log is put away on the word of the file's root, which the run before may have written and not synced.
+    if (::fdatasync(slot.file->fd()) == 0) return slot.file->look_whether_whole();
+    return Error{ErrorCode::read_only, std::string("the shard's file could not be synced: ") + std::strerror(errno)};
+  }
   Result<storage::CheckpointStep> step = slot.shard->begin_checkpoint();
   while (step && *step != storage::CheckpointStep::done) {
     if (*step == storage::CheckpointStep::work) {
