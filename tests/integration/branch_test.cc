@@ -15,6 +15,7 @@
 #include "http_peer.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -23,40 +24,10 @@ using namespace std::chrono_literals;
 using client::Client;
 using nlohmann::json;
 
-constexpr map::LayerId kLayer = 1;
+constexpr map::LayerId kLayer = kPaintedLayer;
 const std::string kServer = TERRAZZO_BIN_DIR "/terrazzo-server";
 const std::string kBranches = "/v1/worlds/w/branches";
 const map::Rect kBorder = map::Rect::of_size(8190, 10, 4, 2);  // in two shards
-
-std::unique_ptr<Client> enter(std::uint16_t port, const std::string& world, client::Reactor* reactor = nullptr) {
-  client::ConnectOptions options;
-  options.url = "ws://127.0.0.1:" + std::to_string(port);
-  options.reconnect.delay_min_ms = 1;
-  options.reconnect.delay_max_ms = 20;
-  auto client = reactor == nullptr ? std::make_unique<Client>(options) : std::make_unique<Client>(*reactor, options);
-  EXPECT_TRUE(client->connect().ok());
-  EXPECT_TRUE(client->open(world).ok());
-  EXPECT_TRUE(client->wait_live(30s).ok()) << world;
-  return client;
-}
-
-std::vector<std::uint32_t> look(std::uint16_t port, const std::string& world, const map::Rect& rect) {
-  const auto client = enter(port, world);
-  const Result<client::SubscriptionId> view = client->subscribe(rect);
-  EXPECT_TRUE(view.ok());
-  EXPECT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 30s));
-  std::vector<map::Cell> cells(rect.area());
-  EXPECT_TRUE(client->read_rect(kLayer, rect, cells, client::View::confirmed));
-  std::vector<std::uint32_t> values;
-  for (const map::Cell cell : cells) values.push_back(cell.bits);
-  return values;
-}
-
-void paint(std::uint16_t port, const std::string& world, const map::Rect& rect, std::uint32_t tile) {
-  const auto client = enter(port, world);
-  ASSERT_TRUE(client->edit(client::EditDraft().fill(kLayer, rect, map::Cell{tile})).ok());
-  ASSERT_TRUE(client->wait_durable(30s));
-}
 
 std::vector<std::uint32_t> all(std::uint32_t tile, std::size_t count = 8) {
   return std::vector<std::uint32_t>(count, tile);

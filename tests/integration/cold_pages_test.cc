@@ -16,6 +16,7 @@
 #include "server/storage/shard_store.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -39,16 +40,6 @@ std::uint64_t metric(std::uint16_t port, const std::string& name) {
   return sum;
 }
 
-std::unique_ptr<client::Client> join(const ServerProcess& server) {
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  auto client = std::make_unique<client::Client>(options);
-  EXPECT_TRUE(client->connect().ok());
-  EXPECT_TRUE(client->open("w").ok());
-  EXPECT_TRUE(client->wait_live(10s).ok());
-  return client;
-}
-
 map::Rect area(int shard, int chunk_x, int chunk_y, int side) {
   return map::Rect::of_size(shard * 8192 + chunk_x * 32, chunk_y * 32, side * 32, side * 32);
 }
@@ -58,7 +49,7 @@ class ColdPages : public testing::Test {
   ColdPages() {
     ServerProcess server(data_, {"--segment-mib", "1"});
     make_world(server.port(), "w", 1000);
-    const auto client = join(server);
+    const auto client = enter(server.port());
     for (int shard = 0; shard < 2; ++shard) {
       for (int row = 0; row < kSide; ++row) {
         client::EditDraft draft;
@@ -86,7 +77,7 @@ TEST_F(ColdPages, EverythingIsThereUnderABudgetOfOneMebibyte) {
   std::printf("seed %u\n", kSeed);
   std::mt19937 random(kSeed);
   ServerProcess server(data_, {"--memory-mib", "1", "--segment-mib", "1"});
-  const auto client = join(server);
+  const auto client = enter(server.port());
   std::map<std::pair<std::int32_t, std::int32_t>, std::uint32_t> painted;
   for (int round = 0; round < 60; ++round) {
     const int shard = static_cast<int>(random() % 2), x = static_cast<int>(random() % (kSide - 8)),
@@ -145,7 +136,7 @@ TEST_F(ColdPages, APageThatRottedIsNotShown) {
     file.seekp(static_cast<std::streamoff>(page) * 4096);
     file.put('\x63');  // the chunk's first cell: another tile, which nobody painted
   }
-  const auto client = join(server);
+  const auto client = enter(server.port());
   std::string told;
   client->on_event([&](const client::Event& event) {
     if (const auto* error = std::get_if<client::ServerError>(&event)) told = error->error.message;
@@ -183,7 +174,7 @@ TEST_F(ColdPages, AnEditOnAPageThatRottedIsRefused) {
     file.seekp(static_cast<std::streamoff>(page) * 4096 + 4000);
     file.put('\x63');
   }
-  const auto client = join(server);
+  const auto client = enter(server.port());
   const auto edit = client->edit(client::EditDraft().set(1, {20 * 32 + 1, 20 * 32}, map::Cell{3}));
   ASSERT_TRUE(client->wait_until([&] { return client->rejection(*edit).has_value(); }, 10s));
   EXPECT_EQ(client->rejection(*edit)->code, ErrorCode::read_only);

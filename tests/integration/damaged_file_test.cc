@@ -13,6 +13,7 @@
 #include "http_peer.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -24,12 +25,7 @@ class DamagedFile : public testing::Test {
  protected:
   DamagedFile() {
     make_world(server_.port(), "w", 1000);
-    client::ConnectOptions options;
-    options.url = server_.websocket_url();
-    client_ = std::make_unique<client::Client>(options);
-    EXPECT_TRUE(client_->connect().ok());
-    EXPECT_TRUE(client_->open("w").ok());
-    EXPECT_TRUE(client_->wait_live(10s).ok());
+    client_ = enter(server_.port());
     // Every chunk of an area with pages of its own, in two shards.
     for (const int x : {0, 8192}) {
       for (int row = 0; row < 30; ++row) {
@@ -95,7 +91,7 @@ class LostRoot : public testing::Test {
     for (const std::uint32_t tile : {5u, 6u}) {
       ServerProcess server(data_);
       if (tile == 5) make_world(server.port(), "w", 1000);
-      const auto client = enter(server);
+      const auto client = enter(server.port());
       EXPECT_TRUE(client->edit(client::EditDraft().set(1, {7, 7}, map::Cell{tile})).ok());
       EXPECT_TRUE(client->edit(client::EditDraft().set(1, {8200, 7}, map::Cell{tile})).ok());
       EXPECT_TRUE(client->wait_durable(10s));
@@ -104,15 +100,6 @@ class LostRoot : public testing::Test {
     fs::copy(data_ / "wal", log_, fs::copy_options::recursive);
     ServerProcess server(data_);  // recovers: a checkpoint of both shards, and the log is put away
     EXPECT_EQ(server.terminate(), 0);
-  }
-  static std::unique_ptr<client::Client> enter(const ServerProcess& server) {
-    client::ConnectOptions options;
-    options.url = server.websocket_url();
-    auto client = std::make_unique<client::Client>(options);
-    EXPECT_TRUE(client->connect().ok());
-    EXPECT_TRUE(client->open("w").ok());
-    EXPECT_TRUE(client->wait_live(10s).ok());
-    return client;
   }
   static std::optional<map::Cell> shown(client::Client& client, int x) {
     const auto view = client.subscribe(map::Rect::of_size(x, 7, 1, 1));
@@ -135,7 +122,7 @@ TEST_F(LostRoot, IsToldInsteadOfShowingWhatWasBefore) {
   damage_newest_root();
   {
     ServerProcess server(data_);
-    const auto client = enter(server);
+    const auto client = enter(server.port());
     EXPECT_EQ(shown(*client, 8200), map::Cell{6});
     const auto edit = client->edit(client::EditDraft().set(1, {8, 8}, map::Cell{9}));
     ASSERT_TRUE(client->wait_until([&] { return client->rejection(*edit).has_value(); }, 10s));
@@ -151,7 +138,7 @@ TEST_F(LostRoot, IsToldInsteadOfShowingWhatWasBefore) {
   };
   for (const char* flag : {"--accept-log-loss", "--pin"}) {  // the second start needs no flag
     ServerProcess server(data_, {flag});
-    const auto client = enter(server);
+    const auto client = enter(server.port());
     EXPECT_EQ(shown(*client, 7), map::Cell{5});
     EXPECT_EQ(told(server), 1) << server.log();
   }
@@ -162,7 +149,7 @@ TEST_F(LostRoot, IsNoLossWhereTheLogGoesOn) {
   fs::remove_all(data_ / "wal");
   fs::copy(log_, data_ / "wal", fs::copy_options::recursive);
   ServerProcess server(data_);
-  const auto client = enter(server);
+  const auto client = enter(server.port());
   EXPECT_EQ(shown(*client, 7), map::Cell{6});
 }
 

@@ -19,6 +19,7 @@
 #include "server/storage/wal.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -31,23 +32,13 @@ const std::string kServer = TERRAZZO_BIN_DIR "/terrazzo-server";
 const std::vector<std::string> kFlags{"--segment-mib", "1", "--cores", "1"};
 constexpr int kEdits = 40;
 
-std::unique_ptr<client::Client> painter(const ServerProcess& server) {
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  auto client = std::make_unique<client::Client>(options);
-  EXPECT_TRUE(client->connect().ok());
-  EXPECT_TRUE(client->open("w").ok());
-  EXPECT_TRUE(client->wait_live(10s).ok());
-  return client;
-}
-
 // A server that was killed before any checkpoint: forty edits of one cell each, one a group, are in its log only.
 class DamagedLog : public testing::Test {
  protected:
   DamagedLog() {
     ServerProcess server(path(), kFlags);
     make_world(server.port(), "w", 1000);
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     for (int x = 0; x < kEdits; ++x) {
       EXPECT_TRUE(client->edit(client::EditDraft().set(1, {x, 0}, map::Cell{5})).ok());
       EXPECT_TRUE(client->wait_durable(10s));
@@ -75,7 +66,7 @@ class DamagedLog : public testing::Test {
   }
   // How many cells from the left a server on the folder shows, the rest being empty.
   int shown(const ServerProcess& server, int row = 0) const {
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     const auto view = client->subscribe(map::Rect::of_size(0, row, kEdits, 1));
     EXPECT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
     int cells = 0;
@@ -119,7 +110,7 @@ TEST_F(DamagedLog, TheLossCanBeAccepted) {
     ServerProcess server(path(), flags);
     EXPECT_EQ(shown(server), 10);
     EXPECT_NE(server.log().find("29 later groups"), std::string::npos) << server.log();
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     EXPECT_TRUE(client->edit(client::EditDraft().set(1, {10, 0}, map::Cell{5})).ok());
     EXPECT_TRUE(client->wait_durable(10s));
     server.kill();
@@ -144,7 +135,7 @@ TEST_F(DamagedLog, OfAShardThatMovedTakesItsLaterEditsAlong) {
   unsigned first = 2;
   {
     ServerProcess server(path(), flags);
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     const auto paint = [&](int from, int to) {
       for (int x = from; x < to; ++x) {
         ASSERT_TRUE(client->edit(client::EditDraft().set(1, {x, 1}, map::Cell{5})).ok());
@@ -176,7 +167,7 @@ TEST_F(DamagedLog, OfAShardThatMovedTakesItsLaterEditsAlong) {
     ServerProcess server(path(), accepting);
     EXPECT_EQ(shown(server, 1), 10);
     EXPECT_NE(server.log().find("edits before them were lost"), std::string::npos) << server.log();
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     EXPECT_TRUE(client->edit(client::EditDraft().set(1, {10, 1}, map::Cell{5})).ok());
     EXPECT_TRUE(client->wait_durable(10s));
     server.kill();
@@ -237,7 +228,7 @@ TEST(DamagedLogs, WhatIsBeingWrittenIsNoDamage) {
   const std::string data = (folder.path() / "data").string();
   ServerProcess server(data, kFlags);
   make_world(server.port(), "w", 1000);
-  const auto client = painter(server);
+  const auto client = enter(server.port());
   std::atomic<bool> done = false;
   std::string wrong;
   std::thread dumps([&] {
@@ -264,7 +255,7 @@ TEST(DamagedLogs, TheLossOfACoresLogIsNoObstacle) {
   {
     ServerProcess server(whole, flags);
     make_world(server.port(), "w", 1000);
-    const auto client = painter(server);
+    const auto client = enter(server.port());
     // So many shards that either core has enough of them, whatever the world's number: a group in the log for each
     // edit.
     for (std::uint32_t i = 0; i < 120; ++i) {
@@ -293,7 +284,7 @@ TEST(DamagedLogs, TheLossOfACoresLogIsNoObstacle) {
       {
         ServerProcess server(data, accepting);
         ASSERT_TRUE(server.running()) << what << server.log();
-        const auto client = painter(server);
+        const auto client = enter(server.port());
         EXPECT_TRUE(client->edit(client::EditDraft().fill(1, map::Rect::of_size(8190, 50, 4, 4), map::Cell{9})).ok());
         EXPECT_TRUE(client->wait_durable(10s)) << what;
         server.kill();
@@ -302,7 +293,7 @@ TEST(DamagedLogs, TheLossOfACoresLogIsNoObstacle) {
       EXPECT_EQ(verified.exit_code, 0) << what << verified.output;
       ServerProcess server(data, flags);
       ASSERT_TRUE(server.running()) << what << server.log();
-      const auto client = painter(server);
+      const auto client = enter(server.port());
       const auto view = client->subscribe(map::Rect::of_size(8190, 50, 4, 4));
       ASSERT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
       EXPECT_EQ(client->read(1, {8190, 50}), map::Cell{9}) << what;

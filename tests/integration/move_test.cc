@@ -15,6 +15,7 @@
 #include "http_peer.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -70,37 +71,6 @@ class Mover {
   std::atomic<std::uint64_t> parked_us_{0};
   std::thread thread_;
 };
-
-std::unique_ptr<Client> enter(std::uint16_t port, client::Reactor* reactor, proto::Form form = proto::Form::binary,
-                              std::uint64_t seed = 1) {
-  client::ConnectOptions options;
-  options.url = "ws://127.0.0.1:" + std::to_string(port);
-  options.form = form;
-  options.reconnect.delay_min_ms = 1;
-  options.reconnect.delay_max_ms = 20;
-  options.seed = seed;
-  auto client = reactor == nullptr ? std::make_unique<Client>(options) : std::make_unique<Client>(*reactor, options);
-  EXPECT_TRUE(client->connect().ok());
-  EXPECT_TRUE(client->open("w").ok());
-  EXPECT_TRUE(client->wait_live(10s).ok());
-  return client;
-}
-
-std::vector<std::uint32_t> cells_of(Client& client, const map::Rect& rect = kView) {
-  std::vector<map::Cell> cells(rect.area());
-  EXPECT_TRUE(client.read_rect(kLayer, rect, cells, client::View::confirmed));
-  std::vector<std::uint32_t> values;
-  for (const map::Cell cell : cells) values.push_back(cell.bits);
-  return values;
-}
-
-// What somebody who has seen nothing yet is told.
-std::vector<std::uint32_t> look(std::uint16_t port, const map::Rect& rect = kView) {
-  const auto client = enter(port, nullptr);
-  const client::SubscriptionId view = *client->subscribe(rect);
-  EXPECT_TRUE(client->wait_until([&] { return client->is_ready(view); }, 10s));
-  return cells_of(*client, rect);
-}
 
 // Paints blocks of its own, some inside a shard, some over the border of two or the corner of four; every so often it
 // looks away and comes back, which gives up its interest and asks for the states again.
@@ -219,7 +189,7 @@ class Moves : public testing::Test {
     for (int number = 0; number < count; ++number) {
       Painter painter;
       painter.number = number;
-      painter.client = enter(server_->port(), &reactor_, number % 2 == 0 ? proto::Form::binary : proto::Form::json,
+      painter.client = enter(server_->port(), "w", &reactor_, number % 2 == 0 ? proto::Form::binary : proto::Form::json,
                              static_cast<std::uint64_t>(number) + 1);
       painter.view = *painter.client->subscribe(kView);
       painters_.push_back(std::move(painter));
@@ -244,10 +214,10 @@ class Moves : public testing::Test {
       painter.notice();
       EXPECT_EQ(painter.durable, painter.newest);
     }
-    const std::vector<std::uint32_t> truth = look(server_->port());
+    const std::vector<std::uint32_t> truth = look(server_->port(), "w", kView);
     for (Painter& painter : painters_) {
       painter.check(truth);
-      EXPECT_TRUE(painter.client->wait_until([&] { return cells_of(*painter.client) == truth; }, 30s))
+      EXPECT_TRUE(painter.client->wait_until([&] { return cells_of(*painter.client, kView) == truth; }, 30s))
           << "painter " << painter.number << " sees something else";
     }
   }
@@ -284,9 +254,9 @@ TEST_F(Moves, EverybodySeesTheSameWhileShardsMove) {
   EXPECT_EQ(server_->terminate(), 0) << server_->log();
   verify();
   const std::uint16_t port = server_->port();
-  const std::vector<std::uint32_t> before = cells_of(*painters_[0].client);
+  const std::vector<std::uint32_t> before = cells_of(*painters_[0].client, kView);
   start(2, port);
-  EXPECT_EQ(look(port), before);
+  EXPECT_EQ(look(port, "w", kView), before);
 }
 
 TEST_F(Moves, KillsAtAnyMomentLoseNothingAndTheNumberOfCoresMayChange) {
@@ -304,7 +274,7 @@ TEST_F(Moves, KillsAtAnyMomentLoseNothingAndTheNumberOfCoresMayChange) {
     for (Painter& painter : painters_) painter.notice();
     start(cores, port);
     ASSERT_FALSE(HasFatalFailure());
-    const std::vector<std::uint32_t> truth = look(port);
+    const std::vector<std::uint32_t> truth = look(port, "w", kView);
     for (const Painter& painter : painters_) painter.check(truth);
     ASSERT_FALSE(HasFatalFailure());
   }
@@ -315,7 +285,7 @@ TEST_F(Moves, KillsAtAnyMomentLoseNothingAndTheNumberOfCoresMayChange) {
 
 // They ask one owner after another, and a shard may change its owner meanwhile.
 TEST_F(Moves, ComparisonsAndBackupsMissNoShard) {
-  const auto painter = enter(server_->port(), nullptr);
+  const auto painter = enter(server_->port());
   const auto paint = [&](std::uint32_t tile) {
     for (const auto& [x, y] : {std::pair{8000, 8000}, {8200, 8000}, {8000, 8200}, {8200, 8200}})
       ASSERT_TRUE(painter->edit(client::EditDraft().set(kLayer, {x, y}, map::Cell{tile})).ok());
@@ -341,10 +311,10 @@ TEST_F(Moves, ComparisonsAndBackupsMissNoShard) {
   const Ran ran = run_program(kServer, {"restore", (folder_.path() / "data/backups/b").string(), restored});
   ASSERT_EQ(ran.exit_code, 0) << ran.output;
   const ServerProcess server(restored, {"--cores", "2"});
-  for (const std::uint32_t cell : {look(server.port(), map::Rect::of_size(8000, 8000, 1, 1))[0],
-                                   look(server.port(), map::Rect::of_size(8200, 8000, 1, 1))[0],
-                                   look(server.port(), map::Rect::of_size(8000, 8200, 1, 1))[0],
-                                   look(server.port(), map::Rect::of_size(8200, 8200, 1, 1))[0]})
+  for (const std::uint32_t cell : {look(server.port(), "w", map::Rect::of_size(8000, 8000, 1, 1))[0],
+                                   look(server.port(), "w", map::Rect::of_size(8200, 8000, 1, 1))[0],
+                                   look(server.port(), "w", map::Rect::of_size(8000, 8200, 1, 1))[0],
+                                   look(server.port(), "w", map::Rect::of_size(8200, 8200, 1, 1))[0]})
     EXPECT_EQ(cell, 2u);
 }
 

@@ -13,6 +13,7 @@
 #include "http_peer.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -20,39 +21,8 @@ namespace {
 using namespace std::chrono_literals;
 using client::Client;
 
-constexpr map::LayerId kLayer = 1;
+constexpr map::LayerId kLayer = kPaintedLayer;
 const std::string kVersions = "/v1/worlds/w/versions";
-
-std::unique_ptr<Client> enter(std::uint16_t port, client::Reactor* reactor = nullptr) {
-  client::ConnectOptions options;
-  options.url = "ws://127.0.0.1:" + std::to_string(port);
-  options.reconnect.delay_min_ms = 1;
-  options.reconnect.delay_max_ms = 20;
-  auto client = reactor == nullptr ? std::make_unique<Client>(options) : std::make_unique<Client>(*reactor, options);
-  EXPECT_TRUE(client->connect().ok());
-  EXPECT_TRUE(client->open("w").ok());
-  EXPECT_TRUE(client->wait_live(10s).ok());
-  return client;
-}
-
-// What somebody who has seen nothing yet is told.
-std::vector<std::uint32_t> look(std::uint16_t port, const map::Rect& rect) {
-  const auto client = enter(port);
-  const Result<client::SubscriptionId> view = client->subscribe(rect);
-  EXPECT_TRUE(view.ok());
-  EXPECT_TRUE(client->wait_until([&] { return client->is_ready(*view); }, 10s));
-  std::vector<map::Cell> cells(rect.area());
-  EXPECT_TRUE(client->read_rect(kLayer, rect, cells, client::View::confirmed));
-  std::vector<std::uint32_t> values;
-  for (const map::Cell cell : cells) values.push_back(cell.bits);
-  return values;
-}
-
-void paint(std::uint16_t port, const map::Rect& rect, std::uint32_t tile) {
-  const auto client = enter(port);
-  ASSERT_TRUE(client->edit(client::EditDraft().fill(kLayer, rect, map::Cell{tile})).ok());
-  ASSERT_TRUE(client->wait_durable(10s));
-}
 
 std::uint64_t save(std::uint16_t port, const std::string& name) {
   const HttpAnswer made = http(port, "POST", kVersions, R"({"name":")" + name + R"("})");
@@ -66,12 +36,12 @@ TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
   const std::uint16_t port = server->port();
   make_world(port, "w");
   const map::Rect border = map::Rect::of_size(8190, 10, 4, 2), far = map::Rect::of_size(100'000, -5, 3, 3);
-  paint(port, border, 5);
+  paint(port, "w", border, 5);
   EXPECT_EQ(save(port, "first"), 1u);
   EXPECT_EQ(http(port, "POST", kVersions, R"({"name":"first"})").status, 409u);
   EXPECT_EQ(http(port, "POST", kVersions, R"({"name":7})").status, 400u);
-  paint(port, border, 6);
-  paint(port, far, 6);
+  paint(port, "w", border, 6);
+  paint(port, "w", far, 6);
   EXPECT_EQ(save(port, "second"), 2u);
 
   const auto diff = nlohmann::json::parse(http(port, "GET", kVersions + "/first/diff/now").body);
@@ -91,15 +61,15 @@ TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
         return watcher->read(kLayer, {8193, 11}, client::View::confirmed) == map::Cell{5};
       },
       10s));
-  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 5));
-  EXPECT_EQ(look(port, far), std::vector<std::uint32_t>(9, 0));
+  EXPECT_EQ(look(port, "w", border), std::vector<std::uint32_t>(8, 5));
+  EXPECT_EQ(look(port, "w", far), std::vector<std::uint32_t>(9, 0));
 
   server->kill();
   server = std::make_unique<ServerProcess>(folder.path() / "data", std::vector<std::string>{}, port);
-  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 5));
+  EXPECT_EQ(look(port, "w", border), std::vector<std::uint32_t>(8, 5));
   EXPECT_EQ(http(port, "POST", kVersions + "/2/restore").status, 200u);
-  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 6));
-  EXPECT_EQ(look(port, far), std::vector<std::uint32_t>(9, 6));
+  EXPECT_EQ(look(port, "w", border), std::vector<std::uint32_t>(8, 6));
+  EXPECT_EQ(look(port, "w", far), std::vector<std::uint32_t>(9, 6));
 
   EXPECT_EQ(http(port, "DELETE", kVersions + "/first").status, 200u);
   EXPECT_EQ(http(port, "DELETE", kVersions + "/first").status, 404u);
@@ -111,7 +81,7 @@ TEST(Versions, AreSavedComparedGoneBackToAndDeleted) {
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0]["name"], "second");
   EXPECT_EQ(save(port, "third"), 3u);
-  EXPECT_EQ(look(port, border), std::vector<std::uint32_t>(8, 6));
+  EXPECT_EQ(look(port, "w", border), std::vector<std::uint32_t>(8, 6));
 }
 
 // Three writers: edits over two shards, and pairs of edits in two shards of which the second is sent when the first is
@@ -196,7 +166,7 @@ TEST_P(CutUnderLoad, IsConsistent) {
     }
   });
   client::Reactor reactor;
-  const auto wide = enter(port, &reactor), first = enter(port, &reactor), second = enter(port, &reactor);
+  const auto wide = enter(port, "w", &reactor), first = enter(port, "w", &reactor), second = enter(port, "w", &reactor);
   std::uint32_t value = 1, pair = 1;
   std::optional<EditId> cause_edit;
   while (saved.load() < kVersionCount && !HasFatalFailure()) {
@@ -229,12 +199,12 @@ TEST_P(CutUnderLoad, IsConsistent) {
   std::uint32_t last = 0;
   for (const std::uint64_t id : ids) {
     ASSERT_EQ(http(port, "POST", kVersions + "/" + std::to_string(id) + "/restore").status, 200u);
-    const std::vector<std::uint32_t> cells = look(port, both);
+    const std::vector<std::uint32_t> cells = look(port, "w", both);
     for (const std::uint32_t cell : cells) ASSERT_EQ(cell, cells[0]) << "version " << id << " shows half an edit";
     EXPECT_GE(cells[0], last) << "version " << id;
     last = cells[0];
-    const std::uint32_t caused = look(port, map::Rect::of_size(effect.x, effect.y, 1, 1))[0],
-                        causing = look(port, map::Rect::of_size(cause.x, cause.y, 1, 1))[0];
+    const std::uint32_t caused = look(port, "w", map::Rect::of_size(effect.x, effect.y, 1, 1))[0],
+                        causing = look(port, "w", map::Rect::of_size(cause.x, cause.y, 1, 1))[0];
     EXPECT_LE(caused, causing) << "version " << id << " shows an effect without its cause";
   }
   EXPECT_GT(last, 1u);
