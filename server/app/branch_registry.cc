@@ -3,28 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "server/app/registry_json.h"
+
 namespace terrazzo::app {
-namespace {
-
-constexpr std::size_t kNameBytesMax = 200;
-
-template <class T>
-bool take(const nlohmann::json& object, const char* member, T& value) {
-  const auto found = object.find(member);
-  if (found == object.end()) return false;
-  if constexpr (std::is_same_v<T, std::string>) {
-    if (!found->is_string()) return false;
-  } else if constexpr (std::is_same_v<T, bool>) {
-    if (!found->is_boolean()) return false;
-  } else {
-    if (!found->is_number_integer()) return false;
-  }
-  value = found->get<T>();
-  return true;
-}
-
-}  // namespace
-
 const BranchRegistry::World* BranchRegistry::of(WorldId world) const {
   const auto found = worlds_.find(main_world(world));
   return found == worlds_.end() ? nullptr : &found->second;
@@ -84,7 +65,7 @@ std::string BranchRegistry::to_json(WorldId world) const {
                                   {"own_origin", branch.own_origin},
                                   {"deleted", branch.deleted}});
   }
-  return text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return to_file(text);
 }
 
 Status BranchRegistry::check_name(const std::string& name) {

@@ -5,28 +5,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "server/app/registry_json.h"
+
 namespace terrazzo::app {
-namespace {
-
-constexpr std::size_t kNameBytesMax = 200;
-
-template <class T>
-bool take(const nlohmann::json& object, const char* member, T& value) {
-  const auto found = object.find(member);
-  if (found == object.end()) return false;
-  if constexpr (std::is_same_v<T, std::string>) {
-    if (!found->is_string()) return false;
-  } else if constexpr (std::is_same_v<T, bool>) {
-    if (!found->is_boolean()) return false;
-  } else {
-    if (!found->is_number_integer()) return false;
-  }
-  value = found->get<T>();
-  return true;
-}
-
-}  // namespace
-
 Status VersionRegistry::load(WorldId world, std::string_view json,
                              const std::function<bool(std::uint64_t version)>& needed) {
   const auto damaged = [&] {
@@ -76,7 +57,7 @@ std::string VersionRegistry::to_json_before(WorldId world, std::uint64_t before)
                                     {"deleted", version.deleted},
                                     {"temporary", version.temporary}});
   }
-  return text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return to_file(text);
 }
 
 Result<NamedVersion> VersionRegistry::decide(WorldId world, const std::string& name, const std::string& author,
