@@ -120,9 +120,13 @@ struct Shard::State {
     std::uint64_t coordinated;
   };
   boost::circular_buffer<Waiting> waiting{kWaitingKept};
+  // As the newest edit.
+  Waiting waiting_of(const EditRequest& request) const {
+    return {last_sequence, head.lsn(), request.origin, request.edit.id, request.coordinated};
+  }
   void wait_for_log(const EditRequest& request) {
     if (waiting.full()) waiting.set_capacity(2 * waiting.capacity());
-    waiting.push_back({last_sequence, head.lsn(), request.origin, request.edit.id, request.coordinated});
+    waiting.push_back(waiting_of(request));
   }
   std::uint64_t last_sequence = 0;
 
@@ -132,15 +136,18 @@ struct Shard::State {
   PreImageScratch pre_image_scratch;
   ShardCounters counters;
 
-  EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
+  EditOutcome outcome_of(const Waiting& edit, EditOutcome::Stage stage) const {
     EditOutcome outcome;
-    outcome.origin = request.origin;
+    outcome.origin = edit.origin;
     outcome.world = key.world;
-    outcome.edit = request.edit.id;
-    outcome.coordinated = request.coordinated;
-    outcome.mark = {key.position, head.lsn()};
+    outcome.edit = edit.edit;
+    outcome.coordinated = edit.coordinated;
+    outcome.mark = {key.position, edit.lsn};
     outcome.stage = stage;
     return outcome;
+  }
+  EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
+    return outcome_of(waiting_of(request), stage);
   }
   void reject(const EditRequest& request, Error error, ShardOutput& out) {
     ++counters.rejected;
@@ -441,14 +448,7 @@ void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {
   while (!s.waiting.empty() && s.waiting.front().sequence <= sequence) {
     const State::Waiting& entry = s.waiting.front();
     s.durable = std::max(s.durable, entry.lsn);
-    EditOutcome outcome;
-    outcome.origin = entry.origin;
-    outcome.world = s.key.world;
-    outcome.edit = entry.edit;
-    outcome.coordinated = entry.coordinated;
-    outcome.mark = {s.key.position, entry.lsn};
-    outcome.stage = EditOutcome::Stage::durable;
-    out.outcome(std::move(outcome));
+    out.outcome(s.outcome_of(entry, EditOutcome::Stage::durable));
     s.waiting.pop_front();
   }
   if (s.durable != before && s.interest.anybody() != 0) out.durable(s.interest.anybody(), {s.key, s.durable});
@@ -671,13 +671,7 @@ void Shard::drop_branch(storage::HeadId number, ShardOutput& out) {
   if (found != s.branches.end()) {
     State& gone = *(*found)->state_;
     for (const State::Waiting& waiting : gone.waiting) {
-      EditOutcome outcome;
-      outcome.origin = waiting.origin;
-      outcome.world = gone.key.world;
-      outcome.edit = waiting.edit;
-      outcome.coordinated = waiting.coordinated;
-      outcome.mark = {gone.key.position, waiting.lsn};
-      outcome.stage = EditOutcome::Stage::rejected;
+      EditOutcome outcome = gone.outcome_of(waiting, EditOutcome::Stage::rejected);
       outcome.error = Error{ErrorCode::not_found, "the branch was dropped"};
       out.outcome(std::move(outcome));
     }
