@@ -1,14 +1,13 @@
 // Preloaded into a server: counts the file operations under one folder and makes one of them fail.
 //   TERRAZZO_FAULT_FOLDER  paths that begin with this count
 //   TERRAZZO_FAULT_AT      the operation that fails, from 1; 0: none
-//   TERRAZZO_FAULT_KIND    an errno, or 0: a read or write that takes half of the bytes. Only operations that can fail
-//   in
-//                          this way are counted: everything for EIO, what takes space for ENOSPC, transfers for 0.
-//                          -1: the power is cut: the process ends before the operation. What changes files is counted.
+//   TERRAZZO_FAULT_KIND    an errno, or 0: a read or write that takes half of the bytes. Counted are only operations
+//                          that can fail so: all for EIO, what takes space for ENOSPC, transfers for 0. -1: the power
+//                          is cut, the process ends before the operation; what changes files is counted.
 //   TERRAZZO_FAULT_DISK    folder that is told what is on disk for certain, for power_cut.h: a copy of each file as of
 //                          its last sync, and a journal of names
-//   TERRAZZO_FAULT_PAGE    page of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends) that cannot be read:
-//   SIGBUS TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
+//   TERRAZZO_FAULT_PAGE    of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends), a page that gives SIGBUS
+//   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
 #include <dirent.h>
 #include <dlfcn.h>
