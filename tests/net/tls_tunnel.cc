@@ -118,8 +118,10 @@ struct Passage {
     return static_cast<short>((out.empty() && !client_done ? POLLIN : 0) | (!in.empty() ? POLLOUT : 0));
   }
   short sealed_events() const {
-    const bool writes = SSL_want_write(ssl.get());
-    return static_cast<short>((in.empty() && !server_done ? POLLIN : 0) | (writes || !out.empty() ? POLLOUT : 0));
+    // The end is still to be told: reading may have finished the handshake that it waited for.
+    const bool ends = client_done && !told && ::SSL_is_init_finished(ssl.get()) != 0;
+    const bool writes = SSL_want_write(ssl.get()) || !out.empty() || ends;
+    return static_cast<short>((in.empty() && !server_done ? POLLIN : 0) | (writes ? POLLOUT : 0));
   }
 };
 
