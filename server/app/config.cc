@@ -1,6 +1,7 @@
 #include "server/app/config.h"
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <map>
 
 #include "server/io/memory_size.h"
@@ -30,13 +31,11 @@ void add_choices(CLI::App& app, Config& config) {
   const std::map<std::string, AuthMode> modes{{"none", AuthMode::none}, {"token", AuthMode::token}};
   app.add_option("--auth", config.auth, "none (loopback only: everybody is an owner) or token")
       ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
-      ->envname("TERRAZZO_AUTH")
       ->default_str("token");
   const std::map<std::string, Io> ios{{"auto", Io::automatic}, {"ring", Io::ring}, {"epoll", Io::epoll}};
   app.add_option("--io", config.io,
                  "what carries sockets: ring (io_uring), epoll (more CPU per message), or auto: ring where it is there")
       ->transform(CLI::CheckedTransformer(ios, CLI::ignore_case))
-      ->envname("TERRAZZO_IO")
       ->default_str("auto");
   const std::map<std::string, FileIo> file_ios{
       {"auto", FileIo::automatic}, {"ring", FileIo::ring}, {"threads", FileIo::threads}};
@@ -44,7 +43,6 @@ void add_choices(CLI::App& app, Config& config) {
                  "who writes and syncs files: ring (io_uring), threads (where io_uring must not touch files), or auto: "
                  "ring where sockets are on it and it works")
       ->transform(CLI::CheckedTransformer(file_ios, CLI::ignore_case))
-      ->envname("TERRAZZO_FILE_IO")
       ->default_str("auto");
 }
 
@@ -54,7 +52,6 @@ void add_balance(CLI::App& app, Config& config) {
          "--balance", config.balance,
          "on: shards of a core that is busy for seconds go to the idlest one; off: only terrazzo move moves them")
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
-      ->envname("TERRAZZO_BALANCE")
       ->default_str("off");
 }
 
@@ -68,119 +65,86 @@ CLI::App* add_directory_command(CLI::App& app, CommandLine& line, const char* na
 void add_limits(CLI::App& app, Config& config) {
   app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
       ->check(CLI::Range(1024u, 64u << 20))
-      ->envname("TERRAZZO_MESSAGE_BYTES_MAX")
       ->capture_default_str();
   app.add_option("--conflate-bytes", config.conflate_bytes,
                  "a client for which more waits gets the newest states later instead of every edit now")
       ->check(CLI::Range(4096u, 1u << 30))
-      ->envname("TERRAZZO_CONFLATE_BYTES")
       ->capture_default_str();
   app.add_option("--send-buffer-kib", config.send_buffer_kib,
                  "most that the kernel holds for one connection: also the most that is under way to a distant client, "
                  "so 256 allow 2.5 MB/s at 100 ms. 0: as the system does, megabytes for each client that stops reading")
       ->check(CLI::Range(0u, 65536u))
-      ->envname("TERRAZZO_SEND_BUFFER_KIB")
       ->capture_default_str();
   app.add_option("--presence-per-second", config.presence_per_second,
                  "how often a session's cursor and selection go out at most; the newest counts")
       ->check(CLI::Range(1u, 1000u))
-      ->envname("TERRAZZO_PRESENCE_PER_SECOND")
       ->capture_default_str();
   app.add_option("--chunk-cache-mib", config.chunk_cache_mib,
                  "encoded chunk states each core keeps, so that a crowd costs one encoding; 0: none")
       ->check(CLI::Range(0u, 65536u))
-      ->envname("TERRAZZO_CHUNK_CACHE_MIB")
       ->capture_default_str();
   app.add_option("--outbox-bytes-max", config.outbox_bytes_max,
                  "most bytes kept for a client that does not read the answers to its own messages")
       ->check(CLI::Range(65536u, 1u << 30))
-      ->envname("TERRAZZO_OUTBOX_BYTES_MAX")
       ->capture_default_str();
   app.add_option("--connections-max", config.connections_max, "connections per core")
       ->check(CLI::Range(1u, 1000000u))
-      ->envname("TERRAZZO_CONNECTIONS_MAX")
       ->capture_default_str();
 }
 
 void add_patience(CLI::App& app, Config& config) {
-  const auto add = [&](const char* flag, std::uint32_t& value, const char* variable, const char* help) {
-    app.add_option(flag, value, help)
-        ->check(CLI::Range(100u, 24u * 3600 * 1000))
-        ->envname(variable)
-        ->capture_default_str();
+  const auto add = [&](const char* flag, std::uint32_t& value, const char* help) {
+    app.add_option(flag, value, help)->check(CLI::Range(100u, 24u * 3600 * 1000))->capture_default_str();
   };
   app.add_option("--http-header-bytes-max", config.http_header_bytes_max, "largest header of a request")
       ->check(CLI::Range(1024u, 1u << 20))
-      ->envname("TERRAZZO_HTTP_HEADER_BYTES_MAX")
       ->capture_default_str();
   app.add_option("--http-body-mib-max", config.http_body_mib_max, "largest body of a request")
       ->check(CLI::Range(1u, 1024u))
-      ->envname("TERRAZZO_HTTP_BODY_MIB_MAX")
       ->capture_default_str();
-  add("--handshake-timeout-ms", config.handshake_timeout_ms, "TERRAZZO_HANDSHAKE_TIMEOUT_MS",
-      "for TLS and the header of a request; then 408");
-  add("--keep-alive-ms", config.keep_alive_ms, "TERRAZZO_KEEP_ALIVE_MS",
-      "how long an HTTP connection is kept without a request");
-  add("--ping-interval-ms", config.ping_interval_ms, "TERRAZZO_PING_INTERVAL_MS",
+  add("--handshake-timeout-ms", config.handshake_timeout_ms, "for TLS and the header of a request; then 408");
+  add("--keep-alive-ms", config.keep_alive_ms, "how long an HTTP connection is kept without a request");
+  add("--ping-interval-ms", config.ping_interval_ms,
       "of silence on a WebSocket before the client is asked for a sign of life");
-  add("--silence-max-ms", config.silence_max_ms, "TERRAZZO_SILENCE_MAX_MS",
-      "of silence on a WebSocket after which it counts as lost");
+  add("--silence-max-ms", config.silence_max_ms, "of silence on a WebSocket after which it counts as lost");
 }
 
 void add_flags(CLI::App& app, Config& config, std::string& listen) {
-  app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")
-      ->envname("TERRAZZO_DATA")
-      ->capture_default_str();
+  app.add_option("--data", config.data_dir, "folder of worlds and logs; made if missing")->capture_default_str();
   app.add_option("--listen", listen, "HOST:PORT; port 0 picks a free one, printed as the first line")
-      ->envname("TERRAZZO_LISTEN")
       ->capture_default_str();
-  app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")
-      ->envname("TERRAZZO_CORES")
-      ->capture_default_str();
+  app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")->capture_default_str();
   add_choices(app, config);
   add_balance(app, config);
   app.add_option("--token-secret-file", config.token_secret_file,
-                 "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start")
-      ->envname("TERRAZZO_TOKEN_SECRET_FILE");
+                 "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start");
   app.add_option(
-         "--tls-cert", config.tls_cert,
-         "PEM file with the server's certificate and those between it and the root: https:// and wss:// instead "
-         "of http:// and ws://. Read again on SIGHUP and when it changes")
-      ->envname("TERRAZZO_TLS_CERT");
-  app.add_option("--tls-key", config.tls_key, "PEM file with the certificate's key, without a passphrase")
-      ->envname("TERRAZZO_TLS_KEY");
-  app.add_option("--backup-dir", config.backup_dir, "folder that backups go to; default DATA/backups")
-      ->envname("TERRAZZO_BACKUP_DIR");
+      "--tls-cert", config.tls_cert,
+      "PEM file with the server's certificate and those between it and the root: https:// and wss:// instead "
+      "of http:// and ws://. Read again on SIGHUP and when it changes");
+  app.add_option("--tls-key", config.tls_key, "PEM file with the certificate's key, without a passphrase");
+  app.add_option("--backup-dir", config.backup_dir, "folder that backups go to; default DATA/backups");
   app.add_option("--log-level", config.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
-      ->envname("TERRAZZO_LOG_LEVEL")
       ->capture_default_str();
   add_limits(app, config);
   add_patience(app, config);
-  app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")
-      ->envname("TERRAZZO_SEGMENT_MIB")
-      ->capture_default_str();
+  app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")->capture_default_str();
   app.add_option("--history-mib", config.history_mib,
                  "disk space for sealed log segments, the oldest go first; 0: keep none")
-      ->envname("TERRAZZO_HISTORY_MIB")
       ->capture_default_str();
-  app.add_option("--history-days", config.history_days, "how long sealed log segments are kept")
-      ->envname("TERRAZZO_HISTORY_DAYS")
-      ->capture_default_str();
+  app.add_option("--history-days", config.history_days, "how long sealed log segments are kept")->capture_default_str();
   app.add_option("--memory-mib", config.memory_mib,
                  "memory for parts of maps that nobody is using; 0: half of what the machine or container has")
-      ->envname("TERRAZZO_MEMORY_MIB")
       ->capture_default_str();
   app.add_option("--publish-ms", config.publish_ms,
                  "how often programs on this host that read shard files see news; 0: never")
       ->check(CLI::Range(0u, 60000u))
-      ->envname("TERRAZZO_PUBLISH_MS")
       ->capture_default_str();
   app.add_option("--reader-hold-s", config.reader_hold_s,
                  "for how many seconds such a program may go on looking at a state that is not the newest any more, "
                  "which keeps its pages on disk; then its view is closed, and it is told. 0: as long as it likes")
       ->check(CLI::Range(0u, 7u * 24 * 3600))
-      ->envname("TERRAZZO_READER_HOLD_S")
       ->capture_default_str();
   // On the command line only: who accepts a loss has just read what it is.
   app.add_flag("--accept-log-loss", config.accept_log_loss,
@@ -190,6 +154,16 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_flag("--compression,!--no-compression", config.compression,
                "compress JSON messages (permessage-deflate) for clients that wish it (default: on)");
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
+}
+
+// --chunk-cache-mib is TERRAZZO_CHUNK_CACHE_MIB, too, and so is every other flag but one: giving up edits is said each time.
+void add_variables(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option == app.get_help_ptr() || option->check_lname("accept-log-loss")) continue;
+    std::string name = "TERRAZZO_" + option->get_lnames().front();
+    for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    option->envname(name);
+  }
 }
 
 void add_commands(CLI::App& app, CommandLine& line) {
@@ -279,9 +253,10 @@ CommandLine parse_command_line(int argc, char** argv) {
       "Try:  terrazzo-server --data ./data --listen 127.0.0.1:8080 --auth none\n"
       "then: terrazzo worlds --server http://127.0.0.1:8080\n"};
   app.name("terrazzo-server");
-  app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
   std::string listen = "127.0.0.1:8080";
   add_flags(app, config, listen);
+  add_variables(app);
+  app.set_config("--config", "", "TOML file with the long flag names as keys, e.g. listen = \"127.0.0.1:8080\"");
   add_commands(app, line);
   try {
     app.parse(argc, argv);
