@@ -16,6 +16,8 @@
 
 #include "base/canary.h"
 #include "server/app/history_keeper.h"
+#include "server/app/page_bringer.h"
+#include "server/io/cold_pages.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_router.h"
 #include "server/storage/log_damage.h"
@@ -81,6 +83,11 @@ class Recovery {
   storage::HeadId number_of(WorldId world) const {
     const auto branch = line_of(world) == 0 ? std::nullopt : node_.branches.get(world);
     return branch ? branch->number : 0;
+  }
+  // Pages are proven before they are touched, as they are later: what rotted must not be copied and vouched for.
+  static Status bring(ShardSlot& slot, storage::Missing& missing);
+  static shard::Shard::BringPages bringing(ShardSlot& slot) {
+    return [&slot](storage::Missing& missing) { return bring(slot, missing); };
   }
   static Status checkpoint_now(ShardSlot& slot);
   void touch(ShardSlot& slot) {
@@ -198,7 +205,7 @@ Status Recovery::replay() {
       give_up_behind_gap(found);
       continue;
     }
-    if (Status replayed = at->shard->replay(found.record); !replayed) return replayed;
+    if (Status replayed = at->shard->replay(found.record, bringing(*at->slot)); !replayed) return replayed;
     if (at->shard->lsn() != before) {
       ++report_.replayed;
       went_on_.insert(at->shard);
@@ -253,7 +260,7 @@ Status Recovery::roll_forward() {
       if (at->shard == nullptr) continue;
       if (Status judged = is_touched_.contains(at->slot) ? Status() : judge_root(*at->slot); !judged) return judged;
       const Lsn before = at->shard->lsn();
-      const Status done = at->shard->roll_forward(*part);
+      const Status done = at->shard->roll_forward(*part, bringing(*at->slot));
       // What it would go back to is gone; whoever asked was told so. Everything else can still be served.
       if (!done && done.error().code == ErrorCode::not_found) {
         spdlog::error("recovery: a part of an edit is left out: {}", done.error().message);
@@ -264,6 +271,14 @@ Status Recovery::roll_forward() {
       touch(*at->slot);
     }
   }
+  return {};
+}
+
+Status Recovery::bring(ShardSlot& slot, storage::Missing& missing) {
+  std::vector<storage::PageNo> damaged = io::bring_in(slot.file->fd(), missing.pages);
+  if (missing.damaged) damaged.push_back(*missing.damaged);
+  if (!damaged.empty()) return PageBringer::damage(slot, damaged.front());
+  for (const storage::ColdPage& page : missing.pages) slot.shard->residency()->brought(page.page);
   return {};
 }
 

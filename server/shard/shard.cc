@@ -169,6 +169,8 @@ struct Shard::State {
   Result<storage::PinInfo> state_at(std::uint64_t of);
   State& of_world(WorldId world);
   Result<storage::PinInfo> source_of(const Restore& restore) const;
+  void look(const map::Edit& edit, const std::optional<Restore>& restore, storage::Missing& missing);
+  Status bring_for(const map::Edit& edit, const std::optional<Restore>& restore, const BringPages& bring);
   Status begin(const map::Edit& edit, const std::optional<Restore>& restore);
   void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit, const std::optional<Restore>& restore);
   // Pins what the store lacks of the versions up to this one: their state is the present one.
@@ -245,15 +247,18 @@ void Shard::interest_off(const InterestOff& off) {
 
 // ---- looking ahead ----
 
+void Shard::State::look(const map::Edit& edit, const std::optional<Restore>& restore, storage::Missing& missing) {
+  if (!restore) return look_edit(head, edit, missing);
+  const auto watched = [&](const map::Rect& chunks) {
+    return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
+  };
+  if (const Result<storage::PinInfo> from = source_of(*restore); from)
+    look_restore(head, *from, *restore, watched, missing);
+}
+
 void Shard::look(const EditRequest& request, storage::Missing& missing) {
   State& s = *state_;
-  if (!s.head || s.read_only) return;
-  if (!request.restore) return look_edit(s.head, request.edit, missing);
-  const auto watched = [&](const map::Rect& chunks) {
-    return (s.interest.viewers(proto::Form::binary, chunks) | s.interest.viewers(proto::Form::json, chunks)) != 0;
-  };
-  if (const Result<storage::PinInfo> source = s.source_of(*request.restore); source)
-    look_restore(s.head, *source, *request.restore, watched, missing);
+  if (s.head && !s.read_only) s.look(request.edit, request.restore, missing);
 }
 
 void Shard::look(const SubscribeRequest& request, storage::Missing& missing) {
@@ -491,7 +496,7 @@ void Shard::refresh(const RefreshRequest& request, ShardOutput& out) {
 
 // ---- recovery ----
 
-Status Shard::replay(const storage::Record& record) {
+Status Shard::replay(const storage::Record& record, const BringPages& bring) {
   State& s = *state_;
   if (record.lsn <= lsn()) return {};
   if (record.lsn != next(lsn())) {
@@ -506,21 +511,32 @@ Status Shard::replay(const storage::Record& record) {
   if (!logged) return logged.error();
   if (Status made = s.ensure_store(); !made) return made;
   s.reach_version(logged->version);
+  if (Status there = s.bring_for(logged->edit, logged->restore, bring); !there) return there;
   if (Status begun = s.begin(logged->edit, logged->restore); !begun) return begun;
   s.apply(logged->author, logged->coordinated, logged->edit, logged->restore);
   s.durable = lsn();
   return {};
 }
 
-Status Shard::roll_forward(const EditRequest& part) {
+Status Shard::roll_forward(const EditRequest& part, const BringPages& bring) {
   State& s = *state_;
   TZ_ASSERT(part.coordinated != 0);
   if (part.coordinated <= s.last_coordinated || s.applied.remembers(part.origin.session, part.edit.id)) return {};
   if (Status made = s.ensure_store(); !made) return made;
   s.reach_version(part.version);
+  if (Status there = s.bring_for(part.edit, part.restore, bring); !there) return there;
   if (Status begun = s.begin(part.edit, part.restore); !begun) return begun;
   s.apply(part.origin.session, part.coordinated, part.edit, part.restore);
   return {};
+}
+
+Status Shard::State::bring_for(const map::Edit& edit, const std::optional<Restore>& restore, const BringPages& bring) {
+  if (!bring) return {};
+  for (storage::Missing missing;; missing.clear()) {
+    look(edit, restore, missing);
+    if (missing.nothing()) return {};
+    if (Status brought = bring(missing); !brought) return brought;
+  }
 }
 
 void Shard::recovered() {

@@ -80,11 +80,14 @@ class Shard {
   Lsn durable_lsn() const;  // by log or checkpoint
 
   // ---- recovery, before anything else ----
+  // Brings pages and proves them, before they are touched; the error ends what needs them. None: they are in memory, or
+  // whoever calls waits and believes the file.
+  using BringPages = std::function<Status(storage::Missing& missing)>;
   // Replays a logged edit; records at or before lsn() are skipped, a gap is an error. Call recovered() at the end: from
   // then on known revisions are judged by the LSN reached.
-  Status replay(const storage::Record& record);
+  Status replay(const storage::Record& record, const BringPages& bring = {});
   // A part of a coordinated edit, applied if this shard lacks it. Not logged: recovery ends with a checkpoint.
-  Status roll_forward(const EditRequest& part);
+  Status roll_forward(const EditRequest& part, const BringPages& bring = {});
   void recovered();
 
   // ---- the tick ----
