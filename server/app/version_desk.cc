@@ -147,6 +147,12 @@ void VersionDesk::remove() {
   if (const auto branch = node_.branches.began_at(running_->world, running_->id))
     return finish(
         Error{ErrorCode::conflict, "the branch \"" + branch->name + "\" began at this version: drop it first"});
+  // A part that a shard could not take yet may go back to this version.
+  if (const auto undone = out_.undone(running_->world); undone && !version_.temporary)
+    return finish(Error{ErrorCode::read_only,
+                        "an edit over several shards is not in all of them, and may be one that goes back to this "
+                        "version: " +
+                            undone->message + "; the server completes the edit when it restarts"});
   if (Status removed = node_.versions.remove(running_->world, running_->id); !removed) return finish(removed.error());
   write(running_->world, [this](Status written) {
     // Not written, it would be there again after a restart, and its pages must be, too; a temporary one would not.
