@@ -27,6 +27,7 @@ enum class Bug : std::uint8_t {
   decided_before_logged,     // the parts of an edit are applied before the edit is on disk
   failed_sync_believed,      // a write of the log that failed is taken for done
   edit_not_sent_again,       // a client that comes back does not send again what nobody has answered
+  checksum_not_looked_at,    // a page is taken as the disk gives it
   kCount,
 };
 

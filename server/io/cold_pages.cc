@@ -8,6 +8,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "base/canary.h"
 #include "shardfile/tree_reader.h"
 
 namespace terrazzo::io {
@@ -63,7 +64,8 @@ std::vector<PageNo> bring_in(int fd, std::span<ColdPage> pages) {
       const ColdPage& page = pages[at + i];
       const std::span<std::byte> one = bytes.subspan(i * kPageBytes, kPageBytes);
       const bool here = read || read_all(fd, one, offset_of(page.page));
-      if (!here || (page.crc != 0 && page.crc != shardfile::page_checksum(one.data()))) damaged.push_back(page.page);
+      const bool looks = page.crc != 0 && !canary::is(canary::Bug::checksum_not_looked_at);
+      if (!here || (looks && page.crc != shardfile::page_checksum(one.data()))) damaged.push_back(page.page);
     }
     at += run;
   }

@@ -40,6 +40,7 @@ const Canary kCanaries[] = {
     {Bug::decided_before_logged, "decided before logged", 20},
     {Bug::failed_sync_believed, "failed sync believed", 15},
     {Bug::edit_not_sent_again, "edit not sent again", 10},
+    {Bug::checksum_not_looked_at, "checksum not looked at", 60, {"bit-rot"}},
 };
 static_assert(std::size(kCanaries) + 1 == static_cast<std::size_t>(Bug::kCount));
 

@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -303,18 +304,70 @@ void Disk::power_on() {
   failed_once_ = false;
 }
 
-bool Disk::flip_bit(const std::string& path, std::uint64_t page, std::uint64_t bit) {
+// ---- bits that flip ----
+
+std::vector<std::string> Disk::files(std::string_view ending) const {
+  std::vector<std::string> found;
+  for (const auto& [path, name] : names_)
+    if (name.file != 0 && path.ends_with(ending)) found.push_back(path);
+  return found;
+}
+
+std::uint64_t Disk::pages(const std::string& path) {
+  const auto found = files_.find(id_of(path.c_str()));
+  return found == files_.end() ? 0 : found->second.durable.size() / kPage;
+}
+
+bool Disk::is_clean(const std::string& path, std::uint64_t page) {
+  const auto found = files_.find(id_of(path.c_str()));
+  const std::uint64_t at = page * kPage;
+  if (found == files_.end() || at + kPage > found->second.durable.size()) return false;
+  const std::string now = page_of(found->second, page);
+  return now.size() == kPage && found->second.durable.compare(at, kPage, now) == 0 &&
+         now.find_first_not_of('\0') != std::string::npos;
+}
+
+std::string Disk::page_of(const File& file, std::uint64_t page) {
   const Aside aside(*this);
-  const FileId id = id_of(path.c_str());
-  if (id == 0) return false;
-  File& file = files_[id];
-  const std::uint64_t at = page * kPage + bit / 8;
-  char byte = 0;
-  if (::pread(file.keep_fd, &byte, 1, static_cast<off_t>(at)) != 1) return false;
-  byte = static_cast<char>(byte ^ (1 << (bit % 8)));
-  if (::pwrite(file.keep_fd, &byte, 1, static_cast<off_t>(at)) != 1) return false;
-  if (at < file.durable.size()) file.durable[at] = byte;
-  return true;
+  std::string bytes(kPage, '\0');
+  const ssize_t got = ::pread(file.keep_fd, bytes.data(), kPage, static_cast<off_t>(page * kPage));
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+void Disk::put_page(File& file, std::uint64_t page, const std::string& bytes) {
+  const Aside aside(*this);
+  TZ_ASSERT(::pwrite(file.keep_fd, bytes.data(), kPage, static_cast<off_t>(page * kPage)) == kPage);
+  file.durable.replace(page * kPage, kPage, bytes);
+}
+
+void Disk::say(const char* what, const std::string& path, std::uint64_t page) const {
+  if (!machine_.verbose) return;
+  fmt::print("{:.6f} page {} of {} {}\n", static_cast<double>(machine_.schedule.now()) * 1e-9, page, path, what);
+}
+
+void Disk::rot(const std::string& path, std::uint64_t page, std::uint64_t bit) {
+  TZ_ASSERT(is_clean(path, page));
+  File& file = files_.at(id_of(path.c_str()));
+  Rot rot{path, page, page_of(file, page), {}};
+  rot.after = rot.before;
+  rot.after[bit / 8] = static_cast<char>(rot.after[bit / 8] ^ (1 << bit % 8));
+  put_page(file, page, rot.after);
+  say("rots", path, page);
+  rotten_files_.insert(path);
+  rot_.push_back(std::move(rot));
+}
+
+void Disk::mend() {
+  // The newest first: a page may have rotted twice.
+  for (; !rot_.empty(); rot_.pop_back()) {
+    const Rot& rot = rot_.back();
+    const auto found = files_.find(id_of(rot.path.c_str()));
+    const bool is_there = found != files_.end() && page_of(found->second, rot.page) == rot.after;
+    if (is_there) put_page(found->second, rot.page, rot.before);
+    say(is_there ? "is put back" : "was written since", rot.path, rot.page);
+  }
+  rotten_files_.clear();
 }
 
 }  // namespace terrazzo::sim

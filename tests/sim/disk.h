@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,8 +85,20 @@ class Disk {
     Disk& disk_;
   };
   bool aside() const { return aside_ != 0; }
-  // A flip of one bit on the platter of a page of the file.
-  bool flip_bit(const std::string& path, std::uint64_t page, std::uint64_t bit);
+
+  // ---- bits that flip on the platter ----
+  // The names that end so.
+  std::vector<std::string> files(std::string_view ending) const;
+  std::uint64_t pages(const std::string& path);
+  // Whether the page is on disk as the program sees it, and not all zeros.
+  bool is_clean(const std::string& path, std::uint64_t page);
+  // Of a clean page that nobody has in memory: both what is on disk and what the next look shows.
+  void rot(const std::string& path, std::uint64_t page, std::uint64_t bit);
+  // Files that have such a page and were not mended.
+  const std::set<std::string>& rotten() const { return rotten_files_; }
+  // The operator has a copy of the disk and puts back pages that rotted. One that was written since is another page
+  // now and stays. Nobody has the files open.
+  void mend();
 
  private:
   using FileId = std::uint64_t;  // counts up; 0: none
@@ -103,6 +116,11 @@ class Disk {
     std::string path;
     Name name;
   };
+  struct Rot {
+    std::string path;
+    std::uint64_t page = 0;
+    std::string before, after;  // what it held, and with what had flipped
+  };
   struct Image {
     std::map<std::string, bool> is_folder;  // parents first
     std::map<std::string, std::string> bytes;
@@ -114,6 +132,9 @@ class Disk {
   static void apply(std::map<std::string, Name>& names, const Change& change);
   std::string written(const File& file) const;
   std::string content(const File& file, int fate);
+  void say(const char* what, const std::string& path, std::uint64_t page) const;
+  std::string page_of(const File& file, std::uint64_t page);
+  void put_page(File& file, std::uint64_t page, const std::string& bytes);
   void make_image();
   void forget_unused();
   void clear();
@@ -128,6 +149,8 @@ class Disk {
   std::map<int, FileId> files_by_fd_;
   std::map<int, std::string> folders_by_fd_;
   Image image_;
+  std::vector<Rot> rot_;
+  std::set<std::string> rotten_files_;
   FileId last_id_ = 0;
   std::int64_t cut_in_ = -1;
   bool dead_ = false, full_ = false, failed_once_ = false;

@@ -48,6 +48,7 @@ void Server::start(int cores) {
   }
   if (started) return;
   ++counters_.failed_starts;
+  if (on_failed_start) on_failed_start(start_error_);
   take_down();
   machine_.schedule.after(kSecond, [this, life = life_] {
     if (life == life_ && assembly_ == nullptr) start(cores_wanted_);

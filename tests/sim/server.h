@@ -42,6 +42,8 @@ class Server {
   bool log_failed() const;
   const ServerCounters& counters() const { return counters_; }
   app::Config& config() { return config_; }
+  // Told of each start that failed.
+  std::function<void(const std::string& why)> on_failed_start;
   // Why the last start failed; what fails for ever is wrong.
   const std::string& start_error() const { return start_error_; }
 

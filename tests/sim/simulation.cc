@@ -48,10 +48,12 @@ Simulation::Simulation(const Options& options)
     : options_(options),
       machine_(options.seed),
       random_(machine_.random.split()),
+      later_random_(options.seed ^ 0x5EED0F17A7E5ull),
       versions_(machine_, marks_),
       order_(verdict_),
       once_(verdict_),
-      gaps_(verdict_) {
+      gaps_(verdict_),
+      damage_(verdict_) {
   machine_.verbose = options.verbose;
   if (!options.trace.empty()) {
     trace_.reset(std::fopen(options.trace.c_str(), "w"));
@@ -73,6 +75,7 @@ Simulation::Simulation(const Options& options)
   network_ = std::make_unique<Network>(machine_);
   server_ = std::make_unique<Server>(machine_, *disk_, *network_);
   truth_ = std::make_unique<Truth>(*server_);
+  server_->on_failed_start = [this](const std::string& why) { damage_.start_failed(why, machine_.faults); };
 }
 
 Simulation::~Simulation() {
@@ -157,12 +160,15 @@ void Simulation::heal() {
     network_->hold(actor.client->link(), false);
   }
   // Until the server stands still in one state: going down and starting take their time.
-  for (int i = 0; i < 300 && (!server_->running() || server_->changing()); ++i)
+  for (int i = 0; i < 300 && (!server_->running() || server_->changing()); ++i) {
+    if (!server_->running()) disk_->mend();
     if (!advance(kSecond)) return;
+  }
   if (!server_->running() || server_->changing()) return verdict_.fail("the server comes back", server_->start_error());
   // What has failed once is given up until the next start.
-  const bool again = disk_->failed_once() || server_->log_failed() || random_.chance(0.3);
-  if (machine_.faults.counted(Fault::read_fail) != 0) replace_failed();
+  const bool again = disk_->failed_once() || server_->log_failed() || random_.chance(0.3) || !disk_->rotten().empty();
+  const bool unreadable = machine_.faults.counted(Fault::read_fail) != 0 || damage_.any();
+  if (unreadable) replace_failed();
   disk_->forget_failures();
   if (!again) return;
   if (random_.chance(0.5)) {
@@ -172,7 +178,8 @@ void Simulation::heal() {
   }
   for (int i = 0; i < 300 && (!server_->running() || server_->changing()); ++i)
     if (!advance(kSecond)) return;
-  if (!server_->running()) verdict_.fail("the server comes back", server_->start_error());
+  if (!server_->running()) return verdict_.fail("the server comes back", server_->start_error());
+  if (unreadable) replace_failed();
 }
 
 std::string Simulation::unrest() {
@@ -297,9 +304,10 @@ map::Cell Simulation::some_cell() {
 
 void Simulation::submit(Actor& actor, client::EditDraft draft, bool is_register) {
   const map::AckMode ack = random_.chance(0.7) ? map::AckMode::durable : map::AckMode::applied;
-  const Result<EditId> id = actor.client->machine().edit(std::move(draft), ack);
+  const Result<EditId> id = actor.client->machine().edit(draft, ack);
   if (!id) return;  // too many are held
   ++edits_;
+  damage_.submitted(actor.client->number(), *id, actor.world, draft.ops());
   if (is_register) diary_.wrote(actor.client->number(), *id);
 }
 
@@ -417,8 +425,11 @@ void Simulation::told(std::uint32_t client, const client::Event& event) {
     diary_.told_durable(client, durable->edit);
     marks_.hit(Mark::edit_durable);
   } else if (const auto* rejected = std::get_if<client::EditRejected>(&event)) {
-    // A session that the server does not know any more may have been applied.
-    if (rejected->error.code != ErrorCode::conflict) diary_.told_rejected(client, rejected->edit);
+    // An edit of a session that the server does not know any more may have been applied.
+    const bool unknown = rejected->error.code == ErrorCode::conflict ||
+                         damage_.is_unknown(client, rejected->edit, rejected->error, *server_);
+    if (!unknown) diary_.told_rejected(client, rejected->edit);
+    damage_.rejected(client, rejected->edit, rejected->error, *server_, machine_.faults);
     marks_.hit(Mark::edit_rejected);
     if (rejected->error.code == ErrorCode::condition_failed) marks_.hit(Mark::condition_failed);
     if (rejected->error.code == ErrorCode::overloaded) marks_.hit(Mark::refused_overloaded);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/checks/damage.h"
 #include "tests/sim/checks/diary.h"
 #include "tests/sim/checks/gaps.h"
 #include "tests/sim/checks/once.h"
@@ -77,6 +78,7 @@ class Simulation final : private ClientObserver {
   void strike_power_loss();
   void strike_restart();
   void strike_disk_full();
+  void strike_bit_rot();
   void strike_clock_jump();
   void server_is_gone();
   int some_cores();
@@ -99,6 +101,8 @@ class Simulation final : private ClientObserver {
   std::unique_ptr<std::FILE, CloseFile> trace_;
   Machine machine_;
   Random random_;
+  // Of what came later than the seeds that tests name: theirs must stay what they were.
+  Random later_random_;
   Verdict verdict_;
   Marks marks_;
   std::unique_ptr<Disk> disk_;
@@ -110,6 +114,7 @@ class Simulation final : private ClientObserver {
   ShardOrder order_;
   AppliedOnce once_;
   Gaps gaps_;
+  Damage damage_;
   std::map<std::uint32_t, Actor> actors_;
   std::uint32_t last_client_ = 0;
   std::uint32_t twin_value_ = 0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/branch_world.h"
 #include "tests/sim/simulation.h"
 
 namespace terrazzo::sim {
@@ -15,16 +16,18 @@ void Simulation::begin_faults() {
   later(Fault::power_loss, &Simulation::strike_power_loss);
   later(Fault::restart, &Simulation::strike_restart);
   later(Fault::disk_full, &Simulation::strike_disk_full);
+  later(Fault::bit_rot, &Simulation::strike_bit_rot);
   later(Fault::clock_jump, &Simulation::strike_clock_jump);
 }
 
 void Simulation::later(Fault fault, void (Simulation::*strike)()) {
   const double rate = machine_.faults.rate(fault);
   if (rate <= 0) return;
-  const auto delay = static_cast<std::uint64_t>(random_.exponential(rate) * static_cast<double>(kSecond));
+  Random& random = fault == Fault::bit_rot ? later_random_ : random_;
+  const auto delay = static_cast<std::uint64_t>(random.exponential(rate) * static_cast<double>(kSecond));
   machine_.schedule.after(delay, [this, fault, strike, number = active_number_] {
     if (!active_ || number != active_number_) return;
-    machine_.faults.count(fault);
+    if (fault != Fault::bit_rot) machine_.faults.count(fault);  // which may find nothing to strike
     (this->*strike)();
     later(fault, strike);
   });
@@ -96,6 +99,8 @@ void Simulation::server_is_gone() {
     // While it recovers, too.
     if (random_.chance(0.3) && machine_.faults.strikes(Fault::power_loss, random_))
       server_->lose_power(1 + random_.below(60), [this] { server_is_gone(); });
+    if (!active_ || later_random_.chance(0.5)) disk_->mend();
+    if (active_) strike_bit_rot();
     server_->start(some_cores());
   });
 }
@@ -114,6 +119,40 @@ void Simulation::strike_restart() {
 void Simulation::strike_disk_full() {
   disk_->set_full(true);
   machine_.schedule.after(random_.log_between(10 * kMillisecond, 5 * kSecond), [this] { disk_->set_full(false); });
+}
+
+// In any page that the server would have to read from the disk before it sees it, of any shard's file. It is the disk
+// that lies here, and the operator has a copy of it: mend() gives back every page, so nothing at all may be lost, and
+// the checkers claim what they always do. Had the operator to do without a copy, what lies in the page would be gone,
+// and which cells, versions and undo points that is, only a second implementation of the store could tell.
+void Simulation::strike_bit_rot() {
+  if (machine_.faults.rate(Fault::bit_rot) <= 0) return;
+  const std::vector<std::string> files = disk_->files(".shard");
+  if (files.empty()) return;
+  const std::string& path = files[later_random_.below(files.size())];
+  app::ShardSlot* open = nullptr;
+  if (server_->running()) {
+    const app::Node& node = server_->assembly().node;
+    // What a worker has just read is in memory, and its core does not know yet.
+    if (!node.workers->idle() || !node.page_workers->idle()) return;
+    for (const auto& core : server_->assembly().cores)
+      core->shards().for_each([&](app::ShardSlot& slot) {
+        const shard::ShardKey& key = slot.shard->key();
+        if (node.data->shard_path(main_world(key.world), key.position.x, key.position.y) == path) open = &slot;
+      });
+  }
+  const auto is_cold = [&](std::uint64_t page) {
+    if (open == nullptr) return true;
+    if (open->file == nullptr || page >= open->file->page_count()) return false;
+    return open->page_jobs == 0 && !open->shard->residency()->is_present(static_cast<storage::PageNo>(page));
+  };
+  std::vector<std::uint64_t> pages;
+  for (std::uint64_t page = 0; page < disk_->pages(path); ++page)
+    if (is_cold(page) && disk_->is_clean(path, page)) pages.push_back(page);
+  if (pages.empty()) return;
+  machine_.faults.count(Fault::bit_rot);
+  damage_.rotted(path);
+  disk_->rot(path, pages[later_random_.below(pages.size())], later_random_.below(storage::kPageBytes * 8));
 }
 
 void Simulation::strike_clock_jump() {
