@@ -10,7 +10,6 @@
 #include "client-lib/src/net/reactor_loop.h"
 #include "client-lib/src/net/url.h"
 #include "client-lib/src/net/websocket.h"
-#include "client-lib/src/sync/backoff.h"
 #include "client-lib/src/sync/sync_machine.h"
 #include "proto/codec.h"
 
@@ -29,10 +28,10 @@ std::uint64_t now_us() {
           .count());
 }
 
-std::uint64_t seed_of(const ConnectOptions& options) {
-  if (options.seed != 0) return options.seed;
+ConnectOptions with_seed(ConnectOptions options) {
   std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
+  if (options.seed == 0) options.seed = std::uint64_t{device()} << 32 | device();
+  return options;
 }
 
 }  // namespace
@@ -41,9 +40,8 @@ std::uint64_t seed_of(const ConnectOptions& options) {
 struct Client::Core final : SyncOutput {
   Core(Reactor& own_reactor, ConnectOptions own_options)
       : reactor(own_reactor),
-        options(std::move(own_options)),
+        options(with_seed(std::move(own_options))),
         machine(options, *this),
-        backoff(options.reconnect, seed_of(options)),
         socket(reactor, options.form, options.message_bytes_max, options,
                {[this] { on_open(); }, [this](std::span<const std::byte> bytes) { on_message(bytes); },
                 [this](std::uint16_t code, std::string reason) { on_closed(code, reason); },
@@ -84,11 +82,11 @@ struct Client::Core final : SyncOutput {
   }
 
   // ---- the connection ----
+  // What the program is told comes last, here and below: it may connect or close the client then.
   void start() {
-    wanted = true;
-    machine.connecting();
     socket.connect(url, options.connect_timeout_ms);
     arm_tick();
+    machine.connecting();
   }
   void on_open() {
     ++statistics.connections;
@@ -105,35 +103,25 @@ struct Client::Core final : SyncOutput {
     arena.reset();
     const auto messages = proto::decode_server_messages(options.form, bytes, arena);
     if (!messages) {
-      emit(ServerError{messages.error()});
       socket.drop();
-      return;
+      return emit(ServerError{messages.error()});
     }
-    for (const proto::ServerMessage& message : *messages) {
-      machine.received(message, now_us());
-      if (std::holds_alternative<proto::Welcome>(message)) backoff.succeeded();
-    }
+    for (const proto::ServerMessage& message : *messages) machine.received(message, now_us());
     arm_presence();  // the world may just have been opened
   }
   void on_closed(std::uint16_t code, const std::string& reason) {
-    if (!wanted) return;  // closed() was told by close()
-    const SyncMachine::Loss loss = machine.disconnected(code, reason);
-    if (!loss.retry || !options.reconnect.enabled) {
-      wanted = false;
-      tick_timer.cancel();
-      return machine.failed(loss.error);
-    }
-    const std::uint32_t delay = loss.at_once ? 0 : backoff.next_ms(loss.delay_min_ms);
-    machine.waiting(loss, delay);
-    retry_timer.expires_after(milliseconds(delay));
+    if (!machine.wants_connection()) return;  // closed() was told by stop()
+    machine.disconnected(code, reason);
+    if (machine.state() != State::waiting) return;
+    retry_timer.expires_after(milliseconds(machine.retry_in_ms()));
     retry_timer.async_wait([this, here = std::weak_ptr<void>(alive)](const boost::system::error_code& error) {
-      if (!error && !here.expired() && wanted) start();
+      if (!error && !here.expired() && machine.state() == State::waiting) start();
     });
   }
   void arm_tick() {
     tick_timer.expires_after(kTick);
     tick_timer.async_wait([this, here = std::weak_ptr<void>(alive)](const boost::system::error_code& error) {
-      if (error || here.expired() || !wanted) return;
+      if (error || here.expired() || !machine.wants_connection()) return;
       if (machine.tick(now_us())) socket.drop();
       arm_tick();
     });
@@ -155,7 +143,7 @@ struct Client::Core final : SyncOutput {
     });
   }
   void stop() {
-    if (!std::exchange(wanted, false)) return;
+    if (!machine.wants_connection()) return;
     tick_timer.cancel();
     retry_timer.cancel();
     socket.close();
@@ -165,7 +153,6 @@ struct Client::Core final : SyncOutput {
   Reactor& reactor;
   const ConnectOptions options;
   Url url;
-  bool wanted = false;
   proto::Encoder encoder;
   proto::ByteBuffer payload;
   std::vector<std::uint64_t> aligned;
@@ -176,7 +163,6 @@ struct Client::Core final : SyncOutput {
   std::map<EditId, EditCallback> edit_callbacks;
   Statistics statistics;
   SyncMachine machine;
-  Backoff backoff;
   WebSocket socket;
   boost::asio::steady_timer tick_timer, retry_timer, presence_timer;
   bool presence_armed = false;
@@ -189,7 +175,6 @@ Client::Client(ConnectOptions options)
 Client::Client(Reactor& reactor, ConnectOptions options) : core_(new Core(reactor, std::move(options))) {}
 
 Client::~Client() {
-  core_->wanted = false;
   core_->callback = [](const Event&) {};
 }
 
@@ -197,7 +182,7 @@ Status Client::connect() {
   Result<Url> url = parse_websocket_url(core_->options.url);
   if (!url) return url.error();
   core_->url = *std::move(url);
-  if (!core_->wanted) core_->start();
+  if (!core_->machine.wants_connection()) core_->start();
   return {};
 }
 

@@ -1,103 +1,13 @@
 // The client's side of the protocol, message by message, without a network.
-#include "client-lib/src/sync/sync_machine.h"
-
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
+#include "sync_machine_fixture.h"
+
 namespace terrazzo::client {
 namespace {
-
-constexpr const char* kWorld =
-    R"({"id":"5","name":"w","layers":[{"id":1,"kind":"tile","name":"g"}],"tilesets":[{"first_tile":1,"tile_count":50}]})";
-constexpr map::LayerId kLayer = 1;
-
-class Recorder final : public SyncOutput {
- public:
-  void send(const proto::ClientMessage& message) override {
-    sent.push_back(message.index());
-    if (const auto* hello = std::get_if<proto::Hello>(&message))
-      resumes = hello->resume ? std::string(hello->resume->session) : "";
-    if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
-    if (const auto* follow = std::get_if<proto::Follow>(&message)) followed.push_back(follow->session.value);
-    if (const auto* edit = std::get_if<map::Edit>(&message)) edits.push_back(edit->id.value);
-    if (const auto* subscribe = std::get_if<proto::Subscribe>(&message))
-      known.assign(subscribe->known.begin(), subscribe->known.end());
-  }
-  bool writable() const override { return is_writable; }
-  void emit(Event event) override { events.push_back(std::move(event)); }
-
-  template <class T>
-  std::size_t count() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(events, [](const Event& e) { return std::holds_alternative<T>(e); }));
-  }
-  std::vector<std::size_t> sent;
-  std::vector<std::uint64_t> edits, followed;
-  std::vector<std::int32_t> cursors;
-  std::vector<proto::KnownChunk> known;
-  std::string resumes;
-  std::vector<Event> events;
-  bool is_writable = true;
-};
-
-class SyncMachineTest : public testing::Test {
- protected:
-  void welcome(std::uint64_t session = 9, std::uint64_t incarnation = 1, bool resumed = false) {
-    machine.connecting();
-    machine.connected(1000);
-    proto::Welcome message;
-    message.session = SessionId{session};
-    message.resume = "token";
-    message.incarnation = Incarnation{incarnation};
-    message.limits = {1 << 20, 65536, 256, 512, 16384, 64};
-    message.resumed = resumed;
-    machine.received(message, 1000);
-  }
-  void go_live() {
-    ASSERT_TRUE(machine.open("w").ok());
-    welcome();
-    machine.received(proto::WorldInfo{kWorld}, 1000);
-    ASSERT_EQ(machine.state(), State::live);
-  }
-  void lose() {
-    const SyncMachine::Loss loss = machine.disconnected(0, {});
-    EXPECT_TRUE(loss.retry);
-    machine.waiting(loss, 10);
-  }
-  SubscriptionId subscribe(std::uint64_t lsn = 0) {
-    const SubscriptionId id = *machine.subscribe(map::Rect::of_size(0, 0, 64, 32), {});
-    subscribed(id, lsn);
-    return id;
-  }
-  void subscribed(SubscriptionId id, std::uint64_t lsn) {
-    const proto::ShardMark mark{{0, 0}, Lsn{lsn}};
-    machine.received(proto::Subscribed{id.value, {&mark, 1}}, 1000);
-  }
-  EditId paint(std::int32_t x, std::uint32_t tile, map::AckMode ack = map::AckMode::durable) {
-    return *machine.edit(EditDraft().set(kLayer, {x, 0}, map::Cell{tile}), ack);
-  }
-  void applied(std::uint64_t lsn, std::uint64_t author, EditId edit, std::int32_t x, std::uint32_t tile) {
-    const map::Cell cell{tile};
-    const map::Op op{map::OpKind::set, kLayer, map::Rect::of_size(x, 0, 1, 1), {}, {}, {&cell, 1}};
-    machine.received(proto::Applied{{0, 0}, Lsn{lsn}, SessionId{author}, edit, {&op, 1}}, 1000);
-  }
-  void ack(EditId edit, std::vector<proto::ShardMark> marks, bool durable) {
-    machine.received(proto::Ack{edit, marks, durable}, 1000);
-  }
-  std::uint32_t shown(std::int32_t x) {
-    return machine.replica().read(kLayer, {x, 0}, true).value_or(map::Cell{999}).bits;
-  }
-  std::uint32_t confirmed(std::int32_t x) {
-    return machine.replica().read(kLayer, {x, 0}, false).value_or(map::Cell{999}).bits;
-  }
-
-  Recorder out;
-  SyncMachine machine{ConnectOptions{}, out};
-};
 
 TEST_F(SyncMachineTest, GoesFromHelloToLiveAndSubscribesOnlyThen) {
   EXPECT_FALSE(machine.subscribe(map::Rect::of_size(0, 0, 1, 1), {}).ok());
@@ -272,14 +182,16 @@ TEST_F(SyncMachineTest, ARefusedTokenEndsAndARefusedSessionTriesAnew) {
   machine.connecting();
   machine.connected(1);
   machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "no such token"}, 1);
-  EXPECT_FALSE(machine.disconnected(1008, "unauthenticated").retry);
+  machine.disconnected(1008, "unauthenticated");
+  EXPECT_EQ(machine.state(), State::failed);
   go_live();
   lose();
   machine.connecting();
   machine.connected(2);
   machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "not a session of this node"}, 2);
-  const SyncMachine::Loss loss = machine.disconnected(1008, "unauthenticated");
-  EXPECT_TRUE(loss.retry && loss.at_once);
+  machine.disconnected(1008, "unauthenticated");
+  EXPECT_EQ(machine.state(), State::waiting);
+  EXPECT_EQ(machine.retry_in_ms(), 0u);
   machine.connecting();
   machine.connected(3);
   EXPECT_EQ(out.resumes, "");
@@ -381,7 +293,8 @@ TEST_F(SyncMachineTest, AViewThatMovesAwayLetsGoOfEditsNobodyWillCallDurable) {
 TEST_F(SyncMachineTest, OvertakenByAnOlderConnectionOfItsOwnItComesBack) {  // RS-4
   go_live();
   machine.received(proto::ErrorMessage{ErrorCode::conflict, "this session was resumed by another connection"}, 1000);
-  EXPECT_TRUE(machine.disconnected(1008, "conflict").retry);
+  machine.disconnected(1008, "conflict");
+  EXPECT_EQ(machine.state(), State::waiting);
 }
 
 TEST_F(SyncMachineTest, SilenceIsAskedAboutAndThenGivenUp) {

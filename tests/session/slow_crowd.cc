@@ -130,8 +130,7 @@ void SlowCrowd::connect(CrowdClient& client) {
 void SlowCrowd::lose(CrowdClient& client) {
   home_.disconnected(client.connection);
   client.outbox.clear(frames_);
-  const auto loss = client.machine.disconnected(0, {});
-  client.machine.waiting(loss, 1);
+  client.machine.disconnected(0, {});
   connect(client);
 }
 

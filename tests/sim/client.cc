@@ -20,16 +20,13 @@ Client::Client(Machine& machine, Network& network, std::uint32_t number, std::st
       observer_(observer),
       random_(machine.random.split()),
       form_(random_.chance(0.7) ? proto::Form::binary : proto::Form::json),
-      backoff_({}, random_.next()),
       peer_(machine, network, form_,
-            {[this] {
-               backoff_.succeeded();
-               sync_->connected(world_.schedule.now() / kMicrosecond);
-             },
+            {[this] { sync_->connected(world_.schedule.now() / kMicrosecond); },
              [this](std::span<const std::byte> payload) { take(payload); },
              [this](std::uint16_t code, std::string reason) { lost(code, reason); },
              [this] { sync_->writable_again(); }}) {
   options_.form = form_;
+  options_.seed = random_.next();
   options_.name = "client " + std::to_string(number);
   options_.ping_interval_ms = static_cast<std::uint32_t>(random_.log_between(1000, 10000));
   options_.silence_max_ms = options_.ping_interval_ms * 2;
@@ -105,10 +102,9 @@ void Client::take(std::span<const std::byte> payload) {
 }
 
 void Client::lost(std::uint16_t code, const std::string& reason) {
-  const client::SyncMachine::Loss loss = sync_->disconnected(code, reason);
-  if (!loss.retry) return sync_->failed(loss.error);
-  const std::uint32_t delay = loss.at_once ? 0 : std::max(backoff_.next_ms(), loss.delay_min_ms);
-  sync_->waiting(loss, delay);
+  sync_->disconnected(code, reason);
+  if (sync_->state() != client::State::waiting) return;
+  const std::uint64_t delay = sync_->retry_in_ms();
   world_.schedule.after(delay * kMillisecond + 1, [this, here = std::weak_ptr<int>(alive_)] {
     if (!here.expired() && peer_.link() == 0) dial();
   });

@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "client-lib/src/sync/backoff.h"
 #include "client-lib/src/sync/sync_machine.h"
 #include "tests/sim/web_peer.h"
 
@@ -65,7 +64,6 @@ class Client final : private client::SyncOutput {
   proto::Form form_;
   client::ConnectOptions options_;
   std::unique_ptr<client::SyncMachine> sync_;
-  client::Backoff backoff_;
   WebPeer peer_;
   proto::Encoder encoder_;
   proto::ByteBuffer payload_;

@@ -12,6 +12,23 @@ namespace {
 
 constexpr std::uint64_t kUsPerMs = 1000, kUsPerSecond = 1'000'000;
 constexpr std::uint16_t kClosePolicy = 1008;
+// A connection that was welcomed and lost again within this time proves nothing: what ended it (a view that cannot be
+// made good, say) will do so again, and coming back without a growing delay would be a loop.
+constexpr std::uint64_t kSettledUs = 5 * kUsPerSecond;
+
+// The code that a close reason names (PROTOCOL.md, the table of close codes). Like an unknown code anywhere (FO-4) an
+// unknown reason is a fault of the server.
+ErrorCode code_of_reason(std::string_view reason) {
+  const auto found = std::ranges::find(kErrorCodeNames, reason);
+  if (found == kErrorCodeNames.end()) return ErrorCode::internal;
+  return static_cast<ErrorCode>(found - kErrorCodeNames.begin());
+}
+
+// What may be over when the client comes back: the server was busy, or one of its files could not be read just then.
+bool passes_by_itself(ErrorCode code) {
+  return code == ErrorCode::overloaded || code == ErrorCode::rate_limited || code == ErrorCode::read_only ||
+         code == ErrorCode::internal;
+}
 
 bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) {
   return a == b;
@@ -20,24 +37,44 @@ bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::Laye
 }  // namespace
 
 SyncMachine::SyncMachine(const ConnectOptions& options, SyncOutput& out)
-    : options_(options), out_(out), replica_(options.cache_bytes_max, held_, subscriptions_) {}
+    : options_(options),
+      out_(out),
+      backoff_(options.reconnect, options.seed),
+      replica_(options.cache_bytes_max, held_, subscriptions_) {}
+
+// ---- what the program is told ----
+
+void SyncMachine::hand_out() {
+  if (handing_out_) return;  // further up in the stack it goes on, in the order of the events
+  handing_out_ = true;
+  while (!events_.empty()) {
+    const Event event = std::move(events_.front());
+    events_.pop_front();
+    out_.emit(event);
+  }
+  handing_out_ = false;
+}
 
 void SyncMachine::set_state(State state, std::optional<Error> error, std::uint32_t retry_in_ms) {
   state_ = state;
   if (error || state == State::live) last_error_ = error;
-  out_.emit(StateChanged{state, std::move(error), retry_in_ms});
+  tell(StateChanged{state, std::move(error), retry_in_ms});
 }
 
 // ---- the connection ----
 
 void SyncMachine::connecting() {
+  const Telling telling(*this);
   set_state(State::connecting);
 }
 
 void SyncMachine::connected(std::uint64_t now_us) {
+  const Telling telling(*this);
   now_us_ = heard_us_ = pinged_us_ = now_us;
+  welcomed_us_.reset();
   connection_error_.reset();
   retry_after_ms_ = 0;
+  nothing_sent();
   set_state(State::greeting);
   proto::Hello hello;
   hello.client = options_.program;
@@ -50,49 +87,72 @@ void SyncMachine::connected(std::uint64_t now_us) {
 }
 
 void SyncMachine::received(const proto::ServerMessage& message, std::uint64_t now_us) {
+  if (!talking()) return;  // the program closed the connection at one of the messages before
+  const Telling telling(*this);
   now_us_ = heard_us_ = now_us;
   std::visit([this](const auto& m) { on(m); }, message);
 }
 
-SyncMachine::Loss SyncMachine::disconnected(std::uint16_t close_code, std::string_view reason) {
-  replica_.disconnected();
-  subscriptions_.disconnected();
-  for (auto& [id, edit] : held_.table()) edit.sent = false;
-  sent_through_ = EditId{};
-  in_flight_ = 0;
+void SyncMachine::disconnected(std::uint16_t close_code, std::string_view reason) {
+  const Telling telling(*this);
+  const Loss loss = loss_of(close_code, reason);
+  forget_connection();
+  if (welcomed_us_ && now_us_ - *welcomed_us_ >= kSettledUs) backoff_.succeeded();
+  welcomed_us_.reset();
+  if (loss.retry && options_.reconnect.enabled) {
+    retry_in_ms_ = loss.at_once ? 0 : backoff_.next_ms(retry_after_ms_);
+    set_state(State::waiting, loss.error, retry_in_ms_);
+  } else {
+    set_state(State::failed, loss.error);
+  }
+  retry_after_ms_ = 0;
   clear_peers();
+}
 
+SyncMachine::Loss SyncMachine::loss_of(std::uint16_t close_code, std::string_view reason) {
+  if (close_code != kClosePolicy) {
+    return {.retry = true,
+            .at_once = false,
+            .error = {ErrorCode::overloaded,
+                      reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)}};
+  }
   Loss loss;
-  loss.delay_min_ms = retry_after_ms_;
-  if (connection_error_ && close_code == kClosePolicy) {
+  const ErrorCode code = code_of_reason(reason);
+  // The server says in words why it closes, right before; an error of another code was about something else.
+  if (connection_error_ && connection_error_->code == code) {
     loss.error = *connection_error_;
-    if (loss.error.code == ErrorCode::unauthenticated && resume_tried_) {
-      // The server does not know this session any more; a new one may well be let in.
-      resume_token_.clear();
-      loss.retry = loss.at_once = true;
-    } else {
-      // Nobody else has this session's token: what resumed it is an older connection of ours that was long on its way.
-      const bool overtaken = loss.error.code == ErrorCode::conflict && session_.value != 0;
-      loss.retry = overtaken || loss.error.code == ErrorCode::overloaded || loss.error.code == ErrorCode::rate_limited;
-    }
+  } else {
+    loss.error = {code, "the server closed the connection: " + std::string(reason)};
+  }
+  if (code == ErrorCode::unauthenticated && resume_tried_) {
+    // The server does not know this session any more; a new one may well be let in.
+    resume_token_.clear();
+    loss.retry = loss.at_once = true;
     return loss;
   }
-  loss.retry = true;
-  loss.error = {ErrorCode::overloaded,
-                reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)};
+  // Nobody else has this session's token: what resumed it is an older connection of ours that was long on its way.
+  const bool overtaken = code == ErrorCode::conflict && session_.value != 0;
+  loss.retry = overtaken || passes_by_itself(code);
   return loss;
 }
 
-void SyncMachine::waiting(const Loss& loss, std::uint32_t retry_in_ms) {
-  set_state(State::waiting, loss.error, retry_in_ms);
+void SyncMachine::forget_connection() {
+  replica_.disconnected();
+  subscriptions_.disconnected();
+  nothing_sent();
 }
-void SyncMachine::failed(const Error& error) {
-  set_state(State::failed, error);
+
+void SyncMachine::nothing_sent() {
+  for (auto& [id, edit] : held_.table()) edit.sent = false;
+  sent_through_ = EditId{};
+  in_flight_ = 0;
 }
 
 void SyncMachine::closed() {
-  (void)disconnected(0, {});
+  const Telling telling(*this);
+  forget_connection();
   set_state(State::closed);
+  clear_peers();
 }
 
 void SyncMachine::writable_again() {
@@ -101,9 +161,7 @@ void SyncMachine::writable_again() {
 
 bool SyncMachine::tick(std::uint64_t now_us) {
   now_us_ = now_us;
-  const bool talking =
-      state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
-  if (!talking) return false;
+  if (!talking()) return false;
   if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
   if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs)
     ping(now_us);
@@ -122,6 +180,7 @@ void SyncMachine::on(const proto::Welcome& message) {
   incarnation_ = message.incarnation;
   role_ = message.role;
   limits_ = message.limits;
+  welcomed_us_ = now_us_;
   if (known_before) session_restarted(same_session, same_incarnation);
   set_state(State::ready);
   if (!world_name_.empty()) send_open();
@@ -161,13 +220,13 @@ void SyncMachine::send_open() {
 void SyncMachine::on(const proto::WorldInfo& message) {
   Result<map::World> world = formats::world_from_json(message.json);
   if (!world) {
-    out_.emit(ServerError{world.error()});
+    tell(ServerError{world.error()});
     return;
   }
   if (world_ && world_->id != world->id) world_replaced();
   world_ = *std::move(world);
   follow_layers();
-  out_.emit(WorldChanged{});
+  tell(WorldChanged{});
   if (state_ == State::opening) {
     set_state(State::live);
     presence_waits_ = presence_set_;
@@ -194,7 +253,7 @@ void SyncMachine::world_replaced() {
 
 void SyncMachine::on(const proto::Chunk& message) {
   if (const Status taken = replica_.chunk(message); !taken) {
-    out_.emit(ServerError{taken.error()});
+    tell(ServerError{taken.error()});
     return;
   }
   CellsChanged changed;
@@ -202,7 +261,7 @@ void SyncMachine::on(const proto::Chunk& message) {
   changed.shard = map::shard_of(message.chunk);
   changed.lsn = message.revision;
   changed.areas.push_back({message.layer, map::cells_of(message.chunk)});
-  out_.emit(std::move(changed));
+  tell(std::move(changed));
 }
 
 void SyncMachine::on(const proto::Subscribed& message) {
@@ -214,7 +273,7 @@ void SyncMachine::on(const proto::Subscribed& message) {
   release_unseen();
   if (subscription->ending) return end_subscription(id);
   if (subscription->send_wanted) return send_wanted(id, *subscription);
-  out_.emit(SubscriptionReady{id});
+  tell(SubscriptionReady{id});
 }
 
 void SyncMachine::on(const proto::Applied& message) {
@@ -233,7 +292,7 @@ void SyncMachine::on(const proto::Applied& message) {
   changed.lsn = message.lsn;
   changed.author = message.author;
   changed.edit = message.edit;
-  out_.emit(std::move(changed));
+  tell(std::move(changed));
 }
 
 void SyncMachine::on(const proto::Ack& message) {
@@ -248,7 +307,7 @@ void SyncMachine::on(const proto::Ack& message) {
       if (message.durable && message.shards.size() == 1) replica_.durable(mark.shard, mark.lsn);
     }
     tell_applied(*edit);
-    if (message.durable && !std::exchange(edit->durable, true)) out_.emit(EditDurable{edit->id});
+    if (message.durable && !std::exchange(edit->durable, true)) tell(EditDurable{edit->id});
     check_durable(*edit);
     release_settled();
     if (HeldEdit* still = held_.find(message.edit)) release(*still);
@@ -282,7 +341,7 @@ void SyncMachine::on(const proto::ErrorMessage& message) {
     world_name_.clear();
     return set_state(State::ready, error);
   }
-  out_.emit(ServerError{error});
+  tell(ServerError{error});
 }
 
 void SyncMachine::on(const proto::PresenceOf& message) {
@@ -294,11 +353,11 @@ void SyncMachine::on(const proto::PresenceOf& message) {
   if (message.presence.viewport) peer.presence.viewport = message.presence.viewport;
   if (message.presence.selection) peer.presence.selection = message.presence.selection;
   if (message.presence.tool) peer.presence.tool = std::string(*message.presence.tool);
-  out_.emit(PeerChanged{message.session});
+  tell(PeerChanged{message.session});
 }
 
 void SyncMachine::on(const proto::Left& message) {
-  if (peers_.erase(message.session) != 0) out_.emit(PeerLeft{message.session});
+  if (peers_.erase(message.session) != 0) tell(PeerLeft{message.session});
 }
 
 void SyncMachine::on(const proto::Pong& message) {
@@ -311,23 +370,23 @@ void SyncMachine::on(const proto::GoingAway& message) {
 
 void SyncMachine::on(const proto::Stale& message) {
   replica_.fell_behind(message.shard, message.lsn);
-  out_.emit(FellBehind{message.shard, message.lsn});
+  tell(FellBehind{message.shard, message.lsn});
 }
 
 void SyncMachine::on(const proto::Refreshed& message) {
   replica_.caught_up(message.shard, message.lsn);
   release_settled();
-  out_.emit(CaughtUp{message.shard, message.lsn});
+  tell(CaughtUp{message.shard, message.lsn});
 }
 
 void SyncMachine::clear_peers() {
-  for (const auto& [session, peer] : std::exchange(peers_, {})) out_.emit(PeerLeft{session});
+  for (const auto& [session, peer] : std::exchange(peers_, {})) tell(PeerLeft{session});
 }
 
 // ---- own edits ----
 
 void SyncMachine::tell_applied(HeldEdit& edit) {
-  if (!std::exchange(edit.applied_told, true)) out_.emit(EditApplied{edit.id});
+  if (!std::exchange(edit.applied_told, true)) tell(EditApplied{edit.id});
 }
 
 void SyncMachine::check_durable(HeldEdit& edit) {
@@ -336,7 +395,7 @@ void SyncMachine::check_durable(HeldEdit& edit) {
     if (!replica_.is_durable(part.shard, part.lsn)) return;
   edit.durable = true;
   tell_applied(edit);
-  out_.emit(EditDurable{edit.id});
+  tell(EditDurable{edit.id});
 }
 
 void SyncMachine::release(HeldEdit& edit) {
@@ -375,7 +434,7 @@ void SyncMachine::reject(HeldEdit& edit, Error error) {
   replica_.forget(edit);
   emit_edit_areas(CellsChanged::Cause::rollback, edit);
   held_.erase_rejected(id, error);
-  out_.emit(EditRejected{id, std::move(error)});
+  tell(EditRejected{id, std::move(error)});
 }
 
 void SyncMachine::emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edit) {
@@ -384,10 +443,11 @@ void SyncMachine::emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edi
   changed.author = session_;
   changed.edit = edit.id;
   for (const map::Op& op : edit.draft.ops()) changed.areas.push_back({op.layer, op.rect});
-  out_.emit(std::move(changed));
+  tell(std::move(changed));
 }
 
 Result<EditId> SyncMachine::edit(EditDraft draft, map::AckMode ack) {
+  const Telling telling(*this);
   if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
   if (held_.table().size() >= options_.edits_held_max) {
     return Error{ErrorCode::overloaded,
@@ -429,6 +489,7 @@ void SyncMachine::send_edits() {
 // ---- the program ----
 
 Status SyncMachine::open(std::string_view world) {
+  const Telling telling(*this);
   if (!world_name_.empty() && world != world_name_)
     return Error{ErrorCode::conflict,
                  "this client is in the world \"" + world_name_ + "\"; use another client for another world"};
@@ -570,7 +631,7 @@ void SyncMachine::follow(SessionId session) {
 }
 
 void SyncMachine::ping(std::uint64_t now_us) {
-  if (state_ != State::ready && state_ != State::opening && state_ != State::live) return;
+  if (!talking() || state_ == State::greeting) return;
   pinged_us_ = now_us_ = now_us;
   out_.send(proto::Ping{now_us});
 }

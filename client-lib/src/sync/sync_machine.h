@@ -1,13 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "client-lib/src/sync/backoff.h"
 #include "client-lib/src/sync/held_edits.h"
 #include "client-lib/src/sync/replica.h"
 #include "client-lib/src/sync/subscriptions.h"
@@ -21,8 +24,9 @@
 namespace terrazzo::client {
 
 // The protocol's client side: takes what the program asks, what the server says and what becomes of the connection;
-// gives messages and events. Pure: time (microseconds of any steady clock) is an argument. One thread. Each connection
-// goes connecting → greeting → ready → opening → live; the replica, the held edits and the subscriptions outlive it.
+// gives messages and events. Pure: time (microseconds of any steady clock) and the seed of the delays (options.seed)
+// are arguments. One thread. Each connection goes connecting → greeting → ready → opening → live; the replica, the held
+// edits and the subscriptions outlive it.
 class SyncMachine {
  public:
   SyncMachine(const ConnectOptions& options, SyncOutput& out);
@@ -31,16 +35,10 @@ class SyncMachine {
   void connecting();
   void connected(std::uint64_t now_us);
   void received(const proto::ServerMessage& message, std::uint64_t now_us);
-  struct Loss {
-    bool retry = false;              // false: the machine has failed
-    bool at_once = false;            // no delay needed
-    std::uint32_t delay_min_ms = 0;  // the server's wish
-    Error error;
-  };
-  // `close_code` as in RFC 6455 7.4, 0 where there was none. The caller then says waiting(), or the machine has failed.
-  Loss disconnected(std::uint16_t close_code, std::string_view reason);
-  void waiting(const Loss& loss, std::uint32_t retry_in_ms);
-  void failed(const Error& error);
+  // It is over: the machine is then waiting, for retry_in_ms(), or it has failed; unless the program did something else
+  // about it when it was told. `close_code` as in RFC 6455 7.4, 0 where there was none.
+  void disconnected(std::uint16_t close_code, std::string_view reason);
+  std::uint32_t retry_in_ms() const { return retry_in_ms_; }
   void closed();
   // The output has become writable again.
   void writable_again();
@@ -65,6 +63,8 @@ class SyncMachine {
   void ping(std::uint64_t now_us);
 
   State state() const { return state_; }
+  // Connected, on the way there, or waiting for it.
+  bool wants_connection() const { return state_ != State::idle && state_ != State::failed && state_ != State::closed; }
   const std::optional<Error>& last_error() const { return last_error_; }
   SessionId session() const { return session_; }
   Incarnation incarnation() const { return incarnation_; }
@@ -94,6 +94,33 @@ class SyncMachine {
   void on(const proto::Stale& message);
   void on(const proto::Refreshed& message);
 
+  struct Loss {
+    bool retry = false;
+    bool at_once = false;  // no delay needed
+    Error error;
+  };
+
+  // The program is told when the machine's own work is done, so it may call the machine: every function that may tell
+  // something has one of these.
+  class Telling {
+   public:
+    explicit Telling(SyncMachine& machine) : machine_(machine) {}
+    ~Telling() { machine_.hand_out(); }
+    Telling(const Telling&) = delete;
+    Telling& operator=(const Telling&) = delete;
+
+   private:
+    SyncMachine& machine_;
+  };
+  void tell(Event event) { events_.push_back(std::move(event)); }
+  void hand_out();
+
+  bool talking() const {
+    return state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
+  }
+  Loss loss_of(std::uint16_t close_code, std::string_view reason);
+  void forget_connection();
+  void nothing_sent();
   void set_state(State state, std::optional<Error> error = {}, std::uint32_t retry_in_ms = 0);
   void send_open();
   void send_wanted(SubscriptionId id, Subscription& subscription);
@@ -117,10 +144,15 @@ class SyncMachine {
 
   const ConnectOptions options_;
   SyncOutput& out_;
+  std::deque<Event> events_;
+  bool handing_out_ = false;
   State state_ = State::idle;
   std::optional<Error> last_error_;
-  std::optional<Error> connection_error_;  // the newest the server sent on this connection
-  std::uint32_t retry_after_ms_ = 0;
+  std::optional<Error> connection_error_;     // the newest the server sent on this connection
+  std::optional<std::uint64_t> welcomed_us_;  // likewise
+  Backoff backoff_;
+  std::uint32_t retry_after_ms_ = 0;  // the server's wish
+  std::uint32_t retry_in_ms_ = 0;
 
   // Of the session; outlive connections.
   SessionId session_;
