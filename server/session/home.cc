@@ -78,7 +78,9 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
 }
 
 void Home::opened(Session& session) {
-  worlds_[session.world()->id].slots.push_back(session.connection().slot);
+  WorldView& view = worlds_[session.world()->id];
+  view.slots.push_back(session.connection().slot);
+  view.slot_of[session.id()] = session.connection().slot;
 }
 
 bool Home::acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
@@ -255,6 +257,10 @@ void Home::disconnected(Connection connection) {
     forget_followed(view, *session);
     std::vector<std::uint32_t>& slots = view.slots;
     slots.erase(std::remove(slots.begin(), slots.end(), connection.slot), slots.end());
+    // It may have come back on another connection already.
+    if (const auto mine = view.slot_of.find(session->id());
+        mine != view.slot_of.end() && mine->second == connection.slot)
+      view.slot_of.erase(mine);
     if (session->has_presence()) {
       const auto note = session->presence_note();
       note->left = note->to_all = true;

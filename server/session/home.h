@@ -74,7 +74,8 @@ class Home {
   };
   struct WorldView {
     ViewerIndex viewers;
-    std::vector<std::uint32_t> slots;                                    // sessions that have it open
+    std::vector<std::uint32_t> slots;  // sessions that have it open
+    std::unordered_map<SessionId, std::uint32_t> slot_of;
     std::unordered_multimap<SessionId, std::uint32_t> followers;         // by whom they follow, their slots
     boost::container::flat_map<map::ShardPos, Lsn, ByPosition> durable;  // marks to send with the next tick
     // The newest that is known: whoever subscribes later waits for edits that were durable before.

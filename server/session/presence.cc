@@ -118,10 +118,18 @@ void Home::put_off(Connection connection, Conflation& slow, const SharedNote& no
 void Home::presence_asked(const PresenceAsk& ask) {
   const auto view = worlds_.find(ask.world);
   if (view == worlds_.end()) return;
+  // A client may ask for one after the other in a loop: that must not cost a look at all each time.
+  if (ask.only.value != 0) {
+    const auto only = view->second.slot_of.find(ask.only);
+    if (only == view->second.slot_of.end()) return;
+    Session& session = *sessions_[only->second];
+    if (session.has_presence() && session.id() != ask.newcomer.session)
+      out_.presence_to(ask.newcomer, session.newest_presence());
+    return;
+  }
   for (const std::uint32_t slot : view->second.slots) {
     Session& session = *sessions_[slot];
     if (!session.has_presence() || session.id() == ask.newcomer.session) continue;
-    if (ask.only.value != 0 && session.id() != ask.only) continue;
     const auto place = session.presence_place();
     const auto meets = [&](const map::Rect& area) {
       return std::ranges::any_of(place, [&](const map::Rect& chunks) { return chunks.intersects(area); });
@@ -141,6 +149,7 @@ void Home::presence_for(const shard::Origin& newcomer, const SharedNote& note) {
 // ---- followers ----
 
 void Home::follow(Session& session, SessionId followed) {
+  if (session.followed == followed) return;
   WorldView& view = worlds_[session.world()->id];
   forget_followed(view, session);
   session.followed = followed;

@@ -104,7 +104,9 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
   world_ = directory_.find_world(message.world);
   if (!world_) {
     return error(ErrorCode::not_found,
-                 "there is no world \"" + std::string(message.world) + "\": GET /v1/worlds lists those there are", out);
+                 "there is no world \"" + std::string(message.world) +
+                     "\": GET /v1/worlds lists those there are, GET /v1/worlds/{world}/branches their branches",
+                 out);
   }
   const std::string json = directory_.world_json(*world_);
   out.send(connection_, proto::WorldInfo{json});
