@@ -78,6 +78,15 @@ struct HttpExchange::State {
     pending.erase(0, parsed);
     parsed = 0;
   }
+  HttpRequest header() const {
+    const auto& message = parser->get();
+    return {view(message.method_string()),
+            view(message.target()),
+            {},
+            view(message[http::field::content_type]),
+            view(message[http::field::authorization]),
+            view(message[http::field::origin])};
+  }
   void refuse(const beast::error_code& error) {
     if (error == http::error::header_limit) {
       refusal = refusal_of(431, ErrorCode::too_large, "the header is larger than this server takes");
@@ -136,12 +145,8 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
   }
   if (!s.parser->is_done()) return Step::more;
   const auto& message = s.parser->get();
-  s.request = {view(message.method_string()),
-               view(message.target()),
-               message.body(),
-               view(message[http::field::content_type]),
-               view(message[http::field::authorization]),
-               view(message[http::field::origin])};
+  s.request = s.header();
+  s.request.body = message.body();
   if (foreign(s.request.origin, view(message[http::field::host]))) {
     s.refusal = refusal_of(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
     return Step::bad;
@@ -149,6 +154,9 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
   return Step::request;
 }
 
+HttpRequest HttpExchange::request_so_far() const {
+  return state_->header();
+}
 const HttpRequest& HttpExchange::request() const {
   return state_->request;
 }

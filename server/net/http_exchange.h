@@ -34,6 +34,8 @@ class HttpExchange {
   // The client waits for "100 Continue" before it sends the body; true once per request.
   bool take_continue();
   const HttpRequest& request() const;
+  // Of a request that is in its body; valid until the next feed().
+  HttpRequest request_so_far() const;
   // Why it was bad: answer with this and close.
   const HttpResponse& refusal() const;
 

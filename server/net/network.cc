@@ -23,6 +23,7 @@ class Nobody final : public NetworkEvents {
   void on_message(ConnectionId, std::span<const std::byte>) override {}
   void on_close(ConnectionId) override {}
   void on_room(ConnectionId) override {}
+  std::optional<HttpResponse> refuse_body(const HttpRequest&) override { return std::nullopt; }
   void on_http(ConnectionId, const HttpRequest&) override {}
 };
 Nobody nobody;
@@ -270,6 +271,10 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
         if (peer.http->held_bytes() != 0 && !std::exchange(peer.header_begun, true))
           peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
         return;
+      }
+      if (peer.body_began_ns == 0) {
+        if (const std::optional<HttpResponse> no = events->refuse_body(peer.http->request_so_far()))
+          return refuse(peer, peer.http->response(*no, false));
       }
       if (peer.http->take_continue()) queue_bytes(peer, octets("HTTP/1.1 100 Continue\r\n\r\n"));
       if (peer.body_began_ns == 0) peer.body_began_ns = now;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,9 @@ class NetworkEvents {
   virtual void on_close(ConnectionId connection) = 0;
   // As asked for by Network::tell_room().
   virtual void on_room(ConnectionId connection) = 0;
+  // A request whose body has not come (the body is empty here): nothing to take it in; or the answer that refuses it,
+  // so that nobody keeps a stranger's bytes.
+  virtual std::optional<HttpResponse> refuse_body(const HttpRequest& request) = 0;
   // Answer with Network::respond(), now or later. Views are valid during the call.
   virtual void on_http(ConnectionId connection, const HttpRequest& request) = 0;
 };

@@ -399,6 +399,20 @@ TEST(Http, ClientsThatVanishAtAnyPointLeaveNothingBehind) {
   EXPECT_EQ(host.counters().closed, host.counters().accepted);
 }
 
+TEST(Http, ABodyThatNobodyMayBringIsRefusedBeforeItComes) {
+  NetworkHost host;
+  answer_all(host);
+  for (const char* expect : {"", "Expect: 100-continue\r\n"}) {
+    RawClient client(host.port());
+    host.serve([&] {
+      client.send("PUT /x HTTP/1.1\r\nHost: h\r\nAuthorization: a stranger\r\n" + std::string(expect) +
+                  "Content-Length: 1000000\r\n\r\n");
+      EXPECT_EQ(client.read_answer().status, 401u);
+    });
+  }
+  EXPECT_TRUE(host.requests.empty());
+}
+
 TEST(Http, GarbageNeverDisturbsTheOthers) {
   const char* fixed = std::getenv("TERRAZZO_SEED");
   const unsigned seed = fixed ? static_cast<unsigned>(std::atoll(fixed)) : std::random_device{}();

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "proto/ws/frame_codec.h"
+#include "server/net/http_exchange.h"
 #include "tests/io/scratch_folder.h"
 #include "tests/runtime/loop_kinds.h"
 
@@ -111,6 +112,11 @@ void NetworkHost::on_close(ConnectionId connection) {
   EXPECT_EQ(std::ranges::count(opened, connection), 1);
   EXPECT_EQ(std::ranges::count(closed, connection), 0) << "closed twice";
   closed.push_back(connection);
+}
+
+std::optional<HttpResponse> NetworkHost::refuse_body(const HttpRequest& request) {
+  if (request.authorization != "a stranger") return std::nullopt;
+  return refusal_of(401, ErrorCode::unauthenticated, "who are you");
 }
 
 void NetworkHost::on_http(ConnectionId connection, const HttpRequest& request) {

@@ -74,6 +74,7 @@ class NetworkHost final : public NetworkEvents {
   void on_message(ConnectionId connection, std::span<const std::byte> payload) override;
   void on_close(ConnectionId connection) override;
   void on_room(ConnectionId connection) override { roomy.push_back(connection); }
+  std::optional<HttpResponse> refuse_body(const HttpRequest& request) override;
   void on_http(ConnectionId connection, const HttpRequest& request) override;
   void stop_late();
   void start(const NetworkLimits& limits, const TlsIdentity* identity);
