@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/strong_id.h"
 
 // A world's id has 53 bits; those above number its lines: 0 is the main one, the others are its branches. So whatever
@@ -19,6 +21,12 @@ constexpr unsigned line_of(WorldId world) {
 }
 constexpr WorldId world_of_line(WorldId main, unsigned line) {
   return WorldId{main.value | static_cast<std::uint64_t>(line) << kWorldIdBits};
+}
+
+// For messages: "world 7", "line 3 of world 7", where branches.json tells which branch that is.
+inline std::string name_of_line(WorldId world) {
+  const std::string main = "world " + std::to_string(main_world(world).value);
+  return line_of(world) == 0 ? main : "line " + std::to_string(line_of(world)) + " of " + main;
 }
 
 }  // namespace terrazzo

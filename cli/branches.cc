@@ -34,13 +34,17 @@ Status list_branches(const CommandLine& line) {
   return {};
 }
 
+// --world may name a branch.
+std::string main_line(const CommandLine& line) {
+  return line.world.substr(0, line.world.find('@'));
+}
+
 Status make_branch(const CommandLine& line) {
   nlohmann::json wanted{{"name", line.branch}};
   if (!line.version.empty()) wanted["version"] = line.version;
   const Result<nlohmann::json> made = ask(line, "POST", address(line), wanted.dump());
   if (!made) return made.error();
-  const std::string main = line.world.substr(0, line.world.find('@'));
-  fmt::print("the branch is there; open it as {}@{}\n", main, line.branch);
+  fmt::print("the branch is there; open it as {}@{}\n", main_line(line), line.branch);
   return {};
 }
 
@@ -55,7 +59,7 @@ Status diff_branch(const CommandLine& line) {
   const Result<nlohmann::json> diff =
       ask(line, "GET", address(line) + "/" + percent_encode(line.branch) + "/diff/" + line.with);
   if (!diff) return diff.error();
-  return print_diff(line, *diff, line.branch, line.with == "main" ? line.world : "where it began");
+  return print_diff(line, *diff, line.branch, line.with == "main" ? main_line(line) : "where it began");
 }
 
 }  // namespace terrazzo::cli

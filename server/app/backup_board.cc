@@ -7,7 +7,7 @@ namespace terrazzo::app {
 bool BackupBoard::begin(const std::string& name, const std::string& since) {
   const std::lock_guard lock(mutex_);
   if (info_.running) return false;
-  info_ = {name, since, true, 0, 0, ""};
+  info_ = {name, since, true, 0, 0, "", 0};
   return true;
 }
 
@@ -15,6 +15,11 @@ void BackupBoard::progress(std::uint64_t done, std::uint64_t total) {
   const std::lock_guard lock(mutex_);
   info_.done = done;
   info_.total = total;
+}
+
+void BackupBoard::leaves_out(std::uint64_t branches) {
+  const std::lock_guard lock(mutex_);
+  info_.branches_left_out += branches;
 }
 
 void BackupBoard::end(const Status& outcome) {

@@ -14,6 +14,7 @@ class BackupBoard {
  public:
   bool begin(const std::string& name, const std::string& since = {});  // false: one is running
   void progress(std::uint64_t done, std::uint64_t total);
+  void leaves_out(std::uint64_t branches);
   void end(const Status& outcome);
   http::BackupInfo info() const;
 

@@ -15,15 +15,17 @@ void BackupJob::work(std::function<Status()> job, std::function<void(const Statu
   auto self = shared_from_this();
   const bool asked = node_.workers->submit(
       self_, [self, job, then]() -> WorkerPool::Done { return [self, then, outcome = job()] { then(outcome); }; });
-  if (!asked) then(Error{ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again"});
+  if (!asked) then(WorkerPool::busy());
 }
 
 void BackupJob::start() {
   worlds_ = node_.worlds.list();
   for (const auto& world : worlds_)
-    if (const std::size_t count = node_.branches.list(world->id).size(); count != 0)
+    if (const std::size_t count = node_.branches.list(world->id).size(); count != 0) {
+      node_.backups.leaves_out(count);
       spdlog::warn("backup {}: the {} branches of \"{}\" are not in it; a backup of a stopped server has them", name_,
                    count, world->name);
+    }
   work([this] { return begin_folder(); }, [this](const Status& begun) { begun ? next_world() : end(begun); });
 }
 

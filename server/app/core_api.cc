@@ -9,10 +9,6 @@
 namespace terrazzo::app {
 namespace {
 
-Error busy() {
-  return {ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again in a moment"};
-}
-
 std::string_view without_bearer(std::string_view authorization) {
   constexpr std::string_view kBearer = "Bearer ";
   return authorization.starts_with(kBearer) ? authorization.substr(kBearer.size()) : std::string_view();
@@ -71,7 +67,7 @@ void CoreServices::create_world(map::World world, WorldDone done) {
     }
     return [done, shared] { done(shared); };
   });
-  if (!asked) done(busy());
+  if (!asked) done(WorkerPool::busy());
 }
 
 void CoreServices::put_asset(WorldId, std::string hash, std::string bytes, Done done) {
@@ -79,14 +75,14 @@ void CoreServices::put_asset(WorldId, std::string hash, std::string bytes, Done 
       self_, [this, hash = std::move(hash), bytes = std::move(bytes), done]() -> WorkerPool::Done {
         return [done, written = node_.data->write_asset(hash, bytes)] { done(written); };
       });
-  if (!asked) done(busy());
+  if (!asked) done(WorkerPool::busy());
 }
 
 void CoreServices::get_asset(WorldId, std::string hash, BytesDone done) {
   const bool asked = node_.workers->submit(self_, [this, hash = std::move(hash), done]() -> WorkerPool::Done {
     return [done, bytes = node_.data->read_asset(hash)]() mutable { done(std::move(bytes)); };
   });
-  if (!asked) done(busy());
+  if (!asked) done(WorkerPool::busy());
 }
 
 void CoreServices::list_shards(WorldId world, ShardsDone done) {
@@ -97,7 +93,7 @@ void CoreServices::list_shards(WorldId world, ShardsDone done) {
     for (const io::ShardFile& file : *files) shards.push_back({file.x, file.y});
     return [done, shards] { done(shards); };
   });
-  if (!asked) done(busy());
+  if (!asked) done(WorkerPool::busy());
 }
 
 void CoreServices::metrics(std::function<void(std::string)> done) {
@@ -132,15 +128,7 @@ CoreSnapshot CoreServices::snapshot() const {
                  .mesh_backlog = node_.mesh->backlog(self_),
                  .parked_edits = parked_.size()};
   shards_.for_each([&](const ShardSlot& slot) {
-    const shard::ShardCounters& counters = slot.shard->counters();
-    shot.shard.edits += counters.edits;
-    shot.shard.rejected += counters.rejected;
-    shot.shard.duplicates += counters.duplicates;
-    shot.shard.subscriptions += counters.subscriptions;
-    shot.shard.publications += counters.publications;
-    shot.shard.encodings += counters.encodings;
-    shot.shard.chunks_sent += counters.chunks_sent;
-    shot.shard.refreshes += counters.refreshes;
+    shot.shard += slot.shard->counters();
     shot.queues.edits_waiting_for_log += slot.shard->edits_waiting();
     if (slot.file) shot.shard_pages += slot.file->page_count();
     if (slot.publisher) shot.reader_evictions += slot.publisher->evictions();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/branch_world.h"
 #include "base/progress.h"
 #include "server/app/maintenance_commands.h"
 #include "server/io/data_directory.h"
@@ -189,7 +190,7 @@ class Dump {
   }
 
   void show(const storage::Record& record) {
-    if (world_ && record.shard.world.value != *world_) return;
+    if (world_ && main_world(record.shard.world).value != *world_) return;
     if (record.lsn < query_.first || record.lsn > query_.last) return;
     const bool edit = record.kind == storage::RecordKind::edit;
     if (shard_ && (!edit || std::pair(record.shard.x, record.shard.y) != *shard_)) return;
@@ -199,7 +200,8 @@ class Dump {
                          {"incarnation", name_.incarnation.value},
                          {"segment", name_.number},
                          {"kind", edit ? "edit" : "coordinated"},
-                         {"world", std::to_string(record.shard.world.value)},
+                         {"world", std::to_string(main_world(record.shard.world).value)},
+                         {"line", line_of(record.shard.world)},
                          {"shard", {record.shard.x, record.shard.y}},
                          {"lsn", record.lsn.value},
                          {"bytes", record.payload.size()},
@@ -209,10 +211,10 @@ class Dump {
       return;
     }
     if (edit) {
-      fmt::print("  world {} shard {},{} lsn {}: {}\n", record.shard.world.value, record.shard.x, record.shard.y,
+      fmt::print("  {} shard {},{} lsn {}: {}\n", name_of_line(record.shard.world), record.shard.x, record.shard.y,
                  record.lsn.value, text);
     } else {
-      fmt::print("  world {} number {:x}: {}\n", record.shard.world.value, record.lsn.value, text);
+      fmt::print("  {} number {:x}: {}\n", name_of_line(record.shard.world), record.lsn.value, text);
     }
   }
 

@@ -24,17 +24,21 @@ int say(const Error& error) {
 
 void print(const maintenance::CheckReport& report, const std::string& path, bool json) {
   if (json) {
-    const nlohmann::json all{{"worlds", report.worlds},     {"shards", report.shards},    {"pages", report.pages},
-                             {"segments", report.segments}, {"records", report.records},  {"history", report.history},
-                             {"assets", report.assets},     {"findings", report.findings}};
+    const nlohmann::json all{{"worlds", report.worlds},    {"shards", report.shards},
+                             {"pages", report.pages},      {"segments", report.segments},
+                             {"records", report.records},  {"history", report.history},
+                             {"assets", report.assets},    {"empty_shards", report.empty_shards},
+                             {"findings", report.findings}};
     fmt::print("{}\n", all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   for (const std::string& finding : report.findings) fmt::print("DAMAGED {}\n", finding);
-  fmt::print("{}: {} worlds, {} shards with {} pages, {} log segments with {} records, {} of history, {} assets: {}\n",
-             path, report.worlds, report.shards, report.pages, report.segments, report.records, report.history,
-             report.assets,
-             report.findings.empty() ? "all proven" : fmt::format("{} findings", report.findings.size()));
+  fmt::print(
+      "{}: {} worlds, {} shards{} with {} pages, {} log segments with {} records, {} of history, {} assets: {}\n", path,
+      report.worlds, report.shards,
+      report.empty_shards == 0 ? "" : fmt::format(" ({} never written to)", report.empty_shards), report.pages,
+      report.segments, report.records, report.history, report.assets,
+      report.findings.empty() ? "all proven" : fmt::format("{} findings", report.findings.size()));
 }
 
 }  // namespace
@@ -81,7 +85,8 @@ int verify_backup(const std::string& folder, bool json) {
 }  // namespace
 
 int verify(const CommandLine& line) {
-  if (std::filesystem::exists(line.config.data_dir + "/" + maintenance::kManifestName))
+  std::error_code unreadable;  // said by whoever reads it next
+  if (std::filesystem::exists(line.config.data_dir + "/" + maintenance::kManifestName, unreadable))
     return verify_backup(line.config.data_dir, line.json);
   const auto data = io::DataDirectory::look_at(line.config.data_dir);
   if (!data) return say(data.error());

@@ -102,9 +102,9 @@ int wait_for_the_end(Running& running) {
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, certificates != nullptr ? &kLookAtFiles : nullptr);
     if (signal == SIGTERM || signal == SIGINT) return signal;
+    if (signal == SIGHUP && at_terminal && ::isatty(STDIN_FILENO) == 0) return signal;  // which was closed
     if (certificates == nullptr) {
       if (signal != SIGHUP) continue;
-      if (at_terminal) return signal;  // which was closed
       spdlog::info("SIGHUP: there is no certificate to load anew");
       continue;
     }

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
+
 namespace terrazzo::app {
 
 // A few threads for what would block a core: making files, syncing metadata, parsing. A job runs there; what it returns
@@ -23,7 +25,11 @@ class WorkerPool {
   WorkerPool(unsigned threads, unsigned cores, std::function<void(unsigned core)> wake);
   ~WorkerPool();  // its threads finish what was submitted
 
+  // False: too many wait; whoever asked for it is told busy().
   [[nodiscard]] bool submit(unsigned core, Job job);
+  static Error busy() {
+    return {ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again in a moment"};
+  }
   // Runs the results left for `core`; on that core's thread.
   void collect(unsigned core);
   bool idle() const;

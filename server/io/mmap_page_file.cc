@@ -20,7 +20,6 @@ namespace {
 // Addresses, not memory, taken ahead of need so that growing rarely moves the mapping. Not the most a shard may ever
 // take (64 GiB, more with copies): of those a process could open some hundred only, of these a hundred thousand.
 constexpr std::size_t kReservedBytesMin = std::size_t{1} << 30;
-constexpr std::size_t kFileBytesMax = std::size_t{1} << 38;
 
 Error failed(const std::string& path, const char* what) {
   return file_error(path, what, errno);

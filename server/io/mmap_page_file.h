@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -7,6 +8,8 @@
 #include "shardfile/bus_guard.h"
 
 namespace terrazzo::io {
+
+inline constexpr std::size_t kFileBytesMax = std::size_t{1} << 38;  // of a shard: its cells four times over
 
 // A shard's file, mapped shared. Addresses are reserved ahead, so that the mapping moves only when the file outgrows 1
 // GiB and at doublings of that; disk space is allocated before it is mapped in, so a full disk is an error and not a

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "server/io/mmap_page_file.h"
+
 namespace terrazzo::io {
 namespace {
 
@@ -29,7 +31,7 @@ bool make_ready(int fd, std::byte* base, storage::ReadyRequest& request) {
   const std::size_t from = request.grow_from * kPageBytes, to = request.grow_to * kPageBytes;
   // A file that somebody cut off must not look whole again: what was lost would read as zeros.
   struct stat about {};
-  if (from == to || ::fstat(fd, &about) != 0 || static_cast<std::size_t>(about.st_size) < from) return false;
+  if (from == to || to > kFileBytesMax || ::fstat(fd, &about) != 0 || static_cast<std::size_t>(about.st_size) < from) return false;
   return ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from)) == 0;
 }
 

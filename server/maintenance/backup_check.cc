@@ -26,9 +26,11 @@ class Check {
     report_.bytes = total_;
     // The oldest first: what is wrong there is the cause of what is wrong further on.
     for (auto link = chain_.rbegin(); link != chain_.rend(); ++link) check_link(*link);
+    damaged_ = !report_.findings.empty();
     for (const auto& [path, shard] : chain_.front().manifest.shards) {
       const Result<ShardTrees> trees = read_trees(chain_, path);
-      if (!trees && report_.findings.empty()) finding(trees.error());
+      // A file that is damaged was named already.
+      if (!trees && !damaged_) finding(trees.error());
     }
     return std::move(report_);
   }
@@ -57,6 +59,7 @@ class Check {
   const BackupChain& chain_;
   const BackupProgress& progress_;
   BackupCheck report_;
+  bool damaged_ = false;  // a file's bytes are not those that the manifest names
   std::uint64_t done_ = 0, total_ = 0;
 };
 
