@@ -7,29 +7,19 @@
 
 #include "map/formats/world_json.h"
 #include "server/app/history_keeper.h"
+#include "server/catalog/catalog.h"
 #include "server/maintenance/partial_folder.h"
 
 namespace terrazzo::app {
 namespace {
 
-Status load_versions(Node& node, WorldId world) {
-  const Result<std::string> versions = node.data->read_versions(world);
-  if (!versions) return versions.error().code == ErrorCode::not_found ? Status() : Status(versions.error());
-  return node.versions.load(world, *versions,
-                            [&](std::uint64_t version) { return node.branches.began_at(world, version).has_value(); });
-}
-
 // A branch has the metadata of its world.
-Status load_branches(Node& node, const map::World& main) {
-  const Result<std::string> branches = node.data->read_branches(main.id);
-  if (!branches) return branches.error().code == ErrorCode::not_found ? Status() : Status(branches.error());
-  if (Status loaded = node.branches.load(main.id, *branches); !loaded) return loaded;
-  for (const NamedBranch& branch : node.branches.list(main.id)) {
+Status add_branches(Node& node, const map::World& main) {
+  for (const catalog::NamedBranch& branch : node.branches.list(main.id)) {
     auto world = std::make_shared<map::World>(main);
     world->id = branch.world;
     world->name = main.name + "@" + branch.name;
     if (Status added = node.worlds.add(std::move(world)); !added) return added;
-    if (Status loaded = load_versions(node, branch.world); !loaded) return loaded;
   }
   return {};
 }
@@ -46,8 +36,8 @@ Status load_worlds(Node& node) {
                                             world.error().message + "; restore its world.json from a backup"};
     }
     world->id = id;
-    if (Status loaded = load_branches(node, *world); !loaded) return loaded;
-    if (Status loaded = load_versions(node, id); !loaded) return loaded;
+    if (Status loaded = catalog::load_lists(*node.data, id, node.versions, node.branches); !loaded) return loaded;
+    if (Status added = add_branches(node, *world); !added) return added;
     if (Status added = node.worlds.add(std::make_shared<const map::World>(*std::move(world))); !added) return added;
   }
   return {};

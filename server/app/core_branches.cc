@@ -4,9 +4,9 @@
 
 namespace terrazzo::app {
 
-http::BranchInfo CoreServices::branch_info(const NamedBranch& branch) const {
+http::BranchInfo CoreServices::branch_info(const catalog::NamedBranch& branch) const {
   const std::shared_ptr<const map::World> parent = node_.worlds.find(branch.parent);
-  const Result<NamedVersion> origin = node_.versions.get(branch.parent, branch.origin);
+  const Result<catalog::NamedVersion> origin = node_.versions.get(branch.parent, branch.origin);
   return {branch.name,
           branch.world,
           branch.author,
@@ -17,16 +17,16 @@ http::BranchInfo CoreServices::branch_info(const NamedBranch& branch) const {
 
 std::vector<http::BranchInfo> CoreServices::branches(WorldId world) {
   std::vector<http::BranchInfo> all;
-  for (const NamedBranch& branch : node_.branches.list(world)) all.push_back(branch_info(branch));
+  for (const catalog::NamedBranch& branch : node_.branches.list(world)) all.push_back(branch_info(branch));
   return all;
 }
 
 void CoreServices::make_branch(WorldId world, std::string name, std::string_view version, std::string author,
                                BranchDone done) {
-  if (const Status fits = BranchRegistry::check_name(name); !fits) return done(fits.error());
+  if (const Status fits = catalog::BranchRegistry::check_name(name); !fits) return done(fits.error());
   auto ask = std::make_unique<VersionAsk>();
   if (!version.empty()) {
-    const Result<NamedVersion> found = node_.versions.find(world, version);
+    const Result<catalog::NamedVersion> found = node_.versions.find(world, version);
     if (!found) return done(found.error());
     ask->id = found->id;
   }
@@ -35,29 +35,29 @@ void CoreServices::make_branch(WorldId world, std::string name, std::string_view
   ask->name = name;
   ask->author = std::move(author);
   ask->asked_by = self_;
-  ask->done = [this, world, name, done](Result<NamedVersion> made) {
+  ask->done = [this, world, name, done](Result<catalog::NamedVersion> made) {
     if (!made) return done(made.error());
-    const Result<NamedBranch> branch = node_.branches.find(world, name);
+    const Result<catalog::NamedBranch> branch = node_.branches.find(world, name);
     done(branch ? Result<http::BranchInfo>(branch_info(*branch)) : Result<http::BranchInfo>(branch.error()));
   };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
 void CoreServices::drop_branch(WorldId world, std::string_view name, BranchDone done) {
-  const Result<NamedBranch> found = node_.branches.find(world, name);
+  const Result<catalog::NamedBranch> found = node_.branches.find(world, name);
   if (!found) return done(found.error());
   auto ask = std::make_unique<VersionAsk>();
   ask->kind = VersionAsk::Kind::drop_branch;
   ask->world = found->world;
   ask->asked_by = self_;
-  ask->done = [info = branch_info(*found), done](const Result<NamedVersion>& dropped) {
+  ask->done = [info = branch_info(*found), done](const Result<catalog::NamedVersion>& dropped) {
     done(dropped ? Result<http::BranchInfo>(info) : Result<http::BranchInfo>(dropped.error()));
   };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
 void CoreServices::diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) {
-  const Result<NamedBranch> found = node_.branches.find(world, name);
+  const Result<catalog::NamedBranch> found = node_.branches.find(world, name);
   if (!found) return done(found.error());
   const StateOf with = with_origin ? StateOf{found->parent, found->origin} : StateOf{main_world(world)};
   diff_states({found->world, 0}, with, std::move(done));

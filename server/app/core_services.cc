@@ -367,12 +367,14 @@ void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
   switch (static_cast<MeshKind>(message.kind)) {
     case MeshKind::subscribe: {
       const auto request = unboxed<shard::SubscribeRequest>(message);
-      shards_.line(slot, request->shard.world)->subscribe(*request, *this);
+      shard::Shard& line = *shards_.line(slot, request->shard.world);
+      line.damage() ? refuse_subscription(*request, *line.damage()) : line.subscribe(*request, *this);
       break;
     }
     case MeshKind::refresh: {
       const auto request = unboxed<shard::RefreshRequest>(message);
-      shards_.line(slot, request->shard.world)->refresh(*request, *this);
+      shard::Shard& line = *shards_.line(slot, request->shard.world);
+      line.damage() ? refuse_refresh(*request, *line.damage()) : line.refresh(*request, *this);
       break;
     }
     case MeshKind::interest_off: {
@@ -409,7 +411,7 @@ void CoreServices::refuse(const runtime::MeshMessage& message, const Error& why)
     }
     default:
       auto gather = unboxed<PinsGather>(message);
-      if (gather->with_content) gather->problem = why;
+      gather->problem = why;
       gather->left.erase(gather->left.begin());  // the one it went into the lobby for
       return gather_pins(std::move(gather));
   }
@@ -577,6 +579,12 @@ void CoreServices::on_close(net::ConnectionId connection) {
 
 void CoreServices::on_room(net::ConnectionId connection) {
   home_.room(connection);
+}
+
+// Whatever takes a body changes something.
+std::optional<net::HttpResponse> CoreServices::refuse_body(const net::HttpRequest& request) {
+  const Status may = authorize(request.authorization, Right::write);
+  return may ? std::nullopt : std::optional(http::problem(may.error()));
 }
 
 void CoreServices::on_http(net::ConnectionId connection, const net::HttpRequest& request) {

@@ -26,6 +26,7 @@
 #include "server/app/shard_lobby.h"
 #include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
+#include "server/http/answers.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
 #include "server/session/home.h"
@@ -100,6 +101,7 @@ class CoreServices final : private net::NetworkEvents,
   void on_message(net::ConnectionId connection, std::span<const std::byte> payload) override;
   void on_close(net::ConnectionId connection) override;
   void on_room(net::ConnectionId connection) override;
+  std::optional<net::HttpResponse> refuse_body(const net::HttpRequest& request) override;
   void on_http(net::ConnectionId connection, const net::HttpRequest& request) override;
 
   // shard::ShardOutput
@@ -149,10 +151,10 @@ class CoreServices final : private net::NetworkEvents,
   void drop(WorldId world, std::uint64_t version) override;
   std::optional<Error> undone(WorldId world) override { return coordinator(world).undone(); }
   std::vector<map::ShardPos> decided_shards(WorldId world) override;
-  void drop_branch(const NamedBranch& branch) override;
+  void drop_branch(const catalog::NamedBranch& branch) override;
   void submit(std::unique_ptr<shard::CoordinatedRequest> request) override;
   SessionId name_session() override { return new_session(); }
-  void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) override;
+  void answer(std::unique_ptr<VersionAsk> ask, Result<catalog::NamedVersion> result) override;
   void deliver_version(const runtime::MeshMessage& message);
   // Keeps edits of a world that is being cut for later; true: kept.
   bool held_back(const runtime::MeshMessage& message);
@@ -194,7 +196,7 @@ class CoreServices final : private net::NetworkEvents,
                    BranchDone done) override;
   void drop_branch(WorldId world, std::string_view name, BranchDone done) override;
   void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) override;
-  http::BranchInfo branch_info(const NamedBranch& branch) const;
+  http::BranchInfo branch_info(const catalog::NamedBranch& branch) const;
 
   // A state: a version of a world or branch, 0: the present one.
   struct StateOf {

@@ -166,7 +166,7 @@ std::vector<map::ShardPos> CoreServices::decided_shards(WorldId world) {
   return sorted;
 }
 
-void CoreServices::drop_branch(const NamedBranch& branch) {
+void CoreServices::drop_branch(const catalog::NamedBranch& branch) {
   for (int core = 0; core < node_.cores; ++core)
     post(static_cast<shard::CoreId>(core), about(MeshKind::drop_branch, branch.world, branch.number));
 }
@@ -187,7 +187,7 @@ void CoreServices::submit(std::unique_ptr<shard::CoordinatedRequest> request) {
   deliver(boxed(MeshKind::coordinate, std::move(request)));
 }
 
-void CoreServices::answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) {
+void CoreServices::answer(std::unique_ptr<VersionAsk> ask, Result<catalog::NamedVersion> result) {
   const shard::CoreId to = ask->asked_by;
   post(to, boxed(MeshKind::version_answer, VersionAnswer{std::move(ask), std::move(result)}));
 }
@@ -213,9 +213,9 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
       of_others.push_back(*at);
       continue;
     }
-    // A damaged shard tells whoever reads or edits it; who copies a world must not leave it out.
+    // A damaged shard tells whoever reads or edits it; who copies or compares worlds must not leave it out.
     if (const Error* const why = shards_.damage(key)) {
-      if (gather->with_content) gather->problem = *why;
+      gather->problem = *why;
       continue;
     }
     ShardSlot* const slot = shards_.find(key);
@@ -241,6 +241,8 @@ void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
     if (other != nullptr) other->drop_snapshot(gather.snapshot);
     return;
   }
+  for (const shard::Shard* line : {one, other})
+    if (line != nullptr && line->damage()) gather.problem = *line->damage();
   const map::ShardPos position = slot.shard->key().position;
   PinsGather::Shard found{position, node_.data->shard_path(gather.world, position.x, position.y), {}, {}, {}};
   const auto top = [&](shard::Shard* at, std::uint64_t version) {
@@ -266,7 +268,7 @@ void CoreServices::pin_world(WorldId world, const std::string& name, std::functi
   ask->name = name;
   ask->author = "backup";
   ask->asked_by = self_;
-  ask->done = [done](Result<NamedVersion> made) {
+  ask->done = [done](Result<catalog::NamedVersion> made) {
     done(made ? Result<std::uint64_t>(made->id) : Result<std::uint64_t>(made.error()));
   };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
@@ -278,7 +280,7 @@ void CoreServices::unpin_world(WorldId world, std::uint64_t version, std::functi
   ask->world = world;
   ask->id = version;
   ask->asked_by = self_;
-  ask->done = [done](Result<NamedVersion> removed) { done(removed ? Status() : Status(removed.error())); };
+  ask->done = [done](Result<catalog::NamedVersion> removed) { done(removed ? Status() : Status(removed.error())); };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
@@ -338,7 +340,7 @@ http::BackupInfo CoreServices::backup() {
 
 namespace {
 
-http::VersionInfo info_of(const NamedVersion& version) {
+http::VersionInfo info_of(const catalog::NamedVersion& version) {
   return {version.id, version.name, version.author, version.created_ms};
 }
 
@@ -346,7 +348,7 @@ http::VersionInfo info_of(const NamedVersion& version) {
 
 std::vector<http::VersionInfo> CoreServices::versions(WorldId world) {
   std::vector<http::VersionInfo> all;
-  for (const NamedVersion& version : node_.versions.list(world)) all.push_back(info_of(version));
+  for (const catalog::NamedVersion& version : node_.versions.list(world)) all.push_back(info_of(version));
   return all;
 }
 
@@ -357,21 +359,21 @@ void CoreServices::save_version(WorldId world, std::string name, std::string aut
   ask->name = std::move(name);
   ask->author = std::move(author);
   ask->asked_by = self_;
-  ask->done = [done](Result<NamedVersion> made) {
+  ask->done = [done](Result<catalog::NamedVersion> made) {
     done(made ? Result<http::VersionInfo>(info_of(*made)) : Result<http::VersionInfo>(made.error()));
   };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
 void CoreServices::change_version(WorldId world, std::string_view version, VersionChange change, VersionDone done) {
-  const Result<NamedVersion> found = node_.versions.find(world, version);
+  const Result<catalog::NamedVersion> found = node_.versions.find(world, version);
   if (!found) return done(found.error());
   auto ask = std::make_unique<VersionAsk>();
   ask->kind = change == VersionChange::remove ? VersionAsk::Kind::remove : VersionAsk::Kind::restore;
   ask->world = world;
   ask->id = found->id;
   ask->asked_by = self_;
-  ask->done = [done](Result<NamedVersion> changed) {
+  ask->done = [done](Result<catalog::NamedVersion> changed) {
     done(changed ? Result<http::VersionInfo>(info_of(*changed)) : Result<http::VersionInfo>(changed.error()));
   };
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
@@ -380,7 +382,7 @@ void CoreServices::change_version(WorldId world, std::string_view version, Versi
 void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_view b, DiffDone done) {
   const auto number = [&](std::string_view version) -> Result<std::uint64_t> {
     if (version == "now") return std::uint64_t{0};
-    const Result<NamedVersion> found = node_.versions.find(world, version);
+    const Result<catalog::NamedVersion> found = node_.versions.find(world, version);
     return found ? Result<std::uint64_t>(found->id) : Result<std::uint64_t>(found.error());
   };
   const Result<std::uint64_t> from = number(a), to = number(b);
@@ -415,6 +417,7 @@ void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& d
     const auto gone = [&](WorldId world, std::uint64_t version) {
       return !node_.worlds.find(world) || (version != 0 && !node_.versions.get(world, version).ok());
     };
+    if (found->problem) diffs = *found->problem;
     if (gone(found->world, found->a) || gone(found->other.value_or(found->world), found->b))
       diffs = Error{ErrorCode::not_found, "one of the states was deleted while they were being compared"};
     found->release = true;
@@ -425,7 +428,7 @@ void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& d
   const bool asked = node_.workers->submit(self_, [found, finished]() -> WorkerPool::Done {
     return [finished, diffs = diff_shards(found->found)] { finished(diffs); };
   });
-  if (!asked) finished(Error{ErrorCode::overloaded, "the server has more work waiting than it takes on; try again"});
+  if (!asked) finished(WorkerPool::busy());
 }
 
 }  // namespace terrazzo::app

@@ -56,7 +56,7 @@ enum class MeshKind : std::uint32_t {
 
 struct VersionAnswer {
   std::unique_ptr<VersionAsk> ask;
-  Result<NamedVersion> result;
+  Result<catalog::NamedVersion> result;
 };
 
 // A shard is to go to another core. `done` runs on the core that asked.
@@ -99,7 +99,7 @@ struct PinsGather {
   };
   bool with_content = false;  // of version `a`, instead of trees to compare
   std::vector<Shard> found;
-  std::optional<Error> problem;  // with_content: a shard that could not be opened
+  std::optional<Error> problem;  // a shard that could not be opened
   shard::CoreId asked_by = 0;
   std::function<void(std::unique_ptr<PinsGather>)> done;
 };

@@ -9,13 +9,13 @@
 #include "base/strong_id.h"
 #include "server/app/authenticator.h"
 #include "server/app/backup_board.h"
-#include "server/app/branch_registry.h"
+#include "server/catalog/branch_registry.h"
 #include "server/app/certificate_store.h"
 #include "server/app/config.h"
 #include "server/app/history_counters.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
-#include "server/app/version_registry.h"
+#include "server/catalog/version_registry.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
 #include "server/io/data_directory.h"
@@ -30,8 +30,8 @@ struct Node {
   Incarnation incarnation;
   std::unique_ptr<io::DataDirectory> data;
   WorldDirectory worlds;
-  VersionRegistry versions;
-  BranchRegistry branches;
+  catalog::VersionRegistry versions;
+  catalog::BranchRegistry branches;
   BackupBoard backups;
   SessionTable sessions;
   std::unique_ptr<Authenticator> authenticator;

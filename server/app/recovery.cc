@@ -218,7 +218,7 @@ Status Recovery::replay() {
 bool Recovery::all_lines_went_on(const ShardSlot& slot) const {
   const auto went_on = [&](WorldId world) { return went_on_.contains(slot.shard->find(world)); };
   return went_on(slot.shard->key().world) &&
-         std::ranges::all_of(node_.branches.list(slot.shard->key().world), [&](const NamedBranch& branch) {
+         std::ranges::all_of(node_.branches.list(slot.shard->key().world), [&](const catalog::NamedBranch& branch) {
            return !slot.shard->store()->has_head(branch.number) || went_on(branch.world);
          });
 }
@@ -240,8 +240,8 @@ void Recovery::give_up_behind_gap(const Found& found) {
   segments_[found.segment].has_gap = true;
   if (std::exchange(told_gap_of_, found.shard) == found.shard) return;
   const map::ShardPos at = found.shard.position;
-  spdlog::critical("shard {},{}: edits from {} on are given up, too: edits before them were lost", at.x, at.y,
-                   found.record.lsn.value);
+  spdlog::critical("{}, shard {},{}: edits from {} on are given up, too: edits before them were lost",
+                   name_of_line(found.shard.world), at.x, at.y, found.record.lsn.value);
 }
 
 Status Recovery::roll_forward() {
@@ -260,6 +260,7 @@ Status Recovery::roll_forward() {
       if (at->shard == nullptr) continue;
       if (Status judged = is_touched_.contains(at->slot) ? Status() : judge_root(*at->slot); !judged) return judged;
       const Lsn before = at->shard->lsn();
+      touch(*at->slot);
       const Status done = at->shard->roll_forward(*part, bringing(*at->slot));
       // What it would go back to is gone; whoever asked was told so. Everything else can still be served.
       if (!done && done.error().code == ErrorCode::not_found) {
@@ -268,7 +269,6 @@ Status Recovery::roll_forward() {
       }
       if (!done) return done;
       if (at->shard->lsn() != before) ++report_.rolled_forward;
-      touch(*at->slot);
     }
   }
   return {};

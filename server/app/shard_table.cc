@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "server/catalog/catalog.h"
+
 namespace terrazzo::app {
 namespace {
 
@@ -122,7 +124,7 @@ Result<ShardSlot*> ShardTable::open(const shard::ShardKey& key, Result<ShardFile
 
 shard::Shard* ShardTable::line(ShardSlot& slot, WorldId world, bool recovering) {
   if (shard::Shard* const found = slot.shard->find(world)) return found;
-  const std::optional<NamedBranch> branch = node_.branches.get(world);
+  const std::optional<catalog::NamedBranch> branch = node_.branches.get(world);
   if (!branch) return nullptr;
   const std::shared_ptr<const map::World> metadata = node_.worlds.find(world);
   if (!metadata || line(slot, branch->parent, recovering) == nullptr) return nullptr;
@@ -151,13 +153,24 @@ Result<ShardSlot*> ShardTable::add(const shard::ShardKey& key, Result<ShardFile>
     damaged_.emplace(key, file.error());
     return file.error();
   }
+  if (file->store) {
+    if (const Status agrees =
+            catalog::agrees_with_lists(*file->store, main_world(key.world), node_.versions, node_.branches);
+        !agrees) {
+      const Error why{agrees.error().code, path_of(node_, key) + ": " + agrees.error().message};
+      damaged_.emplace(key, why);
+      return why;
+    }
+  }
   auto slot = std::make_unique<ShardSlot>();
   std::unique_ptr<storage::ShardStore> store = adopt(*slot, *std::move(file));
   shard::RunInfo run{node_.incarnation};
   node_.versions.numbers(key.world, run.versions, run.deleted_versions);
   slot->shard = std::make_unique<shard::Shard>(key, std::move(world), run, encoder_, encoded_, std::move(store),
                                                store_factory(key, *slot));
-  slot->shard->keep_branches(node_.branches.numbers(key.world));
+  for (const storage::HeadId dropped : slot->shard->keep_branches(node_.branches.numbers(key.world)))
+    spdlog::info("shard {},{} of world {} gives up what it has of branch {}, which was dropped", key.position.x,
+                 key.position.y, main_world(key.world).value, dropped);
   return slots_.emplace(key, std::move(slot)).first->second.get();
 }
 

@@ -15,21 +15,25 @@ std::int64_t now_ms() {
       .count();
 }
 
-Error busy() {
-  return {ErrorCode::overloaded, "the server has more file work waiting than it takes on; try again in a moment"};
-}
-
 }  // namespace
 
 void VersionDesk::ask(std::unique_ptr<VersionAsk> ask) {
   waiting_.push_back(std::move(ask));
-  if (!running_) next();
+  next();
 }
 
+// Not by recursion: many that are refused at once may wait behind a long one.
 void VersionDesk::next() {
-  if (waiting_.empty()) return;
-  running_ = std::move(waiting_.front());
-  waiting_.pop_front();
+  if (std::exchange(choosing_, true)) return;
+  while (!running_ && !waiting_.empty()) {
+    running_ = std::move(waiting_.front());
+    waiting_.pop_front();
+    begin();
+  }
+  choosing_ = false;
+}
+
+void VersionDesk::begin() {
   if (line_of(running_->world) != 0 && !node_.branches.get(running_->world))
     return finish(Error{ErrorCode::not_found, "there is no such branch (any more)"});
   switch (running_->kind) {
@@ -62,7 +66,7 @@ void VersionDesk::release() {
   next();
 }
 
-void VersionDesk::finish(Result<NamedVersion> result) {
+void VersionDesk::finish(Result<catalog::NamedVersion> result) {
   out_.answer(std::move(running_), std::move(result));
   next();
 }
@@ -71,21 +75,21 @@ void VersionDesk::write(WorldId world, std::function<void(Status)> then) {
   const bool asked = node_.workers->submit(self_, [this, world, then]() -> WorkerPool::Done {
     return [then, written = node_.data->write_versions(world, node_.versions.to_json(world))] { then(written); };
   });
-  if (!asked) then(busy());
+  if (!asked) then(WorkerPool::busy());
 }
 
-void VersionDesk::write_branches(const NamedBranch& branch, std::function<void(Status)> then) {
+void VersionDesk::write_branches(const catalog::NamedBranch& branch, std::function<void(Status)> then) {
   const bool asked = node_.workers->submit(self_, [this, world = branch.world, then]() -> WorkerPool::Done {
     return [then, written = node_.data->write_branches(world, node_.branches.to_json(world))] { then(written); };
   });
-  if (!asked) then(busy());
+  if (!asked) then(WorkerPool::busy());
 }
 
 // ---- saving ----
 
 // Written down first: whatever happens afterwards, recovery knows of every version that a log record may name.
 void VersionDesk::save() {
-  Result<NamedVersion> decided =
+  Result<catalog::NamedVersion> decided =
       node_.versions.decide(running_->world, running_->name, running_->author, now_ms(), running_->temporary);
   if (!decided) return finish(decided.error());
   version_ = *std::move(decided);
@@ -122,7 +126,14 @@ void VersionDesk::cut_done(bool durable) {
   durable_ = durable_ && durable;
   if (--missing_ > 0) return;
   if (refused_) return refuse();
-  if (durable_) return running_->kind == VersionAsk::Kind::branch ? branch_from(version_.id) : finish(version_);
+  const bool for_branch = running_->kind == VersionAsk::Kind::branch;
+  if (durable_) return for_branch ? branch_from(version_.id) : finish(version_);
+  if (for_branch) {
+    give_back(running_->world, version_.id);
+    return finish(Error{ErrorCode::read_only,
+                        "no branch was made: a core's log failed, so that the state it begins at may not survive a "
+                        "restart; the server's log tells why, and a restart ends it"});
+  }
   finish(Error{ErrorCode::read_only,
                "the version is taken, but a core's log failed, so that not all of it may survive a restart"});
 }
@@ -141,7 +152,7 @@ void VersionDesk::refuse() {
 // ---- deleting and going back ----
 
 void VersionDesk::remove() {
-  const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
+  const Result<catalog::NamedVersion> found = node_.versions.get(running_->world, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
   if (const auto branch = node_.branches.began_at(running_->world, running_->id))
@@ -158,15 +169,24 @@ void VersionDesk::remove() {
     // Not written, it would be there again after a restart, and its pages must be, too; a temporary one would not.
     if (!written && !version_.temporary) {
       node_.versions.bring_back(running_->world, version_.id);
-      return finish(written.error());
+      // It may be on disk as deleted, and only not for certain.
+      return write(running_->world, [this, why = written.error()](const Status&) { finish(why); });
     }
+    node_.versions.removed(running_->world, version_.id);
     out_.drop(running_->world, version_.id);
     finish(version_);
   });
 }
 
+// A temporary version that nobody needs any more; should it not go now, it counts as deleted after a restart.
+void VersionDesk::give_back(WorldId world, std::uint64_t version) {
+  if (!node_.versions.remove(world, version)) return;
+  node_.versions.removed(world, version);
+  out_.drop(world, version);
+}
+
 void VersionDesk::restore() {
-  const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
+  const Result<catalog::NamedVersion> found = node_.versions.get(running_->world, running_->id);
   if (!found) return finish(found.error());
   version_ = *found;
   const bool asked = node_.workers->submit(self_, [this]() -> WorkerPool::Done {
@@ -176,7 +196,7 @@ void VersionDesk::restore() {
     for (const io::ShardFile& file : *files) shards.push_back({file.x, file.y});
     return [this, shards] { submit_restore(shards); };
   });
-  if (!asked) finish(busy());
+  if (!asked) finish(WorkerPool::busy());
 }
 
 void VersionDesk::submit_restore(std::vector<map::ShardPos> shards) {
@@ -212,9 +232,11 @@ void VersionDesk::submit_restore(std::vector<map::ShardPos> shards) {
 
 void VersionDesk::branch() {
   if (running_->id != 0) {
-    const Result<NamedVersion> found = node_.versions.get(running_->world, running_->id);
+    const Result<catalog::NamedVersion> found = node_.versions.get(running_->world, running_->id);
     return found ? branch_from(found->id) : finish(found.error());
   }
+  // Before anybody's edits wait for the cut.
+  if (Status free = node_.branches.check_free(running_->world, running_->name); !free) return finish(free.error());
   running_->temporary = true;
   save();
 }
@@ -223,7 +245,7 @@ void VersionDesk::branch() {
 void VersionDesk::branch_from(std::uint64_t version) {
   const bool own = running_->id == 0;
   const std::shared_ptr<const map::World> main = node_.worlds.find(world_);
-  Result<NamedBranch> decided =
+  Result<catalog::NamedBranch> decided =
       node_.branches.decide(running_->world, running_->name, running_->author, now_ms(), version, own);
   if (decided && (!main || node_.worlds.find(main->name + "@" + running_->name))) {
     node_.branches.withdraw(*decided);
@@ -231,8 +253,7 @@ void VersionDesk::branch_from(std::uint64_t version) {
                                                    "\": choose another name for the branch"};
   }
   const auto give_up = [this, own, version](const Error& why) {
-    // The version is nobody's then. Should it not go now, it counts as deleted after a restart.
-    if (own && node_.versions.remove(running_->world, version)) out_.drop(running_->world, version);
+    if (own) give_back(running_->world, version);
     finish(why);
   };
   if (!decided) return give_up(decided.error());
@@ -250,14 +271,14 @@ void VersionDesk::branch_from(std::uint64_t version) {
         return write_branches(branch, [give_up, why = done.error()](const Status&) { give_up(why); });
       }
       node_.branches.commit(branch);
-      finish(NamedVersion{branch.number, branch.name, branch.author, branch.created_ms});
+      finish(catalog::NamedVersion{branch.number, branch.name, branch.author, branch.created_ms});
     };
     written ? write_branches(branch, then) : then(written);
   });
 }
 
 void VersionDesk::drop_branch() {
-  const NamedBranch branch = *node_.branches.get(running_->world);
+  const catalog::NamedBranch branch = *node_.branches.get(running_->world);
   if (Status removed = node_.branches.remove(branch); !removed) return finish(removed.error());
   write_branches(branch, [this, branch](Status written) {
     if (!written) {
@@ -265,14 +286,15 @@ void VersionDesk::drop_branch() {
       // Likewise; people go on in it, and the next start must not take it for dropped.
       return write_branches(branch, [this, why = written.error()](const Status&) { finish(why); });
     }
+    node_.branches.removed(branch);
     node_.worlds.remove(branch.world);
     out_.drop_branch(branch);
     drop_origin(branch);
   });
 }
 
-void VersionDesk::drop_origin(const NamedBranch& branch) {
-  const NamedVersion gone{branch.number, branch.name, branch.author, branch.created_ms};
+void VersionDesk::drop_origin(const catalog::NamedBranch& branch) {
+  const catalog::NamedVersion gone{branch.number, branch.name, branch.author, branch.created_ms};
   const bool asked =
       node_.workers->submit(self_, [data = node_.data.get(), world = branch.world]() -> WorkerPool::Done {
         static_cast<void>(data->remove_versions(world));  // a later branch of this id writes it anew
@@ -282,6 +304,7 @@ void VersionDesk::drop_origin(const NamedBranch& branch) {
   if (!branch.own_origin || !node_.versions.remove(branch.parent, branch.origin)) return finish(gone);
   // Not written, it counts as deleted after a restart all the same: it is a temporary one.
   write(branch.parent, [this, branch, gone](const Status&) {
+    node_.versions.removed(branch.parent, branch.origin);
     out_.drop(branch.parent, branch.origin);
     finish(gone);
   });

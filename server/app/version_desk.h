@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "map/world.h"
 #include "server/app/node.h"
-#include "server/app/version_registry.h"
+#include "server/catalog/version_registry.h"
 #include "server/shard/messages.h"
 
 namespace terrazzo::app {
@@ -26,7 +26,7 @@ struct VersionAsk {
   std::string name, author;
   bool temporary = false;  // of save
   shard::CoreId asked_by = 0;
-  std::function<void(Result<NamedVersion>)> done;
+  std::function<void(Result<catalog::NamedVersion>)> done;
   std::function<void()> begin;  // of other
 };
 
@@ -46,11 +46,11 @@ class VersionDeskOutput {
   // Shards of the world that decided edits have parts for, though perhaps no file yet.
   virtual std::vector<map::ShardPos> decided_shards(WorldId world) = 0;
   // Every core: the branch goes, with whoever has it open.
-  virtual void drop_branch(const NamedBranch& branch) = 0;
+  virtual void drop_branch(const catalog::NamedBranch& branch) = 0;
   // An edit over shards, answered with outcome(). Takes its place in their order before this returns.
   virtual void submit(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
   virtual SessionId name_session() = 0;
-  virtual void answer(std::unique_ptr<VersionAsk> ask, Result<NamedVersion> result) = 0;
+  virtual void answer(std::unique_ptr<VersionAsk> ask, Result<catalog::NamedVersion> result) = 0;
 };
 
 // Makes, deletes and goes back to versions of one world and its branches, and makes and drops those, one after another;
@@ -75,6 +75,7 @@ class VersionDesk {
 
  private:
   void next();
+  void begin();
   void save();
   void refuse();
   void remove();
@@ -82,12 +83,13 @@ class VersionDesk {
   void branch();
   void branch_from(std::uint64_t version);
   void drop_branch();
-  void drop_origin(const NamedBranch& branch);
+  void give_back(WorldId world, std::uint64_t version);
+  void drop_origin(const catalog::NamedBranch& branch);
   void submit_restore(std::vector<map::ShardPos> shards);
-  void finish(Result<NamedVersion> result);
+  void finish(Result<catalog::NamedVersion> result);
   // Writes the versions of a line on a worker, then runs `then` here.
   void write(WorldId world, std::function<void(Status)> then);
-  void write_branches(const NamedBranch& branch, std::function<void(Status)> then);
+  void write_branches(const catalog::NamedBranch& branch, std::function<void(Status)> then);
 
   Node& node_;
   const WorldId world_;
@@ -95,7 +97,8 @@ class VersionDesk {
   VersionDeskOutput& out_;
   std::deque<std::unique_ptr<VersionAsk>> waiting_;
   std::unique_ptr<VersionAsk> running_;
-  NamedVersion version_;
+  bool choosing_ = false;  // in next()
+  catalog::NamedVersion version_;
   int missing_ = 0;  // cores that have not answered
   bool durable_ = true;
   std::optional<Error> refused_;  // why the version that is being saved is not taken

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <set>
 #include <span>
+#include <tuple>
+#include <unordered_set>
 
+#include "base/branch_world.h"
 #include "map/formats/world_json.h"
+#include "server/catalog/catalog.h"
 #include "server/io/durable_file.h"
 #include "server/io/read_only_page_file.h"
 #include "server/maintenance/sha256.h"
@@ -36,6 +40,7 @@ class Check {
     for (const io::SegmentName& segment : segments_) check_segment(segment);
     check_log();
     for (const auto& file : history_) check_history(file);
+    check_empty_shards();
     for (const std::string& asset : assets_) check_asset(asset);
     tell("done", 0);
     return std::move(report_);
@@ -81,16 +86,10 @@ class Check {
     const Result<std::string> text = data_.read_world(world);
     if (!text) return finding(where, text.error());
     if (const auto parsed = formats::world_from_json(*text); !parsed) finding(where, parsed.error());
-    const Result<std::string> versions = data_.read_versions(world);
-    const std::string list = fmt::format("worlds/{}/versions.json", world.value);
-    if (!versions && versions.error().code != ErrorCode::not_found) finding(list, versions.error());
-    if (versions && !nlohmann::json::accept(*versions))
-      report_.findings.push_back(list + ": is no JSON; restore it from a backup");
-    const Result<std::string> branches = data_.read_branches(world);
-    const std::string file = fmt::format("worlds/{}/branches.json", world.value);
-    if (!branches && branches.error().code != ErrorCode::not_found) finding(file, branches.error());
-    if (branches && !nlohmann::json::accept(*branches))
-      report_.findings.push_back(file + ": is no JSON; restore it from a backup");
+    if (const Status lists = catalog::load_lists(data_, world, versions_, branches_); !lists) {
+      report_.findings.push_back(lists.error().message);
+      without_lists_.insert(world);
+    }
   }
 
   void check_shard(const Shard& shard) {
@@ -105,6 +104,11 @@ class Check {
           [&](storage::PageNo done, storage::PageNo) { tell(shard.path, std::uint64_t{done} * storage::kPageBytes); },
           true);
       if (!proof) finding(shard.path, proof.error());
+      const Status agrees = without_lists_.contains(shard.world)
+                                ? Status()
+                                : catalog::agrees_with_lists(**store, shard.world, versions_, branches_);
+      if (!agrees) finding(shard.path, agrees.error());
+      if ((*store)->generation() == 0) empty_.push_back(&shard);
       if (const auto root = storage::damaged_root(**file))
         report_.findings.push_back(fmt::format(
             "{}: page {}, one of the two roots, is not whole: the shard opens as of checkpoint {}, and newer edits are "
@@ -149,8 +153,22 @@ class Check {
     if (!bytes) return finding(file.path, bytes.error());
     const auto reader = storage::HistoryReader::open(std::as_bytes(std::span(*bytes)));
     if (!reader) return finding(file.path, reader.error());
-    const auto blocks = reader->visit({}, [](const storage::Record&) {});
+    const auto blocks = reader->visit({}, [&](const storage::Record& record) {
+      if (record.kind == storage::RecordKind::edit)
+        in_history_.emplace(main_world(record.shard.world).value, record.shard.x, record.shard.y);
+    });
     if (!blocks) finding(file.path, blocks.error());
+  }
+
+  // A file that a crash left before its first checkpoint looks like one that was cut to nothing. What was sealed had
+  // been in a checkpoint before.
+  void check_empty_shards() {
+    report_.empty_shards = empty_.size();
+    for (const Shard* shard : empty_)
+      if (in_history_.contains({shard->world.value, shard->at.x, shard->at.y}))
+        report_.findings.push_back(shard->path +
+                                   ": has nothing in it, but the history has edits that its checkpoints held; restore "
+                                   "it from a backup");
   }
 
   void check_asset(const std::string& hash) {
@@ -168,6 +186,11 @@ class Check {
   CheckReport report_;
   std::vector<WorldId> worlds_;
   std::vector<Shard> shards_;
+  catalog::VersionRegistry versions_;
+  catalog::BranchRegistry branches_;
+  std::unordered_set<WorldId> without_lists_;  // or damaged ones
+  std::vector<const Shard*> empty_;
+  std::set<std::tuple<std::uint64_t, std::int32_t, std::int32_t>> in_history_;  // world, x, y
   std::vector<io::SegmentName> segments_;
   std::vector<storage::ScannedSegment> scans_;
   std::vector<io::DataDirectory::HistoryFile> history_;

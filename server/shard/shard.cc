@@ -52,18 +52,6 @@ bool take(std::span<const std::byte>& from, T& value) {
 
 }  // namespace
 
-ShardCounters& ShardCounters::operator+=(const ShardCounters& more) {
-  edits += more.edits;
-  rejected += more.rejected;
-  duplicates += more.duplicates;
-  subscriptions += more.subscriptions;
-  publications += more.publications;
-  encodings += more.encodings;
-  chunks_sent += more.chunks_sent;
-  refreshes += more.refreshes;
-  return *this;
-}
-
 struct Shard::State {
   State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
         proto::Encoder& shared_encoder, EncodedChunks& shared_encoded, std::unique_ptr<storage::ShardStore> own_store,
@@ -104,6 +92,7 @@ struct Shard::State {
   InterestIndex interest;
   DedupeWindow applied;
   std::optional<Error> read_only;
+  std::optional<Error> damage;
   std::optional<Error> behind;  // why a part of a decided edit could not be taken yet
   std::uint64_t last_coordinated = 0;
   std::uint64_t version = 0;  // the world's newest one that the store has pinned, or was made after
@@ -229,6 +218,9 @@ void Shard::set_world(std::shared_ptr<const map::World> world) {
 void Shard::read_only(const Error& why) {
   state_->become_read_only(why);
   for (const auto& branch : state_->branches) branch->read_only(why);
+}
+const Error* Shard::damage() const {
+  return state_->damage ? &*state_->damage : nullptr;
 }
 void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory factory) {
   State& s = *state_;
@@ -502,9 +494,9 @@ Status Shard::replay(const storage::Record& record, const BringPages& bring) {
   if (record.lsn != next(lsn())) {
     return Error{
         ErrorCode::internal,
-        fmt::format("shard {},{}: the log goes on with edit {}, but the shard holds {} edits: records between are "
+        fmt::format("{}, shard {},{}: the log goes on with edit {}, but the shard holds {} edits: records between are "
                     "missing",
-                    s.key.position.x, s.key.position.y, record.lsn.value, lsn().value)};
+                    name_of_line(s.key.world), s.key.position.x, s.key.position.y, record.lsn.value, lsn().value)};
   }
   Arena arena;
   Result<LoggedEdit> logged = decode_edit(record.payload, arena);
@@ -650,7 +642,10 @@ void Shard::State::attach_branches() {
 void Shard::State::attach() {
   if (!trunk->store->has_head(own_branch.head)) {
     const Result<storage::PinInfo> origin = trunk->of_world(own_branch.parent).state_at(own_branch.origin);
-    if (!origin) return become_read_only(origin.error());
+    if (!origin) {
+      damage = origin.error();
+      return become_read_only(origin.error());
+    }
     const Status added = trunk->store->add_branch(own_branch.head, *origin);
     TZ_ASSERT(added.ok());
   }
@@ -674,10 +669,11 @@ Result<storage::PinInfo> Shard::State::state_at(std::uint64_t of) {
   if (head && of > born)
     if (const storage::PinInfo* pin = head.find_pin(storage::PinKind::version, of)) return *pin;
   if (of <= born) return storage::PinInfo{};
-  return Error{ErrorCode::internal,
-               fmt::format("shard {},{} does not hold version {}, at which a branch began; restore the shard's file "
-                           "from a backup",
-                           key.position.x, key.position.y, of)};
+  return Error{
+      ErrorCode::internal,
+      fmt::format("{}, shard {},{}, does not hold version {}, at which a branch began; restore the shard's file "
+                  "from a backup",
+                  name_of_line(key.world), key.position.x, key.position.y, of)};
 }
 
 void Shard::drop_branch(storage::HeadId number, ShardOutput& out) {
@@ -700,15 +696,18 @@ void Shard::drop_branch(storage::HeadId number, ShardOutput& out) {
   TZ_ASSERT(dropped.ok());
 }
 
-void Shard::keep_branches(std::span<const storage::HeadId> there_are) {
+std::vector<storage::HeadId> Shard::keep_branches(std::span<const storage::HeadId> there_are) {
   State& s = *state_;
-  if (!s.store) return;
+  std::vector<storage::HeadId> gone;
+  if (!s.store) return gone;
   for (const storage::HeadId number : s.store->branches()) {
     if (std::ranges::find(there_are, number) != there_are.end()) continue;
     s.left_aside.erase(number);
     const Status dropped = s.store->drop_branch(number);
     TZ_ASSERT(dropped.ok());
+    gone.push_back(number);
   }
+  return gone;
 }
 
 // ---- checkpoint ----

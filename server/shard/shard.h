@@ -12,17 +12,12 @@
 #include "proto/codec.h"
 #include "server/shard/encoded_chunks.h"
 #include "server/shard/messages.h"
+#include "server/shard/shard_counters.h"
 #include "server/shard/shard_output.h"
 #include "server/storage/root_publisher.h"
 #include "server/storage/shard_store.h"
 
 namespace terrazzo::shard {
-
-struct ShardCounters {
-  std::uint64_t edits = 0, rejected = 0, duplicates = 0, subscriptions = 0, publications = 0, encodings = 0,
-                chunks_sent = 0, refreshes = 0;
-  ShardCounters& operator+=(const ShardCounters& more);
-};
 
 // What a server run knows of its past: for judging the revisions a client says it knows, and the world's versions when
 // the shard was opened, by age. Some that are deleted may still be named by log records; they go after recovery.
@@ -127,6 +122,9 @@ class Shard {
   void settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory factory);
   void set_world(std::shared_ptr<const map::World> world);
   void read_only(const Error& why);
+  // Why nothing can be read of it: a branch whose beginning the file does not hold. Null: it can. What it shows then
+  // (empty cells) is true of nothing.
+  const Error* damage() const;
 
   // ---- checkpoint (driven by app) ----
   bool wants_checkpoint() const;
@@ -153,8 +151,8 @@ class Shard {
   Shard& add_branch(const BranchInfo& info);
   // Whoever waits for its edits is refused; what only it reaches is given back by reclaim().
   void drop_branch(storage::HeadId number, ShardOutput& out);
-  // Drops those that the store has and that are not among these; before any is added.
-  void keep_branches(std::span<const storage::HeadId> there_are);
+  // Drops those that the store has and that are not among these, and tells which; before any is added.
+  std::vector<storage::HeadId> keep_branches(std::span<const storage::HeadId> there_are);
 
  private:
   struct State;

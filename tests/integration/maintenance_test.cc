@@ -153,6 +153,58 @@ TEST(Maintenance, AShardThatWasJustMadeIsNoDamage) {
   }
 }
 
+// Something, not the server, cut a file to nothing; its log was sealed long ago.
+TEST(Maintenance, AShardThatIsEmptyAndHasAHistoryIsDamage) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  fill(path);
+  EXPECT_EQ(ServerProcess(path).terminate(), 0);  // seals what the run before left
+  const auto data = io::DataDirectory::look_at(path);
+  fs::resize_file((*data)->shard_path((*data)->list_worlds()->front(), 0, 0), 0);
+  const Ran verified = run_program(kServer, {"verify", path});
+  EXPECT_EQ(verified.exit_code, 1) << verified.output;
+  EXPECT_NE(verified.output.find("has nothing in it"), std::string::npos) << verified.output;
+  EXPECT_NE(verified.output.find("1 never written to"), std::string::npos) << verified.output;
+}
+
+// Restored from a backup that is older than the shards, or lost. Versions that it does not name must not be dropped.
+TEST(Maintenance, AListOfVersionsThatIsOlderThanTheShardsIsFoundAndNothingIsDropped) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "data").string();
+  fill(path);
+  EXPECT_EQ(ServerProcess(path).terminate(),
+            0);  // no log speaks of the shards any more: nobody looks before an edit does
+  const auto worlds = (*io::DataDirectory::look_at(path))->list_worlds();
+  const fs::path list = fs::path(path) / "worlds" / std::to_string(worlds->front().value) / "versions.json";
+  const fs::path aside = folder.path() / "aside";
+  fs::rename(list, aside);
+  const Ran verified = run_program(kServer, {"verify", path});
+  EXPECT_EQ(verified.exit_code, 1) << verified.output;
+  EXPECT_NE(verified.output.find("older than the shard"), std::string::npos) << verified.output;
+  {
+    ServerProcess server(path);
+    client::ConnectOptions options;
+    options.url = server.websocket_url();
+    client::Client client(options);
+    ASSERT_TRUE(client.connect().ok());
+    ASSERT_TRUE(client.open("w").ok());
+    ASSERT_TRUE(client.wait_live(10s).ok());
+    std::string refused;
+    client.on_event([&](const client::Event& event) {
+      if (const auto* rejected = std::get_if<client::EditRejected>(&event)) refused = rejected->error.message;
+    });
+    ASSERT_TRUE(client.edit(client::EditDraft().set(1, {1, 1}, map::Cell{9})).ok());
+    ASSERT_TRUE(client.wait_until([&] { return !refused.empty(); }, 10s));
+    EXPECT_NE(refused.find("versions.json"), std::string::npos) << refused;
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  fs::rename(aside, list);
+  EXPECT_EQ(run_program(kServer, {"verify", path}).exit_code, 0);
+  ServerProcess server(path);
+  EXPECT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions/one/restore").status, 200u);
+  EXPECT_EQ(server.terminate(), 0);
+}
+
 // What a server on a restored folder must show.
 void expect_restored(const std::string& data, std::uint32_t durable_before) {
   ServerProcess server(data);

@@ -1,8 +1,8 @@
-#include "server/app/branch_registry.h"
+#include "server/catalog/branch_registry.h"
 
 #include <gtest/gtest.h>
 
-namespace terrazzo::app {
+namespace terrazzo::catalog {
 namespace {
 
 constexpr WorldId kMain{7};
@@ -48,16 +48,36 @@ TEST(BranchRegistry, OneInWhichAnotherBeganIsNotDropped) {
   EXPECT_EQ(registry.remove(one).error().code, ErrorCode::conflict);
   EXPECT_TRUE(registry.remove(two).ok());
   EXPECT_EQ(registry.remove(two).error().code, ErrorCode::not_found);
+  registry.removed(two);
   EXPECT_TRUE(registry.remove(one).ok());
   EXPECT_TRUE(registry.list(kMain).empty());
   registry.bring_back(one);
+  EXPECT_EQ(registry.list(kMain).size(), 1u);
   EXPECT_EQ(registry.numbers(kMain), std::vector<storage::HeadId>{1});
+}
+
+TEST(BranchRegistry, NothingOfADroppedOneGoesBeforeTheListIsOnDisk) {
+  BranchRegistry registry;
+  const NamedBranch one = add(registry, "one");
+  ASSERT_TRUE(registry.remove(one).ok());
+  EXPECT_TRUE(registry.list(kMain).empty());
+  EXPECT_FALSE(registry.was_dropped(one.world));
+  EXPECT_EQ(registry.numbers(kMain), std::vector<storage::HeadId>{1}) << "a shard that is opened keeps its head";
+  EXPECT_TRUE(registry.get(one.world)) << "edits of it that are under way still have a place";
+  BranchRegistry after_it_was_written;
+  ASSERT_TRUE(after_it_was_written.load(kMain, registry.to_json(kMain)).ok());
+  EXPECT_TRUE(after_it_was_written.numbers(kMain).empty());
+  registry.removed(one);
+  EXPECT_TRUE(registry.was_dropped(one.world));
+  EXPECT_TRUE(registry.numbers(kMain).empty());
+  EXPECT_EQ(registry.last(kMain), 1u);
 }
 
 TEST(BranchRegistry, IsReadAsItWasWritten) {
   BranchRegistry registry;
   const NamedBranch one = add(registry, "one"), two = add(registry, "two", one.world, 5), gone = add(registry, "gone");
   ASSERT_TRUE(registry.remove(gone).ok());
+  registry.removed(gone);
   BranchRegistry again;
   ASSERT_TRUE(again.load(kMain, registry.to_json(two.world)).ok());
   EXPECT_EQ(again.to_json(kMain), registry.to_json(kMain));
@@ -67,8 +87,17 @@ TEST(BranchRegistry, IsReadAsItWasWritten) {
   EXPECT_EQ(found->origin, 5u);
   EXPECT_TRUE(found->own_origin);
   for (const char* text :
-       {"", "[]", "{}", R"({"last":1,"last_line":1,"branches":[{}]})", R"({"last":1,"last_line":1,"branches":[7]})"})
+       {"", "[]", "{}", R"({"last":1,"last_line":1,"branches":[{}]})", R"({"last":1,"last_line":1,"branches":[7]})",
+        R"({"last":-1,"last_line":1,"branches":[]})", R"({"last":1,"last_line":2048,"branches":[]})",
+        R"({"last":99999999999,"last_line":1,"branches":[]})"})
     EXPECT_FALSE(BranchRegistry().load(kMain, text).ok()) << text;
+  // In itself, and in one that is not there.
+  for (const unsigned parent : {1u, 2u}) {
+    const std::string text = R"({"last":1,"last_line":1,"branches":[{"number":1,"line":1,"name":"one","author":"ada",)"
+                             R"("created_ms":1,"parent_line":)" +
+                             std::to_string(parent) + R"(,"origin":1,"own_origin":false,"deleted":false}]})";
+    EXPECT_FALSE(BranchRegistry().load(kMain, text).ok()) << text;
+  }
 }
 
 TEST(BranchRegistry, AnIdComesAgainOnlyWhenNoRecordSpeaksOfIt) {
@@ -76,6 +105,7 @@ TEST(BranchRegistry, AnIdComesAgainOnlyWhenNoRecordSpeaksOfIt) {
   const NamedBranch first = add(registry, "first");
   EXPECT_FALSE(registry.was_dropped(first.world));
   ASSERT_TRUE(registry.remove(first).ok());
+  registry.removed(first);
   EXPECT_TRUE(registry.was_dropped(first.world));
   std::vector<NamedBranch> all;
   for (unsigned i = 1; i < kLinesMax - 1; ++i) {
@@ -92,4 +122,4 @@ TEST(BranchRegistry, AnIdComesAgainOnlyWhenNoRecordSpeaksOfIt) {
 }
 
 }  // namespace
-}  // namespace terrazzo::app
+}  // namespace terrazzo::catalog

@@ -1,18 +1,21 @@
-#include "server/app/version_registry.h"
+#include "server/catalog/version_registry.h"
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "server/app/registry_json.h"
+#include "base/branch_world.h"
+#include "server/catalog/registry_json.h"
 
-namespace terrazzo::app {
+namespace terrazzo::catalog {
+
 Status VersionRegistry::load(WorldId world, std::string_view json,
                              const std::function<bool(std::uint64_t version)>& needed) {
   const auto damaged = [&] {
-    return Error{ErrorCode::internal, "the versions of world " + std::to_string(world.value) +
-                                          " are damaged: restore its versions.json from a backup"};
+    return Error{ErrorCode::internal,
+                 "the versions of " + name_of_line(world) + " are damaged: restore its list of them from a backup"};
   };
   const nlohmann::json text = nlohmann::json::parse(json, nullptr, false);
   World loaded;
@@ -48,13 +51,13 @@ std::string VersionRegistry::to_json_before(WorldId world, std::uint64_t before)
   nlohmann::json text{{"last", 0}, {"versions", nlohmann::json::array()}};
   if (const auto found = worlds_.find(world); found != worlds_.end()) {
     text["last"] = found->second.last;
-    for (const auto& [version, committed] : found->second.entries)
+    for (const auto& [version, committed, going] : found->second.entries)
       if (version.id < before)
         text["versions"].push_back({{"id", version.id},
                                     {"name", version.name},
                                     {"author", version.author},
                                     {"created_ms", version.created_ms},
-                                    {"deleted", version.deleted},
+                                    {"deleted", version.deleted || going},
                                     {"temporary", version.temporary}});
   }
   return to_file(text);
@@ -89,25 +92,31 @@ void VersionRegistry::withdraw(WorldId world, std::uint64_t id) {
 Status VersionRegistry::remove(WorldId world, std::uint64_t id) {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : worlds_[world].entries) {
-    if (entry.version.id != id || entry.version.deleted || !entry.committed) continue;
-    entry.version.deleted = true;
+    if (entry.version.id != id || entry.version.deleted || entry.going || !entry.committed) continue;
+    entry.going = true;
     return {};
   }
   return Error{ErrorCode::not_found, "there is no version " + std::to_string(id)};
 }
 
+void VersionRegistry::removed(WorldId world, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : worlds_[world].entries)
+    if (entry.version.id == id) entry.version.deleted = std::exchange(entry.going, false);
+}
+
 void VersionRegistry::bring_back(WorldId world, std::uint64_t id) {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : worlds_[world].entries)
-    if (entry.version.id == id) entry.version.deleted = false;
+    if (entry.version.id == id) entry.going = false;
 }
 
 std::vector<NamedVersion> VersionRegistry::list(WorldId world) const {
   const std::lock_guard lock(mutex_);
   std::vector<NamedVersion> all;
   if (const auto found = worlds_.find(world); found != worlds_.end())
-    for (const auto& [version, committed] : found->second.entries)
-      if (committed && !version.deleted && !version.temporary) all.push_back(version);
+    for (const auto& [version, committed, going] : found->second.entries)
+      if (committed && !going && !version.deleted && !version.temporary) all.push_back(version);
   return all;
 }
 
@@ -128,7 +137,7 @@ Result<NamedVersion> VersionRegistry::find(WorldId world, std::string_view id_or
 Result<NamedVersion> VersionRegistry::get(WorldId world, std::uint64_t id) const {
   const std::lock_guard lock(mutex_);
   if (const auto found = worlds_.find(world); found != worlds_.end())
-    for (const auto& [version, committed] : found->second.entries)
+    for (const auto& [version, committed, going] : found->second.entries)
       if (version.id == id && committed && !version.deleted) return version;
   return Error{ErrorCode::not_found, "there is no version " + std::to_string(id)};
 }
@@ -138,7 +147,7 @@ void VersionRegistry::numbers(WorldId world, std::vector<std::uint64_t>& all,
   const std::lock_guard lock(mutex_);
   const auto found = worlds_.find(world);
   if (found == worlds_.end()) return;
-  for (const auto& [version, committed] : found->second.entries) {
+  for (const auto& [version, committed, going] : found->second.entries) {
     if (!committed) continue;
     all.push_back(version.id);
     if (version.deleted) deleted.push_back(version.id);
@@ -149,9 +158,15 @@ std::uint64_t VersionRegistry::newest(WorldId world) const {
   const std::lock_guard lock(mutex_);
   std::uint64_t newest = 0;
   if (const auto found = worlds_.find(world); found != worlds_.end())
-    for (const auto& [version, committed] : found->second.entries)
-      if (committed) newest = version.id;
+    for (const Entry& entry : found->second.entries)
+      if (entry.committed) newest = entry.version.id;
   return newest;
+}
+
+std::uint64_t VersionRegistry::last(WorldId world) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = worlds_.find(world);
+  return found == worlds_.end() ? 0 : found->second.last;
 }
 
 void VersionRegistry::forget(WorldId branch) {
@@ -165,4 +180,4 @@ void VersionRegistry::forget_deleted() {
     std::erase_if(known.entries, [](const Entry& entry) { return entry.version.deleted; });
 }
 
-}  // namespace terrazzo::app
+}  // namespace terrazzo::catalog

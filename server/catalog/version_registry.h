@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/strong_id.h"
 
-namespace terrazzo::app {
+namespace terrazzo::catalog {
 
 // A state of a whole world that somebody gave a name. Numbers count up from 1 in each world and are not used again.
 struct NamedVersion {
@@ -41,9 +41,12 @@ class VersionRegistry {
   Result<NamedVersion> decide(WorldId world, const std::string& name, const std::string& author, std::int64_t now_ms,
                               bool temporary = false);
   void commit(WorldId world, std::uint64_t id);
-  void withdraw(WorldId world, std::uint64_t id);    // a decided one that could not be written
-  Status remove(WorldId world, std::uint64_t id);    // not_found
-  void bring_back(WorldId world, std::uint64_t id);  // a removed one, when that could not be written
+  void withdraw(WorldId world, std::uint64_t id);  // a decided one that could not be written
+  // From now on it is written as deleted and not listed, but nothing of it may be given back before removed(): should
+  // the list not get to disk, it is there again after a restart. not_found.
+  Status remove(WorldId world, std::uint64_t id);
+  void removed(WorldId world, std::uint64_t id);
+  void bring_back(WorldId world, std::uint64_t id);  // instead of removed()
 
   std::vector<NamedVersion> list(WorldId world) const;  // by age, without the temporary ones
   // What people ask for, by name or number; not_found: no such one, deleted, or temporary.
@@ -51,6 +54,8 @@ class VersionRegistry {
   Result<NamedVersion> get(WorldId world, std::uint64_t id) const;  // temporary ones, too
   // For a shard that is opened: all numbers, and which of them are deleted.
   void numbers(WorldId world, std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& deleted) const;
+  // The highest number ever given; 0: none. A pin with a higher one shows that the list is older than the shard's file.
+  std::uint64_t last(WorldId world) const;
   // The newest that was committed; 0: none.
   std::uint64_t newest(WorldId world) const;
   void forget(WorldId branch);  // all of them: it was dropped
@@ -61,6 +66,7 @@ class VersionRegistry {
   struct Entry {
     NamedVersion version;
     bool committed = false;
+    bool going = false;  // between remove() and removed()
   };
   struct World {
     std::uint64_t last = 0;
@@ -70,4 +76,4 @@ class VersionRegistry {
   std::unordered_map<WorldId, World> worlds_;
 };
 
-}  // namespace terrazzo::app
+}  // namespace terrazzo::catalog

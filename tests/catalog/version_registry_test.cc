@@ -1,8 +1,8 @@
-#include "server/app/version_registry.h"
+#include "server/catalog/version_registry.h"
 
 #include <gtest/gtest.h>
 
-namespace terrazzo::app {
+namespace terrazzo::catalog {
 namespace {
 
 constexpr WorldId kWorld{7};
@@ -57,10 +57,18 @@ TEST(VersionRegistry, ARemovalThatCouldNotBeWrittenCanBeTriedAgain) {
   const std::uint64_t id = add(registry, "monday");
   ASSERT_TRUE(registry.remove(kWorld, id));
   EXPECT_FALSE(registry.remove(kWorld, id));
+  EXPECT_TRUE(registry.list(kWorld).empty());
+  std::vector<std::uint64_t> all, deleted;
+  registry.numbers(kWorld, all, deleted);
+  EXPECT_TRUE(deleted.empty()) << "its pages stay until the list is on disk";
+  VersionRegistry after_it_was_written;
+  ASSERT_TRUE(after_it_was_written.load(kWorld, registry.to_json(kWorld)));
+  EXPECT_TRUE(after_it_was_written.list(kWorld).empty());
   registry.bring_back(kWorld, id);
+  EXPECT_EQ(registry.list(kWorld).size(), 1u);
   EXPECT_TRUE(registry.find(kWorld, "monday").ok());
   EXPECT_TRUE(registry.remove(kWorld, id));
 }
 
 }  // namespace
-}  // namespace terrazzo::app
+}  // namespace terrazzo::catalog

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "server/storage/shard_store.h"
 
-namespace terrazzo::app {
+namespace terrazzo::catalog {
 
 // A line of a world that began at a version of another one.
 struct NamedBranch {
@@ -38,15 +38,19 @@ class BranchRegistry {
   std::string to_json(WorldId world) const;
 
   static Status check_name(const std::string& name);  // bad_message
+  // Whether decide() could succeed now; its errors.
+  Status check_free(WorldId world, const std::string& name) const;
   // A new branch of `parent`, not there before commit(). already_exists: the name is taken; bad_message: it is none;
   // overloaded: the world has as many as there may be.
   Result<NamedBranch> decide(WorldId parent, const std::string& name, const std::string& author, std::int64_t now_ms,
                              std::uint64_t origin, bool own_origin);
   void commit(const NamedBranch& branch);
   void withdraw(const NamedBranch& branch);  // a decided one that could not be written
-  // not_found; conflict: another branch began there.
+  // From now on it is written as deleted and not listed, but nothing of it may be given back before removed(): should
+  // the list not get to disk, it is there again after a restart. not_found; conflict: another branch began there.
   Status remove(const NamedBranch& branch);
-  void bring_back(const NamedBranch& branch);  // a removed one, when that could not be written
+  void removed(const NamedBranch& branch);
+  void bring_back(const NamedBranch& branch);  // instead of removed()
 
   std::vector<NamedBranch> list(WorldId world) const;  // by age
   // not_found.
@@ -54,7 +58,11 @@ class BranchRegistry {
   std::optional<NamedBranch> get(WorldId branch) const;
   // It was there, and log records may still speak of it.
   bool was_dropped(WorldId branch) const;
+  // Of those whose heads stay in the shards' files.
   std::vector<storage::HeadId> numbers(WorldId world) const;
+  // The highest number ever given; 0: none. A head with a higher one shows that the list is older than the shard's
+  // file.
+  storage::HeadId last(WorldId world) const;
   // The branch that began at this version of this line, if any.
   std::optional<NamedBranch> began_at(WorldId line, std::uint64_t version) const;
   // After recovery, of which log records still speak of `seen`.
@@ -64,6 +72,7 @@ class BranchRegistry {
   struct Entry {
     NamedBranch branch;
     bool committed = false;
+    bool going = false;  // between remove() and removed()
     bool there() const { return committed && !branch.deleted; }
   };
   struct World {
@@ -73,9 +82,11 @@ class BranchRegistry {
   };
   const World* of(WorldId world) const;
   Entry* entry(const NamedBranch& branch);
+  // For one more of this name.
+  static Result<unsigned> free_line(const World& known, const std::string& name);
 
   mutable std::mutex mutex_;
   std::unordered_map<WorldId, World> worlds_;  // by main line
 };
 
-}  // namespace terrazzo::app
+}  // namespace terrazzo::catalog
