@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks of build/release/bin, writes bench/results/latest.json and a page with bars, prints a table.
-Usage: bench/run.py [--quick]; bench/run.py data-plane [--quick]: only that, with its peers (data_plane.py)."""
+"""Runs the benchmarks of build/release/bin, writes build/bench/latest.json and a page with bars, prints a table."""
+import argparse
 import datetime
 import html
 import json
@@ -68,7 +68,10 @@ def bars(title, rows, unit):
 def main():
     if "data-plane" in sys.argv[1:]:
         return data_plane.main([a for a in sys.argv[1:] if a != "data-plane"])
-    quick = "--quick" in sys.argv
+    parser = argparse.ArgumentParser(prog="./dev bench", description="All benchmarks with their yardsticks: tables, build/bench/latest.json, and a "
+                                     "page with bars. \"./dev bench data-plane\": only the data plane, with its peers; it has a --help of its own.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
+    quick = parser.parse_args().quick
     os.makedirs(OUT, exist_ok=True)
     print("%s, %s, %d CPUs, load %s" % (datetime.date.today(), platform.platform(), os.cpu_count(), os.getloadavg()[0]))
     results = {"date": str(datetime.date.today()), "machine": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
