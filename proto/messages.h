@@ -82,6 +82,7 @@ struct Invalid {
   ErrorCode code = ErrorCode::bad_message;
   std::string_view message;
   std::optional<EditId> edit;
+  std::optional<std::uint32_t> sub;  // of a subscribe
 };
 
 using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Invalid>;
@@ -159,6 +160,7 @@ struct Reject {
 struct ErrorMessage {
   ErrorCode code = ErrorCode::internal;
   std::string_view message;
+  std::optional<std::uint32_t> sub;  // the subscription that it is about
 };
 
 // Of another session in the same world. The first one about a session has its name and colour.

@@ -112,7 +112,7 @@ class Reader {
 
   template <class... Args>
   Invalid invalid(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-    return {code, arena_.copy(std::string_view(fmt::format(format, std::forward<Args>(args)...))), {}};
+    return {code, arena_.copy(std::string_view(fmt::format(format, std::forward<Args>(args)...))), {}, {}};
   }
   template <class T>
   ClientMessage present(const T* m) {
@@ -142,26 +142,31 @@ class Reader {
     return Open{text(m.world())};
   }
   ClientMessage read(const wire::Subscribe& m) {
-    if (m.rect() == nullptr || !sane(rect_of(*m.rect()))) return bad_rect("subscribe");
+    const auto refuse = [&](Invalid refused) {
+      refused.sub = m.sub();
+      return refused;
+    };
+    if (m.rect() == nullptr || !sane(rect_of(*m.rect()))) return refuse(bad_rect("subscribe"));
     Subscribe out;
     out.sub = m.sub();
     out.rect = rect_of(*m.rect());
     out.incarnation = Incarnation{m.incarnation()};
     if (m.layers()) {
       if (m.layers()->size() > map::kLayersMax)
-        return invalid(ErrorCode::too_large, "subscribe: at most {} layers", map::kLayersMax);
+        return refuse(invalid(ErrorCode::too_large, "subscribe: at most {} layers", map::kLayersMax));
       out.layers = {m.layers()->data(), m.layers()->size()};
     }
     if (m.known()) {
       if (m.known()->size() > kKnownMax)
-        return invalid(ErrorCode::too_large, "subscribe: at most {} known chunks", kKnownMax);
+        return refuse(invalid(ErrorCode::too_large, "subscribe: at most {} known chunks", kKnownMax));
       const std::span<KnownChunk> known = arena_.allocate_array<KnownChunk>(m.known()->size());
       for (std::size_t i = 0; i < known.size(); ++i) {
         const wire::KnownChunk& k = *m.known()->Get(static_cast<flatbuffers::uoffset_t>(i));
         known[i] = {k.layer(), {k.x(), k.y()}, Lsn{k.revision()}};
         if (!sane(known[i].chunk))
-          return invalid(ErrorCode::bad_message, "subscribe: known chunk {} lies at {},{}: chunks lie from {} to {}", i,
-                         k.x(), k.y(), -kChunkEdge, kChunkEdge - 1);
+          return refuse(invalid(ErrorCode::bad_message,
+                                "subscribe: known chunk {} lies at {},{}: chunks lie from {} to {}", i, k.x(), k.y(),
+                                -kChunkEdge, kChunkEdge - 1));
       }
       out.known = known;
     }
@@ -331,7 +336,7 @@ class Reader {
   }
   bool take(const wire::Error& m, ServerMessage& out) {
     if (!sane_texts({m.message()})) return false;
-    out = ErrorMessage{code_of(m.code()), text(m.message())};
+    out = ErrorMessage{code_of(m.code()), text(m.message()), m.sub()};
     return true;
   }
   bool take(const wire::PresenceOf& m, ServerMessage& out) {

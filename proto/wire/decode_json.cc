@@ -99,7 +99,9 @@ class Reader {
     } else if (type == "reject") {
       out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false, kAnyBytes)};
     } else if (type == "error") {
-      out = ErrorMessage{code(fields), fields.text("message", false, kAnyBytes)};
+      ErrorMessage error{code(fields), fields.text("message", false, kAnyBytes), {}};
+      if (fields.has("sub")) error.sub = fields.number32("sub", std::nullopt);
+      out = error;
     } else if (type == "presence") {
       out = PresenceOf{SessionId{fields.big("session", std::nullopt)}, fields.text("name", false),
                        fields.color("color"), presence(fields)};
@@ -121,7 +123,7 @@ class Reader {
 
  private:
   Invalid invalid(ErrorCode code, std::string_view message, std::optional<EditId> edit = {}) {
-    return {code, arena_.copy(message), edit};
+    return {code, arena_.copy(message), edit, {}};
   }
   template <class Message>
   ClientMessage checked(const JsonFields& fields, const Message& message) {
@@ -157,11 +159,15 @@ class Reader {
     JsonFields f(o, "subscribe", arena_);
     Subscribe m;
     m.sub = f.number32("sub", std::nullopt);
+    const bool named = f.ok();
     m.rect = f.rect("rect", false);
     m.incarnation = Incarnation{f.big("incarnation", 0)};
     m.layers = layers(f);
     m.known = known(f);
-    return checked(f, m);
+    if (f.ok()) return m;
+    Invalid refused = invalid(ErrorCode::bad_message, f.wrong());
+    if (named) refused.sub = m.sub;
+    return refused;
   }
   std::span<const map::LayerId> layers(JsonFields& f) {
     const auto value = f.find("layers");

@@ -128,7 +128,7 @@ class Writer {
   }
   auto body(const ErrorMessage& m) {
     const auto message = text(b_, m.message);
-    return typed(wire::ServerBody::Error, wire::CreateError(b_, static_cast<std::uint8_t>(m.code), message));
+    return typed(wire::ServerBody::Error, wire::CreateError(b_, static_cast<std::uint8_t>(m.code), message, m.sub));
   }
   auto body(const PresenceOf& m) {
     const auto parts = presence(m.presence);

@@ -156,6 +156,7 @@ class Writer {
     begin("error");
     put(R"(,"code":"{}")", error_code_name(m.code));
     text("message", m.message);
+    if (m.sub) put(R"(,"sub":{})", *m.sub);
     end();
   }
   void write(const PresenceOf& m) {

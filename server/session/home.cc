@@ -71,7 +71,7 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }
     void operator()(const proto::Invalid& m) {
       if (m.edit) return session.reject(*m.edit, m.code, m.message, home.out_);
-      session.error(m.code, m.message, home.out_);
+      session.error(m.code, m.message, home.out_, m.sub);
     }
   };
   std::visit(Visitor{*this, session}, message);
@@ -91,7 +91,8 @@ bool Home::acceptable(Session& session, const proto::Subscribe& message, std::sp
     if (found == nullptr || found->kind != map::LayerKind::tile) {
       session.error(
           ErrorCode::not_found,
-          name + ": layer " + std::to_string(layer) + " is not a tile layer of this world: see `world`.layers", out_);
+          name + ": layer " + std::to_string(layer) + " is not a tile layer of this world: see `world`.layers", out_,
+          message.sub);
       return false;
     }
   }
@@ -101,14 +102,15 @@ bool Home::acceptable(Session& session, const proto::Subscribe& message, std::sp
                   name + " covers " + std::to_string(chunks.area()) + " chunks in " + std::to_string(layers.size()) +
                       " layers; at most " + std::to_string(limits_.wire.chunks_per_subscription_max) +
                       " together: ask for a smaller rectangle or fewer layers",
-                  out_);
+                  out_, message.sub);
     return false;
   }
   if (!session.subscriptions().contains(message.sub) &&
       session.subscriptions().size() >= limits_.wire.subscriptions_max) {
-    session.error(ErrorCode::too_large,
-                  "at most " + std::to_string(limits_.wire.subscriptions_max) + " subscriptions: unsubscribe one first",
-                  out_);
+    session.error(
+        ErrorCode::too_large,
+        name + ": at most " + std::to_string(limits_.wire.subscriptions_max) + " subscriptions: unsubscribe one first",
+        out_, message.sub);
     return false;
   }
   return true;
@@ -179,7 +181,8 @@ void Home::states(const shard::StatesReply& reply) {
                                  [&](const Registration::Part& p) { return p.ticket == reply.ticket; });
   if (part == registration.parts.end()) return;  // of a registration that was replaced meanwhile
   if (reply.error) {
-    session->error(reply.error->code, "subscription " + std::to_string(reply.sub) + ": " + reply.error->message, out_);
+    session->error(reply.error->code, "subscription " + std::to_string(reply.sub) + ": " + reply.error->message, out_,
+                   reply.sub);
     forget(*session, registration);
     subscription->second.next.reset();
     if (!subscription->second.current) session->subscriptions().erase(subscription);
@@ -218,7 +221,8 @@ void Home::unsubscribe(Session& session, const proto::Unsubscribe& message) {
   if (!session.in_world(out_)) return;
   const auto found = session.subscriptions().find(message.sub);
   if (found == session.subscriptions().end()) {
-    return session.error(ErrorCode::not_found, "there is no subscription " + std::to_string(message.sub), out_);
+    return session.error(ErrorCode::not_found, "there is no subscription " + std::to_string(message.sub), out_,
+                         message.sub);
   }
   if (found->second.current) forget(session, *found->second.current);
   if (found->second.next) forget(session, *found->second.next);

@@ -30,10 +30,10 @@ shard::Origin Session::origin() const {
   return {id_, connection_.slot, connection_.generation, core_};
 }
 
-void Session::error(ErrorCode code, std::string_view message, SessionOutput& out) {
+void Session::error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub) {
   ++counters_.errors;
   ++counters_.errors_by_code[static_cast<std::size_t>(code)];
-  out.send(connection_, proto::ErrorMessage{code, message});
+  out.send(connection_, proto::ErrorMessage{code, message, sub});
 }
 
 void Session::reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out) {

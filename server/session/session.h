@@ -79,7 +79,8 @@ class Session {
   // Whose presence it gets wherever it is; 0: nobody's.
   SessionId followed;
   // Answers with `error`; the connection lives on.
-  void error(ErrorCode code, std::string_view message, SessionOutput& out);
+  // `sub`: the subscription that it is about.
+  void error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub = {});
   void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out);
   // False (and an error sent) when hello, or open, has not come yet.
   bool ready(SessionOutput& out);

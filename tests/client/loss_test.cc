@@ -13,7 +13,7 @@ constexpr std::uint16_t kPolicy = 1008;
 
 class LossTest : public SyncMachineTest {
  protected:
-  void told(ErrorCode code) { machine.received(proto::ErrorMessage{code, "in words"}, 1000); }
+  void told(ErrorCode code) { machine.received(proto::ErrorMessage{code, "in words", {}}, 1000); }
   void come_back() {
     welcome(9, 1, true);
     machine.received(proto::WorldInfo{kWorld}, 1000);

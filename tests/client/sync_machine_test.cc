@@ -181,14 +181,14 @@ TEST_F(SyncMachineTest, ALostSessionRejectsWhatWasSentAndKeepsWhatWasNot) {
 TEST_F(SyncMachineTest, ARefusedTokenEndsAndARefusedSessionTriesAnew) {
   machine.connecting();
   machine.connected(1);
-  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "no such token"}, 1);
+  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "no such token", {}}, 1);
   machine.disconnected(1008, "unauthenticated");
   EXPECT_EQ(machine.state(), State::failed);
   go_live();
   lose();
   machine.connecting();
   machine.connected(2);
-  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "not a session of this node"}, 2);
+  machine.received(proto::ErrorMessage{ErrorCode::unauthenticated, "not a session of this node", {}}, 2);
   machine.disconnected(1008, "unauthenticated");
   EXPECT_EQ(machine.state(), State::waiting);
   EXPECT_EQ(machine.retry_in_ms(), 0u);
@@ -292,7 +292,8 @@ TEST_F(SyncMachineTest, AViewThatMovesAwayLetsGoOfEditsNobodyWillCallDurable) {
 
 TEST_F(SyncMachineTest, OvertakenByAnOlderConnectionOfItsOwnItComesBack) {  // RS-4
   go_live();
-  machine.received(proto::ErrorMessage{ErrorCode::conflict, "this session was resumed by another connection"}, 1000);
+  machine.received(proto::ErrorMessage{ErrorCode::conflict, "this session was resumed by another connection", {}},
+                   1000);
   machine.disconnected(1008, "conflict");
   EXPECT_EQ(machine.state(), State::waiting);
 }

@@ -48,6 +48,7 @@ class Text {
   void of(const Invalid& m) {
     put("invalid {} [{}]", error_code_name(m.code), m.message);
     if (m.edit) put(" edit {}", m.edit->value);
+    if (m.sub) put(" sub {}", *m.sub);
   }
 
   void of(const Welcome& m) {
@@ -79,7 +80,10 @@ class Text {
   }
   void of(const Durable& m) { put("durable {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
   void of(const Reject& m) { put("reject {} {} [{}]", m.edit.value, error_code_name(m.code), m.message); }
-  void of(const ErrorMessage& m) { put("error {} [{}]", error_code_name(m.code), m.message); }
+  void of(const ErrorMessage& m) {
+    put("error {} [{}]", error_code_name(m.code), m.message);
+    if (m.sub) put(" of {}", *m.sub);
+  }
   void of(const PresenceOf& m) {
     put("of {} [{}] {} ", m.session.value, m.name, m.color);
     of(m.presence);

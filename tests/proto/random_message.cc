@@ -206,7 +206,7 @@ ServerMessage RandomMessage::server(Form form) {
     case 7:
       return Reject{EditId{big()}, code(), text()};
     case 8:
-      return ErrorMessage{code(), text()};
+      return ErrorMessage{code(), text(), coin() ? std::optional(static_cast<std::uint32_t>(big())) : std::nullopt};
     case 9:
       return PresenceOf{SessionId{big()}, text(), static_cast<std::uint32_t>(below(1 << 24)), presence()};
     case 10:

@@ -148,7 +148,9 @@ TEST_F(RejectedBinary, AreaThatWouldOverflow) {
 TEST_F(RejectedBinary, EmptyRectangles) {
   EXPECT_NE(reject(map::Op{map::OpKind::fill, 1, {}, {}, {}, {}}).message.find("at least one cell"),
             std::string_view::npos);
-  EXPECT_NE(reject(Subscribe{1, {}, {}, {}, {}}).message.find("at least one cell"), std::string_view::npos);
+  const Invalid view = reject(Subscribe{1, {}, {}, {}, {}});
+  EXPECT_NE(view.message.find("at least one cell"), std::string_view::npos);
+  EXPECT_EQ(view.sub, 1u);
 }
 
 TEST_F(RejectedBinary, UnknownKinds) {
@@ -167,7 +169,9 @@ TEST_F(RejectedBinary, TooMuchOfEverything) {
   EXPECT_EQ(many.code, ErrorCode::too_large);
   EXPECT_EQ(many.edit, EditId{7});
   const std::vector<map::LayerId> layers(map::kLayersMax + 1, 1);
-  EXPECT_EQ(reject(Subscribe{1, map::Rect::of_size(0, 0, 1, 1), layers, {}, {}}).code, ErrorCode::too_large);
+  const Invalid view = reject(Subscribe{2, map::Rect::of_size(0, 0, 1, 1), layers, {}, {}});
+  EXPECT_EQ(view.code, ErrorCode::too_large);
+  EXPECT_EQ(view.sub, 2u);
   const KnownChunk far{1, {1 << 26, 0}, Lsn{1}};
   EXPECT_NE(reject(Subscribe{1, map::Rect::of_size(0, 0, 1, 1), {}, {&far, 1}, {}}).message.find("chunks lie from"),
             std::string_view::npos);

@@ -101,6 +101,16 @@ class HomeTest : public testing::Test {
     return code.is_string() ? code.get<std::string>() : code.dump();
   }
 
+  // The one message that the connection was told is an error about this subscription.
+  void expect_refused(Connection connection, std::uint32_t sub, std::string_view code) {
+    const std::vector<json> messages = told(connection);
+    ASSERT_EQ(messages.size(), 1u) << json(messages).dump();
+    EXPECT_EQ(messages[0].at("type"), "error");
+    EXPECT_EQ(messages[0].at("code"), code);
+    ASSERT_TRUE(messages[0].contains("sub")) << messages[0].dump();
+    EXPECT_EQ(messages[0].at("sub"), sub);
+  }
+
   // ---- in the place of owners ----
   void answer(const shard::SubscribeRequest& request, std::uint64_t lsn, std::vector<std::string> frames = {},
               std::uint64_t durable = 0) {

@@ -177,7 +177,7 @@ TEST_F(Subscriptions, UnsubscribingEndsItAndHasNoAnswer) {  // SUB-5
   EXPECT_EQ(taken_off(), (std::vector<map::ChunkPos>{{0, 0}, {1, 0}, {4, 0}}));
   EXPECT_EQ(home.watched_chunks(), 0u);
   say(ada, R"({"type":"unsubscribe","sub":1})");
-  EXPECT_EQ(code(ada), "not_found");
+  expect_refused(ada, 1, "not_found");
 }
 
 TEST_F(Subscriptions, ARefusedSubscribeChangesNothingAndIsNamed) {  // SUB-6
@@ -193,6 +193,7 @@ TEST_F(Subscriptions, ARefusedSubscribeChangesNothingAndIsNamed) {  // SUB-6
     ASSERT_EQ(messages.size(), 1u) << text;
     EXPECT_EQ(messages[0].at("code"), expected) << text;
     EXPECT_NE(messages[0].at("message").get<std::string>().find("subscription 1"), std::string::npos) << text;
+    EXPECT_EQ(messages[0].at("sub"), 1) << text;
   }
   EXPECT_TRUE(out.requests.empty());
   EXPECT_TRUE(out.offs.empty());
@@ -204,7 +205,12 @@ TEST_F(Subscriptions, ARefusedSubscribeChangesNothingAndIsNamed) {  // SUB-6
   say(ada, R"({"type":"subscribe","sub":3,"rect":[0,0,1,1]})");
   EXPECT_TRUE(told(ada).empty());
   say(ada, R"({"type":"subscribe","sub":4,"rect":[0,0,1,1]})");
-  EXPECT_EQ(code(ada), "too_large");
+  expect_refused(ada, 4, "too_large");
+  // One that cannot be read has a number, too.
+  say(ada, R"({"type":"subscribe","sub":5,"rect":[0,0,-1,1]})");
+  expect_refused(ada, 5, "bad_message");
+  say(ada, R"({"type":"subscribe","sub":-1,"rect":[0,0,1,1]})");
+  EXPECT_FALSE(told(ada).at(0).contains("sub"));
 }
 
 TEST_F(Subscriptions, WhatLiesOutsideOfTheWorldIsIgnored) {  // SUB-1
@@ -230,7 +236,10 @@ TEST_F(Subscriptions, AShardThatCannotBeReadEndsTheNewOneAndKeepsTheOld) {
   broken.ticket = out.requests[0]->ticket;
   broken.error = Error{ErrorCode::internal, "the shard cannot be read"};
   home.states(broken);
-  EXPECT_EQ(types(ada), (Words{"chunk 0", "error"}));
+  const std::vector<json> answers = told(ada);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[1].at("type"), "error");
+  EXPECT_EQ(answers[1].at("sub"), 1);
   EXPECT_EQ(taken_off(), (std::vector<map::ChunkPos>{{-1, 0}}));
   publish({0, 0}, 4, {one(0, 0)}, "in force");
   EXPECT_EQ(types(ada), Words{"in force"});
