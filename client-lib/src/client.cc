@@ -59,6 +59,7 @@ struct Client::Core final : SyncOutput {
     socket.send(payload);
   }
   bool writable() const override { return socket.queued_bytes() < kQueuedBytesMax; }
+  void drop() override { socket.drop(); }
   void emit(Event event) override {
     note_callbacks(event);
     if (callback) return callback(event);

@@ -30,6 +30,7 @@ class Recorder final : public SyncOutput {
     }
   }
   bool writable() const override { return is_writable; }
+  void drop() override { ++drops; }
   void emit(Event event) override {
     events.push_back(event);
     if (callback) callback(event);
@@ -49,6 +50,7 @@ class Recorder final : public SyncOutput {
   std::vector<Event> events;
   std::function<void(const Event&)> callback;  // the program's
   bool is_writable = true;
+  int drops = 0;
 };
 
 class SyncMachineTest : public testing::Test {

@@ -139,7 +139,7 @@ TEST_F(ColdPages, APageThatRottedIsNotShown) {
   const auto client = enter(server.port());
   std::string told;
   client->on_event([&](const client::Event& event) {
-    if (const auto* error = std::get_if<client::ServerError>(&event)) told = error->error.message;
+    if (const auto* refused = std::get_if<client::SubscriptionRefused>(&event)) told = refused->error.message;
   });
   const auto good = client->subscribe(area(0, 0, 0, 10));
   ASSERT_TRUE(client->wait_until([&] { return client->is_ready(*good); }, 10s));

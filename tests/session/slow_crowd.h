@@ -30,6 +30,7 @@ class CrowdClient final : public client::SyncOutput {
 
   void send(const proto::ClientMessage& message) override;
   bool writable() const override { return true; }
+  void drop() override { wrong = "what the server says cannot be understood"; }
   void emit(client::Event) override {}
 
   // Takes up to `bytes` of the outbox and handles the messages that are whole.

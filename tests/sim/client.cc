@@ -76,6 +76,12 @@ bool Client::writable() const {
   return peer_.queued_bytes() < kQueuedBytesMax;
 }
 
+void Client::drop() {
+  world_.schedule.after(1, [this, here = std::weak_ptr<int>(alive_), link = peer_.link()] {
+    if (!here.expired() && peer_.link() == link) peer_.drop();
+  });
+}
+
 void Client::emit(client::Event event) {
   observer_.told(number_, event);
   const auto* changed = std::get_if<client::StateChanged>(&event);

@@ -47,6 +47,7 @@ class Client final : private client::SyncOutput {
  private:
   void send(const proto::ClientMessage& message) override;
   bool writable() const override;
+  void drop() override;
   void emit(client::Event event) override;
 
   void dial();

@@ -83,7 +83,8 @@ class Client {
 
   // Replicates the chunks that the rectangle (in cells) touches, in these layers (empty: all tile layers). May be
   // called while the connection is down, but not before the world is known. not_found: no such tile layer; too_large:
-  // more chunks or subscriptions than limits() allows; conflict: no world.
+  // more chunks or subscriptions than limits() allows; conflict: no world. What the server says comes as
+  // SubscriptionReady or SubscriptionRefused.
   Result<SubscriptionId> subscribe(const map::Rect& rect, std::span<const map::LayerId> layers = {});
   // The old rectangle stays in force until the new one is there: panning shows no gap.
   Status move_subscription(SubscriptionId subscription, const map::Rect& rect);

@@ -45,6 +45,16 @@ struct SubscriptionReady {
   SubscriptionId subscription;
 };
 
+// The server refused what the subscription asks for (subscribe() or the newest move_subscription()). What it had before
+// stays as it was, and is kept up to date; is_ready() is false. Comes again with each refusal.
+struct SubscriptionRefused {
+  SubscriptionId subscription;
+  Error error;
+  // Asked for again after so long, because the reason may pass by itself; 0: not before the program moves or ends it,
+  // or the connection is a new one.
+  std::uint32_t retry_in_ms = 0;
+};
+
 struct Area {
   map::LayerId layer = 0;
   map::Rect rect;  // cells
@@ -89,7 +99,8 @@ struct PeerLeft {
   SessionId session;
 };
 
-// An error of the server that answers no edit: a refused subscription, say. The connection lives on.
+// An error that answers neither an edit nor a subscription. The connection lives on, unless what the server said could
+// not be understood: then the client drops it and comes back.
 struct ServerError {
   Error error;
 };
@@ -111,7 +122,8 @@ struct CaughtUp {
   Lsn lsn;
 };
 
-using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
-                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp>;
+using Event =
+    std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable, EditRejected,
+                 PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp, SubscriptionRefused>;
 
 }  // namespace terrazzo::client

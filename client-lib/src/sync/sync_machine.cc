@@ -30,10 +30,6 @@ bool passes_by_itself(ErrorCode code) {
          code == ErrorCode::internal;
 }
 
-bool same_layers(const std::vector<map::LayerId>& a, const std::vector<map::LayerId>& b) {
-  return a == b;
-}
-
 }  // namespace
 
 SyncMachine::SyncMachine(const ConnectOptions& options, SyncOutput& out)
@@ -73,6 +69,7 @@ void SyncMachine::connected(std::uint64_t now_us) {
   now_us_ = heard_us_ = pinged_us_ = now_us;
   welcomed_us_.reset();
   connection_error_.reset();
+  given_up_.reset();
   retry_after_ms_ = 0;
   nothing_sent();
   set_state(State::greeting);
@@ -87,7 +84,7 @@ void SyncMachine::connected(std::uint64_t now_us) {
 }
 
 void SyncMachine::received(const proto::ServerMessage& message, std::uint64_t now_us) {
-  if (!talking()) return;  // the program closed the connection at one of the messages before
+  if (!talking() || given_up_) return;  // the connection was closed at one of the messages before
   const Telling telling(*this);
   now_us_ = heard_us_ = now_us;
   std::visit([this](const auto& m) { on(m); }, message);
@@ -110,6 +107,7 @@ void SyncMachine::disconnected(std::uint16_t close_code, std::string_view reason
 }
 
 SyncMachine::Loss SyncMachine::loss_of(std::uint16_t close_code, std::string_view reason) {
+  if (given_up_) return {.retry = true, .at_once = false, .error = *given_up_};
   if (close_code != kClosePolicy) {
     return {.retry = true,
             .at_once = false,
@@ -165,7 +163,14 @@ bool SyncMachine::tick(std::uint64_t now_us) {
   if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
   if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs)
     ping(now_us);
+  retry_refused();
   return false;
+}
+
+void SyncMachine::give_up(const Error& error) {
+  given_up_ = error;
+  tell(ServerError{error});
+  out_.drop();
 }
 
 // ---- what the server says ----
@@ -219,14 +224,12 @@ void SyncMachine::send_open() {
 
 void SyncMachine::on(const proto::WorldInfo& message) {
   Result<map::World> world = formats::world_from_json(message.json);
-  if (!world) {
-    tell(ServerError{world.error()});
-    return;
-  }
-  if (world_ && world_->id != world->id) world_replaced();
+  if (!world) return give_up(world.error());
+  const bool replaced = world_ && world_->id != world->id;
   world_ = *std::move(world);
-  follow_layers();
   tell(WorldChanged{});
+  follow_world();
+  if (replaced) world_replaced();
   if (state_ == State::opening) {
     set_state(State::live);
     presence_waits_ = presence_set_;
@@ -249,13 +252,21 @@ void SyncMachine::world_replaced() {
   for (const EditId id : lost)
     reject(*held_.find(id),
            {ErrorCode::conflict, "the world that the edit was made for is gone; another one is open now"});
+  for (auto& [id, subscription] : subscriptions_.table()) {
+    const auto gone = std::ranges::find_if(subscription.wanted.layers, [&](map::LayerId layer) {
+      const map::Layer* found = world_->find_layer(layer);
+      return found == nullptr || found->kind != map::LayerKind::tile;
+    });
+    if (gone == subscription.wanted.layers.end()) continue;
+    refuse(id, subscription,
+           {ErrorCode::not_found,
+            "layer " + std::to_string(*gone) + " is not a tile layer of the world that is open now"});
+  }
 }
 
 void SyncMachine::on(const proto::Chunk& message) {
-  if (const Status taken = replica_.chunk(message); !taken) {
-    tell(ServerError{taken.error()});
-    return;
-  }
+  // The answer that follows would say that everything is there.
+  if (const Status taken = replica_.chunk(message); !taken) return give_up(taken.error());
   CellsChanged changed;
   changed.cause = CellsChanged::Cause::state;
   changed.shard = map::shard_of(message.chunk);
@@ -269,6 +280,7 @@ void SyncMachine::on(const proto::Subscribed& message) {
   Subscription* subscription = subscriptions_.find(id);
   if (subscription == nullptr || !subscription->in_flight) return;
   replica_.subscribed(*subscription, message.shards);
+  subscription->refusals.succeeded();
   release_settled();
   release_unseen();
   if (subscription->ending) return end_subscription(id);
@@ -335,6 +347,10 @@ void SyncMachine::on(const proto::Reject& message) {
 
 void SyncMachine::on(const proto::ErrorMessage& message) {
   const Error error{message.code, std::string(message.message)};
+  if (message.sub && state_ == State::live) {
+    if (!refused_by_server(SubscriptionId{*message.sub}, error)) tell(ServerError{error});
+    return;
+  }
   connection_error_ = error;
   if (state_ == State::greeting) return;  // the close that follows says the rest
   if (state_ == State::opening) {
@@ -540,7 +556,7 @@ Result<SubscriptionId> SyncMachine::subscribe(const map::Rect& rect, std::span<c
                  "at most " + std::to_string(limits_.subscriptions_max) + " subscriptions: end one first"};
   Result<Coverage> coverage = cover(rect, layers);
   if (!coverage) return coverage.error();
-  const SubscriptionId id = subscriptions_.add(*std::move(coverage), layers.empty());
+  const SubscriptionId id = subscriptions_.add(*std::move(coverage), layers.empty(), options_.seed);
   send_wanted(id, *subscriptions_.find(id));
   return id;
 }
@@ -551,11 +567,15 @@ Status SyncMachine::move_subscription(SubscriptionId id, const map::Rect& rect) 
     return Error{ErrorCode::not_found, "there is no subscription " + std::to_string(id.value)};
   Result<Coverage> coverage = cover(rect, subscription->wanted.layers);
   if (!coverage) return coverage.error();
-  const Coverage old = std::exchange(subscription->wanted, *std::move(coverage));
-  subscription->send_wanted = true;
-  replica_.coverage_changed(old);
+  want(*subscription, *std::move(coverage));
   send_wanted(id, *subscription);
   return {};
+}
+
+void SyncMachine::want(Subscription& subscription, Coverage coverage) {
+  const Coverage old = std::exchange(subscription.wanted, std::move(coverage));
+  subscription.want_again();
+  replica_.coverage_changed(old);
 }
 
 void SyncMachine::unsubscribe(SubscriptionId id) {
@@ -586,15 +606,56 @@ void SyncMachine::send_wanted(SubscriptionId id, Subscription& subscription) {
 
 bool SyncMachine::is_ready(SubscriptionId id) {
   const Subscription* subscription = subscriptions_.find(id);
-  return subscription != nullptr && subscription->current && !subscription->in_flight && !subscription->send_wanted;
+  return subscription != nullptr && subscription->current && !subscription->in_flight && !subscription->send_wanted &&
+         !subscription->refused;
 }
 
-void SyncMachine::follow_layers() {
+void SyncMachine::follow_world() {
   const std::vector<map::LayerId> layers = tile_layers();
   for (auto& [id, subscription] : subscriptions_.table()) {
-    if (!subscription.all_layers || same_layers(subscription.wanted.layers, layers)) continue;
-    subscription.wanted.layers = layers;
-    subscription.send_wanted = true;
+    Coverage now = subscription.wanted;
+    if (subscription.all_layers) now.layers = layers;
+    now.chunks = map::chunks_of(now.cells.intersect(world_->area()));
+    if (now.layers != subscription.wanted.layers || now.chunks != subscription.wanted.chunks)
+      want(subscription, std::move(now));
+  }
+}
+
+bool SyncMachine::refused_by_server(SubscriptionId id, const Error& error) {
+  Subscription* subscription = subscriptions_.find(id);
+  if (subscription == nullptr || !subscription->in_flight) return false;
+  const Coverage gone = *std::exchange(subscription->in_flight, std::nullopt);
+  replica_.coverage_changed(gone);
+  if (subscription->ending) {
+    end_subscription(id);
+  } else if (subscription->send_wanted) {  // the program wants something else by now
+    send_wanted(id, *subscription);
+  } else {
+    refuse(id, *subscription, error);
+  }
+  return true;
+}
+
+void SyncMachine::refuse(SubscriptionId id, Subscription& subscription, const Error& error) {
+  subscription.refused = true;
+  subscription.send_wanted = false;
+  std::uint32_t retry_in_ms = 0;
+  if (passes_by_itself(error.code)) {
+    retry_in_ms = subscription.refusals.next_ms();
+    subscription.retry_at_us = now_us_ + retry_in_ms * kUsPerMs;
+  }
+  replica_.coverage_changed(subscription.wanted);
+  release_settled();
+  release_unseen();
+  tell(SubscriptionRefused{id, error, retry_in_ms});
+}
+
+void SyncMachine::retry_refused() {
+  if (state_ != State::live) return;
+  for (auto& [id, subscription] : subscriptions_.table()) {
+    if (!subscription.retry_at_us || now_us_ < *subscription.retry_at_us) continue;
+    subscription.want_again();
+    send_wanted(id, subscription);
   }
 }
 

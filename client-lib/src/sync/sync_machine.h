@@ -138,7 +138,14 @@ class SyncMachine {
   void reject(HeldEdit& edit, Error error);
   Result<Coverage> cover(const map::Rect& rect, std::span<const map::LayerId> layers) const;
   std::vector<map::LayerId> tile_layers() const;
-  void follow_layers();
+  // The layers and the size of the world may be other ones now.
+  void follow_world();
+  void want(Subscription& subscription, Coverage coverage);
+  void refuse(SubscriptionId id, Subscription& subscription, const Error& error);
+  bool refused_by_server(SubscriptionId id, const Error& error);
+  void retry_refused();
+  // What the server said cannot be: nothing that follows on this connection can be believed.
+  void give_up(const Error& error);
   void emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edit);
   void clear_peers();
 
@@ -149,6 +156,7 @@ class SyncMachine {
   State state_ = State::idle;
   std::optional<Error> last_error_;
   std::optional<Error> connection_error_;     // the newest the server sent on this connection
+  std::optional<Error> given_up_;             // why this connection is being dropped
   std::optional<std::uint64_t> welcomed_us_;  // likewise
   Backoff backoff_;
   std::uint32_t retry_after_ms_ = 0;  // the server's wish

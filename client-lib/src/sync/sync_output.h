@@ -13,6 +13,9 @@ class SyncOutput {
   virtual void send(const proto::ClientMessage& message) = 0;
   // False: too much waits to be written; edits are kept until SyncMachine::writable_again().
   virtual bool writable() const = 0;
+  // The connection is to be given up; SyncMachine::disconnected() follows, but not from inside. Must not call the
+  // machine.
+  virtual void drop() = 0;
   // When the machine's work is done: may call it. Then the events of that call come after this one.
   virtual void emit(Event event) = 0;
 };
