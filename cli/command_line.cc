@@ -138,6 +138,24 @@ void add_branches(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
 }
 
+void add_claims(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
+  CLI::App* claim = app.add_subcommand(
+      "claim", "keep a part of a world for yourself: nobody else can paint there while this runs (Ctrl-C lets it go)");
+  claim->add_option("world", line.world, "name or id")->required();
+  add_rect(claim, rect, "in cells")->required();
+  claim->add_option("--layer", line.layer, "only this tile layer, by name or id (default: all)");
+  claim->add_option("--seconds", line.seconds, "let it go after this time");
+  add_server(claim, line);
+  CLI::App* claims = app.add_subcommand("claims", "list which parts of a world are kept by whom");
+  claims->add_option("world", line.world, "name or id")->required();
+  add_server(claims, line);
+  CLI::App* release = app.add_subcommand("release", "end somebody's claim (owners only)");
+  release->add_option("world", line.world, "name or id")->required();
+  release->add_option("session", line.session, "whose, as `terrazzo claims` lists it")->required();
+  release->add_option("claim", line.claim, "its number there")->required();
+  add_server(release, line);
+}
+
 void add_cores(CLI::App& app, CommandLine& line) {
   CLI::App* cores = app.add_subcommand(
       "cores", "how busy the server's cores are, and with which shards (owners only); ask twice for what is now");
@@ -193,6 +211,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_read_local(app, line, rect);
   add_versions(app, line);
   add_branches(app, line);
+  add_claims(app, line, rect);
   add_cores(app, line);
   add_token_and_doctor(app, line);
   try {

@@ -21,6 +21,8 @@ struct CommandLine {
   std::string with = "main";                   // of diff-branch: main or origin
   std::string shard;                           // of move: X,Y
   unsigned core = 0;                           // of move
+  std::uint64_t session = 0;                   // of release: whose claim
+  std::uint32_t claim = 0;                     // its number there
   std::string since;                           // of backup: an earlier one to build on
   std::string world;
   std::string file;

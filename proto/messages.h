@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -12,6 +13,11 @@
 #include "map/coords.h"
 #include "map/edit.h"
 #include "map/world.h"
+
+namespace terrazzo {
+// A client's own number of a claim, unique within its session, from 1.
+using ClaimId = StrongId<struct ClaimTag, std::uint32_t>;
+}  // namespace terrazzo
 
 // The messages of the protocol as values of the domain. All are views: text, cells and lists point into the frame or
 // the arena they were decoded into (or, for encoding, into whatever the caller keeps alive). PROTOCOL.md is the
@@ -73,6 +79,20 @@ struct Follow {
   SessionId session;
 };
 
+// An area that nobody else is to edit for a time; the same number again, with the same area, makes the time longer.
+struct Claim {
+  ClaimId claim;
+  map::Rect rect;
+  std::span<const map::LayerId> layers;  // empty: all, those to come included
+  std::uint32_t ttl_ms = 0;              // 0: as long as the server allows
+};
+
+// Of an own claim, or, from an owner, of somebody else's.
+struct Release {
+  ClaimId claim;
+  SessionId session;  // whose; 0: own
+};
+
 struct Ping {
   std::uint64_t t = 0;
 };
@@ -85,7 +105,8 @@ struct Invalid {
   std::optional<std::uint32_t> sub;  // of a subscribe
 };
 
-using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Invalid>;
+using ClientMessage =
+    std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim, Release, Invalid>;
 
 // ---- server → client ----
 
@@ -151,10 +172,22 @@ struct Durable {
   Lsn lsn;
 };
 
+// Whose claim it is, and where.
+struct ClaimOf {
+  SessionId session;
+  ClaimId claim;
+  std::string_view name;
+  map::Rect rect;
+  std::span<const map::LayerId> layers;  // empty: all
+};
+
+// Of an edit, or, where `claim` is not 0, of a claim.
 struct Reject {
   EditId edit;
   ErrorCode code = ErrorCode::internal;
   std::string_view message;
+  ClaimId claim;
+  std::span<const ClaimOf> conflicts;  // of `claimed`: with whose claims
 };
 
 struct ErrorMessage {
@@ -195,7 +228,22 @@ struct Refreshed {
   Lsn lsn;
 };
 
+// The claim is in force, from now on or still.
+struct Claimed {
+  ClaimOf of;
+  std::uint32_t ttl_ms = 0;  // from now on
+};
+
+enum class ReleaseReason : std::uint8_t { released, expired, left, broken };
+inline constexpr std::array<std::string_view, 4> kReleaseReasonNames = {"released", "expired", "left", "broken"};
+
+struct Released {
+  SessionId session;
+  ClaimId claim;
+  ReleaseReason reason = ReleaseReason::released;
+};
+
 using ServerMessage = std::variant<Welcome, WorldInfo, Chunk, Subscribed, Applied, Ack, Durable, Reject, ErrorMessage,
-                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed>;
+                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed, Claimed, Released>;
 
 }  // namespace terrazzo::proto

@@ -331,6 +331,22 @@ std::optional<Peer> Client::peer(SessionId session) const {
   return found == core_->machine.peers().end() ? std::nullopt : std::optional(found->second);
 }
 
+Result<ClaimId> Client::claim(const map::Rect& rect, std::span<const map::LayerId> layers, milliseconds ttl) {
+  return core_->machine.claim(rect, layers, ttl);
+}
+void Client::release(ClaimId claim) {
+  core_->machine.release(claim);
+}
+void Client::break_claim(SessionId session, ClaimId claim) {
+  core_->machine.break_claim(session, claim);
+}
+bool Client::holds(ClaimId claim) const {
+  return core_->machine.claims().holds(claim);
+}
+std::vector<Claim> Client::claims() const {
+  return core_->machine.claims().claims();
+}
+
 void Client::ping() {
   core_->machine.ping(now_us());
 }

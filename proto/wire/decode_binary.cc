@@ -58,6 +58,10 @@ class Reader {
         return present(m.body_as_Ping());
       case wire::ClientBody::Follow:
         return present(m.body_as_Follow());
+      case wire::ClientBody::Claim:
+        return present(m.body_as_Claim());
+      case wire::ClientBody::Release:
+        return present(m.body_as_Release());
       case wire::ClientBody::NONE:
         break;
     }
@@ -104,6 +108,10 @@ class Reader {
         return take(m.body_as_Stale(), out);
       case wire::ServerBody::Refreshed:
         return take(m.body_as_Refreshed(), out);
+      case wire::ServerBody::Claimed:
+        return take(m.body_as_Claimed(), out);
+      case wire::ServerBody::Released:
+        return take(m.body_as_Released(), out);
       case wire::ServerBody::NONE:
         break;
     }
@@ -175,6 +183,13 @@ class Reader {
   ClientMessage read(const wire::Unsubscribe& m) { return Unsubscribe{m.sub()}; }
   ClientMessage read(const wire::Ping& m) { return Ping{m.t()}; }
   ClientMessage read(const wire::Follow& m) { return Follow{SessionId{m.session()}}; }
+  ClientMessage read(const wire::Claim& m) {
+    if (m.rect() == nullptr || !sane(rect_of(*m.rect()))) return bad_rect("claim");
+    if (m.layers() && m.layers()->size() > map::kLayersMax)
+      return invalid(ErrorCode::too_large, "claim: at most {} layers", map::kLayersMax);
+    return Claim{ClaimId{m.claim()}, rect_of(*m.rect()), layers_of(m.layers()), m.ttl_ms()};
+  }
+  ClientMessage read(const wire::Release& m) { return Release{ClaimId{m.claim()}, SessionId{m.session()}}; }
   ClientMessage read(const wire::Presence& m) {
     Presence out;
     if (const char* wrong = take_presence(m, out); wrong != nullptr)
@@ -262,6 +277,16 @@ class Reader {
   }
   static ShardMark mark_of(const wire::ShardMark& m) { return {{m.x(), m.y()}, Lsn{m.lsn()}}; }
 
+  static std::span<const map::LayerId> layers_of(const flatbuffers::Vector<std::uint8_t>* values) {
+    return values == nullptr ? std::span<const map::LayerId>()
+                             : std::span<const map::LayerId>(values->data(), values->size());
+  }
+  static bool take_claim(const wire::ClaimOf* m, ClaimOf& out) {
+    if (m == nullptr || m->rect() == nullptr || !sane(rect_of(*m->rect())) || !sane_texts({m->name()})) return false;
+    out = {SessionId{m->session()}, ClaimId{m->claim()}, text(m->name()), rect_of(*m->rect()), layers_of(m->layers())};
+    return true;
+  }
+
   static bool sane_marks(const flatbuffers::Vector<const wire::ShardMark*>* values) {
     return values == nullptr || std::all_of(values->begin(), values->end(),
                                             [](const wire::ShardMark* m) { return sane(mark_of(*m).shard); });
@@ -331,7 +356,21 @@ class Reader {
   }
   bool take(const wire::Reject& m, ServerMessage& out) {
     if (!sane_texts({m.message()})) return false;
-    out = Reject{EditId{m.id()}, code_of(m.code()), text(m.message())};
+    const std::span<ClaimOf> conflicts = arena_.allocate_array<ClaimOf>(m.conflicts() ? m.conflicts()->size() : 0);
+    for (std::size_t i = 0; i < conflicts.size(); ++i)
+      if (!take_claim(m.conflicts()->Get(static_cast<flatbuffers::uoffset_t>(i)), conflicts[i])) return false;
+    out = Reject{EditId{m.id()}, code_of(m.code()), text(m.message()), ClaimId{m.claim()}, conflicts};
+    return true;
+  }
+  bool take(const wire::Claimed& m, ServerMessage& out) {
+    ClaimOf of;
+    if (!take_claim(m.of(), of)) return false;
+    out = Claimed{of, m.ttl_ms()};
+    return true;
+  }
+  bool take(const wire::Released& m, ServerMessage& out) {
+    if (m.reason() > wire::ReleaseReason::MAX) return false;
+    out = Released{SessionId{m.session()}, ClaimId{m.claim()}, static_cast<ReleaseReason>(m.reason())};
     return true;
   }
   bool take(const wire::Error& m, ServerMessage& out) {

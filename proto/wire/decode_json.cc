@@ -65,9 +65,11 @@ class Reader {
     if (type == "edit") return edit(o);
     if (type == "presence") return presence_message(o);
     if (type == "ping") return ping(o);
+    if (type == "claim") return claim(o);
+    if (type == "release") return release(o);
     return invalid(ErrorCode::unknown_type,
                    fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
-                               "edit, presence and ping",
+                               "edit, presence, follow, claim, release and ping",
                                type.substr(0, 64)));
   }
 
@@ -97,7 +99,14 @@ class Reader {
     } else if (type == "durable") {
       out = Durable{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else if (type == "reject") {
-      out = Reject{EditId{fields.big("id", std::nullopt)}, code(fields), fields.text("message", false, kAnyBytes)};
+      out = reject(fields);
+    } else if (type == "claimed") {
+      const ClaimOf of = claim_of(fields);
+      out = Claimed{of, fields.number32("ttl_ms", 0)};
+    } else if (type == "released") {
+      const SessionId session{fields.big("session", std::nullopt)};
+      const ClaimId claim{fields.number32("claim", std::nullopt)};
+      out = Released{session, claim, reason(fields)};
     } else if (type == "error") {
       ErrorMessage error{code(fields), fields.text("message", false, kAnyBytes), {}};
       if (fields.has("sub")) error.sub = fields.number32("sub", std::nullopt);
@@ -205,6 +214,19 @@ class Reader {
   ClientMessage follow(object o) {
     JsonFields f(o, "follow", arena_);
     return checked(f, Follow{SessionId{f.big("session", std::nullopt)}});
+  }
+  ClientMessage claim(object o) {
+    JsonFields f(o, "claim", arena_);
+    Claim m;
+    m.claim = ClaimId{f.number32("claim", std::nullopt)};
+    m.rect = f.rect("rect", false);
+    m.layers = layers(f);
+    m.ttl_ms = f.number32("ttl_ms", 0);
+    return checked(f, m);
+  }
+  ClientMessage release(object o) {
+    JsonFields f(o, "release", arena_);
+    return checked(f, Release{ClaimId{f.number32("claim", std::nullopt)}, SessionId{f.big("session", 0)}});
   }
   ClientMessage ping(object o) {
     JsonFields f(o, "ping", arena_);
@@ -343,6 +365,38 @@ class Reader {
     const map::ShardPos shard{position.value_or(map::CellPos{}).x, position.value_or(map::CellPos{}).y};
     if (!position || !sane(shard)) f.fail("shard", "[x,y]");
     return shard;
+  }
+  ClaimOf claim_of(JsonFields& f) {
+    ClaimOf m;
+    m.session = SessionId{f.big("session", std::nullopt)};
+    m.claim = ClaimId{f.number32("claim", std::nullopt)};
+    m.name = f.text("name", false, kAnyBytes);
+    m.rect = f.rect("rect", false);
+    m.layers = layers(f);
+    return m;
+  }
+  Reject reject(JsonFields& f) {
+    Reject m;
+    m.claim = ClaimId{f.number32("claim", 0)};
+    m.edit = EditId{f.big("id", m.claim.value != 0 ? std::optional<std::uint64_t>(0) : std::nullopt)};
+    m.code = code(f);
+    m.message = f.text("message", false, kAnyBytes);
+    const std::span<ClaimOf> out = arena_.allocate_array<ClaimOf>(size_of(f, "conflicts"));
+    each_object(f, "conflicts", [&](std::size_t i, object o) {
+      JsonFields inner(o, "conflict", arena_);
+      if (i < out.size()) out[i] = claim_of(inner);
+      if (!inner.ok()) f.adopt(inner);
+      return inner.ok();
+    });
+    m.conflicts = out;
+    return m;
+  }
+  static ReleaseReason reason(JsonFields& f) {
+    const std::string_view name = f.text("reason", true);
+    for (std::size_t i = 0; i < kReleaseReasonNames.size(); ++i)
+      if (kReleaseReasonNames[i] == name) return static_cast<ReleaseReason>(i);
+    f.fail("reason", "\"released\", \"expired\", \"left\" or \"broken\"");
+    return ReleaseReason::released;
   }
   ErrorCode code(JsonFields& f) {
     const std::string_view name = f.text("code", true);

@@ -83,6 +83,14 @@ class Writer {
   auto body(const Presence& m) { return typed(wire::ClientBody::Presence, presence(m)); }
   auto body(const Ping& m) { return typed(wire::ClientBody::Ping, wire::CreatePing(b_, m.t)); }
   auto body(const Follow& m) { return typed(wire::ClientBody::Follow, wire::CreateFollow(b_, m.session.value)); }
+  auto body(const Claim& m) {
+    const auto layers = bytes(m.layers);
+    const wire::Rect rect = to_wire(m.rect);
+    return typed(wire::ClientBody::Claim, wire::CreateClaim(b_, m.claim.value, &rect, layers, m.ttl_ms));
+  }
+  auto body(const Release& m) {
+    return typed(wire::ClientBody::Release, wire::CreateRelease(b_, m.claim.value, m.session.value));
+  }
   // Decoders make it, nobody sends it.
   std::pair<wire::ClientBody, Offset<void>> body(const Invalid&) { TZ_ASSERT(false); }
 
@@ -123,8 +131,12 @@ class Writer {
   }
   auto body(const Reject& m) {
     const auto message = text(b_, m.message);
-    return typed(wire::ServerBody::Reject,
-                 wire::CreateReject(b_, m.edit.value, static_cast<std::uint8_t>(m.code), message));
+    offsets_claims_.clear();
+    for (const ClaimOf& conflict : m.conflicts) offsets_claims_.push_back(claim(conflict));
+    const auto conflicts =
+        offsets_claims_.empty() ? Offset<Vector<Offset<wire::ClaimOf>>>() : b_.CreateVector(offsets_claims_);
+    return typed(wire::ServerBody::Reject, wire::CreateReject(b_, m.edit.value, static_cast<std::uint8_t>(m.code),
+                                                              message, m.claim.value, conflicts));
   }
   auto body(const ErrorMessage& m) {
     const auto message = text(b_, m.message);
@@ -148,11 +160,27 @@ class Writer {
     const wire::ShardMark mark(m.lsn.value, m.shard.x, m.shard.y);
     return typed(wire::ServerBody::Refreshed, wire::CreateRefreshed(b_, &mark));
   }
+  auto body(const Claimed& m) {
+    return typed(wire::ServerBody::Claimed, wire::CreateClaimed(b_, claim(m.of), m.ttl_ms));
+  }
+  auto body(const Released& m) {
+    return typed(wire::ServerBody::Released,
+                 wire::CreateReleased(b_, m.session.value, m.claim.value, static_cast<wire::ReleaseReason>(m.reason)));
+  }
 
  private:
   template <class Body, class T>
   std::pair<Body, Offset<void>> typed(Body type, Offset<T> value) {
     return {type, value.Union()};
+  }
+  Offset<Vector<std::uint8_t>> bytes(std::span<const map::LayerId> layers) {
+    return layers.empty() ? Offset<Vector<std::uint8_t>>() : b_.CreateVector(layers.data(), layers.size());
+  }
+  Offset<wire::ClaimOf> claim(const ClaimOf& m) {
+    const auto name = text(b_, m.name);
+    const auto layers = bytes(m.layers);
+    const wire::Rect rect = to_wire(m.rect);
+    return wire::CreateClaimOf(b_, m.session.value, m.claim.value, name, &rect, layers);
   }
   Offset<wire::Presence> presence(const Presence& m) {
     const auto tool = m.tool ? b_.CreateString(m.tool->data(), m.tool->size()) : Offset<flatbuffers::String>();
@@ -176,6 +204,7 @@ class Writer {
   FlatBufferBuilder& b_;
   std::vector<Offset<wire::Op>> offsets_ops_;
   std::vector<Offset<wire::Condition>> offsets_conditions_;
+  std::vector<Offset<wire::ClaimOf>> offsets_claims_;
 };
 
 void append_aligned(const FlatBufferBuilder& b, ByteBuffer& out) {

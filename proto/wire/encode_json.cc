@@ -38,7 +38,7 @@ class Writer {
     begin("subscribe");
     put(R"(,"sub":{})", m.sub);
     rect("rect", m.rect);
-    if (!m.layers.empty()) list("layers", m.layers, [&](map::LayerId layer) { put("{}", layer); });
+    layers(m.layers);
     if (!m.known.empty()) {
       list("known", m.known, [&](const KnownChunk& k) {
         put("[{},{},{},", k.layer, k.chunk.x, k.chunk.y);
@@ -57,6 +57,20 @@ class Writer {
   void write(const Follow& m) {
     begin("follow");
     put(R"(,"session":"{}")", m.session.value);
+    end();
+  }
+  void write(const Claim& m) {
+    begin("claim");
+    put(R"(,"claim":{})", m.claim.value);
+    rect("rect", m.rect);
+    layers(m.layers);
+    if (m.ttl_ms != 0) put(R"(,"ttl_ms":{})", m.ttl_ms);
+    end();
+  }
+  void write(const Release& m) {
+    begin("release");
+    put(R"(,"claim":{})", m.claim.value);
+    if (m.session.value != 0) put(R"(,"session":"{}")", m.session.value);
     end();
   }
   void write(const map::Edit& m) {
@@ -147,9 +161,30 @@ class Writer {
   void write(const Durable& m) { mark("durable", m.shard, m.lsn); }
   void write(const Reject& m) {
     begin("reject");
-    big("id", m.edit.value);
+    if (m.edit.value != 0 || m.claim.value == 0) big("id", m.edit.value);
+    if (m.claim.value != 0) put(R"(,"claim":{})", m.claim.value);
     put(R"(,"code":"{}")", error_code_name(m.code));
     text("message", m.message);
+    if (!m.conflicts.empty()) {
+      list("conflicts", m.conflicts, [&](const ClaimOf& of) {
+        put(R"({{"session":"{}")", of.session.value);
+        claim(of);
+        put("}}");
+      });
+    }
+    end();
+  }
+  void write(const Claimed& m) {
+    begin("claimed");
+    put(R"(,"session":"{}")", m.of.session.value);
+    claim(m.of);
+    put(R"(,"ttl_ms":{})", m.ttl_ms);
+    end();
+  }
+  void write(const Released& m) {
+    begin("released");
+    put(R"(,"session":"{}","claim":{},"reason":"{}")", m.session.value, m.claim.value,
+        kReleaseReasonNames[static_cast<std::size_t>(m.reason)]);
     end();
   }
   void write(const ErrorMessage& m) {
@@ -270,6 +305,15 @@ class Writer {
       }
       put("}}");
     });
+  }
+  void layers(std::span<const map::LayerId> values) {
+    if (!values.empty()) list("layers", values, [&](map::LayerId layer) { put("{}", layer); });
+  }
+  void claim(const ClaimOf& of) {
+    put(R"(,"claim":{})", of.claim.value);
+    text("name", of.name);
+    rect("rect", of.rect);
+    layers(of.layers);
   }
   void mark(std::string_view type, map::ShardPos shard, Lsn lsn) {
     begin(type);

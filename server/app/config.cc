@@ -92,6 +92,45 @@ void add_limits(CLI::App& app, Config& config) {
       ->capture_default_str();
 }
 
+void add_rates(CLI::App& app, Config& config) {
+  const auto add = [&](const char* flag, std::uint32_t& value, const char* help) {
+    app.add_option(flag, value, help)->capture_default_str();
+  };
+  add("--edits-per-second", config.edits_per_second,
+      "edits that a connection may send, a second's worth at once; more are rejected. 0: no limit");
+  add("--cells-per-second", config.cells_per_second, "cells that its edits may write; 0: no limit");
+  add("--user-edits-per-second", config.user_edits_per_second,
+      "edits of a user, over all connections with tokens of his name; 0: no limit");
+  add("--user-cells-per-second", config.user_cells_per_second, "cells that these may write; 0: no limit");
+  add("--claims-per-second", config.claims_per_second, "claims and releases of a connection; 0: no limit");
+  const auto at_least_one = [&](const char* flag, std::uint32_t& value, std::uint32_t most, const char* help) {
+    app.add_option(flag, value, help)->check(CLI::Range(1u, most))->capture_default_str();
+  };
+  at_least_one("--subscriptions-max", config.subscriptions_max, 4096, "subscriptions of a connection");
+  at_least_one("--chunks-per-subscription-max", config.chunks_per_subscription_max, 16384,
+               "chunks of 32×32 cells, times layers, that one subscription shows");
+  at_least_one("--subscribed-chunks-max", config.subscribed_chunks_max, 1u << 26,
+               "likewise, all subscriptions of a connection together");
+}
+
+void add_claims(CLI::App& app, Config& config) {
+  app.add_option("--claims-per-user", config.claims_per_user,
+                 "areas that a user may keep for himself at a time, in each world; 0: nobody can")
+      ->check(CLI::Range(0u, 4096u))
+      ->capture_default_str();
+  app.add_option("--claim-cells-max", config.claim_cells_max, "cells of all these areas together")
+      ->check(CLI::Range(1u, 1u << 31))
+      ->capture_default_str();
+  app.add_option("--claim-ttl-max-s", config.claim_ttl_max_s,
+                 "how long such an area is kept without being asked for again, at most")
+      ->check(CLI::Range(1u, 7u * 24 * 3600))
+      ->capture_default_str();
+  app.add_option("--claim-grace-ms", config.claim_grace_ms,
+                 "how long such areas outlive the connection of their session, for it to come back")
+      ->check(CLI::Range(0u, 24u * 3600 * 1000))
+      ->capture_default_str();
+}
+
 void add_patience(CLI::App& app, Config& config) {
   const auto add = [&](const char* flag, std::uint32_t& value, const char* help) {
     app.add_option(flag, value, help)->check(CLI::Range(100u, 24u * 3600 * 1000))->capture_default_str();
@@ -128,6 +167,8 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->capture_default_str();
   add_limits(app, config);
+  add_rates(app, config);
+  add_claims(app, config);
   add_patience(app, config);
   app.add_option("--segment-mib", config.segment_mib, "size of a write-ahead log segment")->capture_default_str();
   app.add_option("--history-mib", config.history_mib,
@@ -156,7 +197,8 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_flag("--pin,!--no-pin", config.pin, "pin each core's thread to its CPU (default: on)");
 }
 
-// --chunk-cache-mib is TERRAZZO_CHUNK_CACHE_MIB, too, and so is every other flag but one: giving up edits is said each time.
+// --chunk-cache-mib is TERRAZZO_CHUNK_CACHE_MIB, too, and so is every other flag but one: giving up edits is said each
+// time.
 void add_variables(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option == app.get_help_ptr() || option->check_lname("accept-log-loss")) continue;

@@ -35,7 +35,16 @@ struct Config {
   std::uint32_t conflate_bytes = 128u << 10;
   std::uint32_t send_buffer_kib = 256;     // of the kernel, per connection; 0: as the system does
   std::uint32_t presence_per_second = 30;  // of a session, at most; the newest counts
-  std::uint32_t chunk_cache_mib = 16;      // per core, of encoded chunk states; 0: none are kept
+  // 0: no limit. Of a connection, and of a user over all of his; a second's worth may come at once.
+  std::uint32_t edits_per_second = 0, cells_per_second = 0, user_edits_per_second = 0, user_cells_per_second = 0;
+  // Chunks × layers, of a subscription and of all that a connection has.
+  std::uint32_t subscriptions_max = 64, chunks_per_subscription_max = 4096, subscribed_chunks_max = 64 * 4096;
+  std::uint32_t claims_per_second = 50;  // of a connection, releases included; 0: no limit
+  // Claims of a user in a world, and the cells of all of them together.
+  std::uint32_t claims_per_user = 16, claim_cells_max = 1u << 22;
+  std::uint32_t claim_ttl_max_s = 600;    // of a claim and of each renewal
+  std::uint32_t claim_grace_ms = 10'000;  // that claims outlive their session's connection
+  std::uint32_t chunk_cache_mib = 16;     // per core, of encoded chunk states; 0: none are kept
   std::uint32_t connections_max = 20000;
   std::uint32_t http_header_bytes_max = 16u << 10;
   std::uint32_t http_body_mib_max = 64;

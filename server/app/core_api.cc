@@ -133,6 +133,10 @@ CoreSnapshot CoreServices::snapshot() const {
     if (slot.file) shot.shard_pages += slot.file->page_count();
     if (slot.publisher) shot.reader_evictions += slot.publisher->evictions();
   });
+  for (const auto& [world, desk] : claim_desks_) {
+    shot.claims += desk->table().size();
+    shot.claim_counters += desk->counters();
+  }
   shot.checkpoints = checkpoints_.done();
   shot.ticks = ticks_;
   shot.mesh_overflows = node_.mesh->overflowed(self_);

@@ -14,12 +14,28 @@ constexpr int kIncarnationShift = 40, kCoreShift = 32;
 session::SessionLimits session_limits(const Config& config) {
   session::SessionLimits limits;
   limits.wire.message_bytes_max = config.message_bytes_max;
+  limits.wire.subscriptions_max = config.subscriptions_max;
+  limits.wire.chunks_per_subscription_max = config.chunks_per_subscription_max;
+  limits.subscribed_chunks_max = config.subscribed_chunks_max;
+  // A second's worth at once.
+  const auto rate = [](std::uint32_t per_second) { return session::Rate{per_second, per_second}; };
+  limits.edits = rate(config.edits_per_second);
+  limits.cells = rate(config.cells_per_second);
+  limits.user_edits = rate(config.user_edits_per_second);
+  limits.user_cells = rate(config.user_cells_per_second);
+  limits.claims = rate(config.claims_per_second);
   limits.presence_interval_ns = runtime::kNsPerSecond / config.presence_per_second;
   return limits;
 }
 
 Result<session::Identity> CoreServices::authenticate(std::string_view token) {
-  return node_.authenticator->authenticate(token);
+  Result<session::Identity> identity = node_.authenticator->authenticate(token);
+  if (identity && !node_.authenticator->open_to_all()) {
+    User user = node_.users.of(identity->user);
+    identity->number = user.number;
+    identity->budget = std::move(user.budget);
+  }
+  return identity;
 }
 
 std::shared_ptr<const map::World> CoreServices::find_world(std::string_view name_or_id) {

@@ -77,6 +77,7 @@ void CoreServices::tick() {
   working_since_ns_ = now;
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();
+  home_.set_time(now);
   network_.dispatch(now);
   ticks_.mesh_messages.record(
       node_.mesh->drain(self_, [this](const runtime::MeshMessage& message) { deliver(message); }));
@@ -94,6 +95,7 @@ void CoreServices::tick() {
   if (self_ == 0) history_timer_.tick(now, self_);
   memory_.advance(now);
   deliver_local();
+  if (!claim_desks_.empty()) tick_claims(now);
   home_.tick(now);
   presence_frames_.tick(now);
   if (now >= next_balance_ns_) balance(now);
@@ -123,6 +125,7 @@ std::uint64_t CoreServices::wait_ns(std::uint64_t now_ns) const {
   if (!local_.empty() || network_.wants_dispatch() || checkpoints_.wants_a_step() || memory_.wants_a_step()) return 0;
   std::uint64_t until = now_ns + (node_.mesh->has_backlog(self_) ? runtime::Mesh::kBacklogWaitNs : kMaxWaitNs);
   until = std::min({until, home_.next_tick_ns(), log_.next_try_ns(now_ns), next_balance_ns_});
+  if (!claim_desks_.empty()) until = std::min(until, next_claim_ns());
   if (lobby_.has_retries()) until = std::min(until, now_ns + kRetryNs);
   if (somebody_reads_) until = std::min(until, next_publication_ns_);
   if (!parked_.empty()) until = std::min(until, next_parked_try_ns_);
@@ -152,15 +155,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
   switch (static_cast<MeshKind>(message.kind)) {
     case MeshKind::edit:
       return lobby_.admit(boxed_in<shard::EditRequest>(message).shard, message);
-    case MeshKind::coordinate: {
-      auto request = unboxed<shard::CoordinatedRequest>(message);
-      if (line_of(request->world) != 0 && !node_.branches.get(request->world)) return refuse_whole(*request);
-      request->version = node_.versions.newest(request->world);
-      current_coordinator_ = &coordinator(request->world);
-      current_coordinator_->submit(std::move(request), *this);
-      current_coordinator_ = nullptr;
-      return;
-    }
+    case MeshKind::coordinate:
+      return take_coordinated(unboxed<shard::CoordinatedRequest>(message));
     case MeshKind::subscribe:
       return lobby_.admit(boxed_in<shard::SubscribeRequest>(message).shard, message);
     case MeshKind::refresh:
@@ -196,6 +192,14 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return home_.superseded(*unboxed<session::Connection>(message));
     case MeshKind::metrics:
       return gather_metrics(unboxed<MetricsGather>(message));
+    case MeshKind::claim_ask:
+    case MeshKind::claim_part:
+    case MeshKind::claim_part_done:
+    case MeshKind::claim_note:
+    case MeshKind::claim_answer:
+    case MeshKind::claim_query:
+    case MeshKind::claim_queried:
+      return deliver_claim(message);
     case MeshKind::version_ask:
     case MeshKind::version_answer:
     case MeshKind::hold:
@@ -214,6 +218,15 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return deliver_move(message);
   }
   TZ_ASSERT(false);  // a kind without a case
+}
+
+void CoreServices::take_coordinated(std::unique_ptr<shard::CoordinatedRequest> request) {
+  if (line_of(request->world) != 0 && !node_.branches.get(request->world)) return refuse_whole(*request);
+  request->version = node_.versions.newest(request->world);
+  const shard::ClaimTable* const claims = claims_in(request->world);
+  current_coordinator_ = &coordinator(request->world);
+  current_coordinator_->submit(std::move(request), *this, claims);
+  current_coordinator_ = nullptr;
 }
 
 // The asker gets the same object back when every core has written its part.
@@ -292,6 +305,7 @@ void CoreServices::on_log_durable() {
     spdlog::critical("core {}: {}", self_, why.message);
     shards_.for_each([&](ShardSlot& slot) { slot.shard->read_only(why); });
     for (auto& [world, coordinator] : coordinators_) coordinator->read_only(why);
+    tell_claims_sent();
     on_log_durable_versions();
     return;
   }
@@ -308,6 +322,7 @@ void CoreServices::on_log_durable() {
     coordinator->log_durable(sequence, *this);
   }
   current_coordinator_ = nullptr;
+  tell_claims_sent();
   on_log_durable_versions();
 }
 
@@ -382,6 +397,9 @@ void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
       shards_.line(slot, off->shard.world)->interest_off(*off);
       break;
     }
+    case MeshKind::claim_part:
+      take_claim_part(slot, unboxed<shard::ClaimPart>(message));
+      break;
     case MeshKind::move:
       current_ = nullptr;
       return mover_.take(std::move(*unboxed<MoveNote>(message)), runtime::monotonic_ns());
@@ -403,6 +421,11 @@ void CoreServices::refuse(const runtime::MeshMessage& message, const Error& why)
     case MeshKind::interest_off:
       unboxed<shard::InterestOff>(message).reset();
       return;
+    case MeshKind::claim_part: {
+      auto part = unboxed<shard::ClaimPart>(message);
+      part->error = why;
+      return answer_claim_part(std::move(part));
+    }
     case MeshKind::move: {
       auto note = unboxed<MoveNote>(message);
       note->step = MoveNote::Step::done;

@@ -30,6 +30,7 @@
 #include "server/http/api.h"
 #include "server/net/network.h"
 #include "server/session/home.h"
+#include "server/shard/claim_desk.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_output.h"
 
@@ -37,11 +38,13 @@ namespace terrazzo::app {
 
 session::SessionLimits session_limits(const Config& config);
 net::NetworkLimits network_limits(const Config& config);
+shard::ClaimLimits claim_limits(const Config& config);
 
 // One core: its connections, sessions, shards and log, and the tick that moves effects between them. Wiring without
 // rules of its own. Constructed before the thread, run() on it; nothing else touches it.
 class CoreServices final : private net::NetworkEvents,
                            private shard::ShardOutput,
+                           private shard::ClaimOutput,
                            private session::SessionOutput,
                            private session::SessionDirectory,
                            private ShardLobbyOutput,
@@ -87,6 +90,7 @@ class CoreServices final : private net::NetworkEvents,
   void try_parked(std::uint64_t now_ns);
   // Errors go to whoever asked.
   void refuse_edit(const shard::EditRequest& request, const Error& why);
+  void take_coordinated(std::unique_ptr<shard::CoordinatedRequest> request);
   void refuse_whole(const shard::CoordinatedRequest& request);
   void refuse_subscription(const shard::SubscribeRequest& request, const Error& why);
   void refuse_refresh(const shard::RefreshRequest& request, const Error& why);
@@ -133,6 +137,7 @@ class CoreServices final : private net::NetworkEvents,
   void presence(const session::SharedNote& note) override;
   void ask_presence(const session::PresenceAsk& ask) override;
   void presence_to(const shard::Origin& newcomer, const session::SharedNote& note) override;
+  void claim(std::unique_ptr<shard::ClaimRequest> request) override;
   void speaks_for(SessionId session, session::Connection connection) override;
   void silent(SessionId session, session::Connection connection) override;
 
@@ -228,8 +233,28 @@ class CoreServices final : private net::NetworkEvents,
   bool has_parked(const shard::ShardKey& shard) const;
   // Tells the cores a shard was on that a checkpoint covers what they logged of it.
   void tell_covered(ShardSlot& slot);
+  void claims(WorldId world, ClaimsDone done) override;
+  void break_claim(WorldId world, SessionId session, std::uint32_t claim, Done done) override;
+  void answer_query(std::unique_ptr<ClaimQuery> query);
   void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) override;
   void cores(CoresDone done) override;
+
+  // shard::ClaimOutput, and what its messages make this core do (core_claims.cc)
+  void claim_part(std::unique_ptr<shard::ClaimPart> part) override;
+  void claim_note(shard::SharedClaimNote note) override;
+  void claim_answer(std::unique_ptr<shard::ClaimAnswer> answer) override;
+  bool is_there(SessionId session) const override;
+  void deliver_claim(const runtime::MeshMessage& message);
+  void take_claim_request(const shard::ClaimRequest& request);
+  void take_claim_part(ShardSlot& slot, std::unique_ptr<shard::ClaimPart> part);
+  void answer_claim_part(std::unique_ptr<shard::ClaimPart> part);
+  // Null: there are none.
+  const shard::ClaimTable* claims_in(WorldId world) const;
+  shard::ClaimDesk::Coordinated coordinated(WorldId world) const;
+  // Parts of decided edits may have gone out.
+  void tell_claims_sent();
+  void tick_claims(std::uint64_t now_ns);
+  std::uint64_t next_claim_ns() const;
 
   void gather_metrics(std::unique_ptr<MetricsGather> gather);
   NodeSnapshot node_snapshot() const;
@@ -256,6 +281,7 @@ class CoreServices final : private net::NetworkEvents,
   net::Network network_;
 
   std::unordered_map<WorldId, std::unique_ptr<shard::Coordinator>> coordinators_;
+  std::unordered_map<WorldId, std::unique_ptr<shard::ClaimDesk>> claim_desks_;
   std::vector<runtime::MeshMessage> local_, delivering_;  // what this core says to itself
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;

@@ -173,6 +173,7 @@ void CoreServices::drop_branch(const catalog::NamedBranch& branch) {
 
 void CoreServices::drop_line(WorldId branch, storage::HeadId number) {
   coordinators_.erase(branch);
+  claim_desks_.erase(branch);
   std::erase_if(parked_, [&](const auto& part) { return part->shard.world == branch; });
   shards_.for_each([&](ShardSlot& slot) {
     if (slot.shard->key().world != main_world(branch)) return;

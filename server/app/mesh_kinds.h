@@ -14,6 +14,7 @@
 #include "server/http/api.h"
 #include "server/runtime/mesh.h"
 #include "server/session/session_output.h"
+#include "server/shard/claim_desk.h"
 #include "server/shard/messages.h"
 #include "server/shard/shard.h"
 
@@ -36,6 +37,14 @@ enum class MeshKind : std::uint32_t {
   presence_to,   // PresenceTo
   supersede,     // session::Connection
   metrics,       // MetricsAsk
+  // Claims (shard/claim_desk.h).
+  claim_ask,        // shard::ClaimRequest, for the world's coordinator core
+  claim_part,       // shard::ClaimPart, for the shard's owner
+  claim_part_done,  // back
+  claim_note,       // shard::ClaimNote, counted for each core
+  claim_answer,     // shard::ClaimAnswer
+  claim_query,      // ClaimQuery, for the world's coordinator core
+  claim_queried,    // back
   // Versions (app/version_desk.h); words[0] is a world where nothing else is named.
   version_ask,     // VersionAsk, for the world's coordinator core
   version_answer,  // VersionAnswer, for the core that asked
@@ -57,6 +66,16 @@ enum class MeshKind : std::uint32_t {
 struct VersionAnswer {
   std::unique_ptr<VersionAsk> ask;
   Result<catalog::NamedVersion> result;
+};
+
+// Which claims a world has, or that one of them ends; `done` runs on the core that asked.
+struct ClaimQuery {
+  WorldId world;
+  shard::CoreId asked_by = 0;
+  std::optional<std::pair<SessionId, ClaimId>> end;
+  bool ended = false;
+  std::vector<shard::SharedClaimNote> standing;
+  std::function<void(const ClaimQuery&)> done;
 };
 
 // A shard is to go to another core. `done` runs on the core that asked.
@@ -167,6 +186,12 @@ inline shard::DurableMark durable_in(const runtime::MeshMessage& message) {
   return {{WorldId{message.words[0]}, shard_in(message.words[1])}, Lsn{message.words[2]}};
 }
 
+// Why an edit was rejected.
+struct Refusal {
+  Error error;
+  std::vector<shard::SharedClaim> claims;
+};
+
 // Of a rejection the reason is on the heap.
 inline runtime::MeshMessage packed(shard::EditOutcome outcome) {
   runtime::MeshMessage message;
@@ -180,7 +205,8 @@ inline runtime::MeshMessage packed(shard::EditOutcome outcome) {
   message.words[4] = outcome.mark.lsn.value;
   message.words[5] = outcome.coordinated;
   if (outcome.error)
-    message.words[6] = reinterpret_cast<std::uint64_t>(std::make_unique<Error>(*std::move(outcome.error)).release());
+    message.words[6] = reinterpret_cast<std::uint64_t>(
+        std::make_unique<Refusal>(Refusal{*std::move(outcome.error), std::move(outcome.claims)}).release());
   return message;
 }
 inline shard::EditOutcome outcome_in(const runtime::MeshMessage& message) {
@@ -192,7 +218,10 @@ inline shard::EditOutcome outcome_in(const runtime::MeshMessage& message) {
   outcome.mark = {shard_in(message.words[3]), Lsn{message.words[4]}};
   outcome.stage = static_cast<shard::EditOutcome::Stage>(message.small >> 8);
   outcome.coordinated = message.words[5];
-  if (const std::unique_ptr<Error> error(reinterpret_cast<Error*>(message.words[6])); error) outcome.error = *error;
+  if (const std::unique_ptr<Refusal> refusal(reinterpret_cast<Refusal*>(message.words[6])); refusal) {
+    outcome.error = std::move(refusal->error);
+    outcome.claims = std::move(refusal->claims);
+  }
   return outcome;
 }
 

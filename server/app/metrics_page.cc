@@ -151,6 +151,23 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
   page.add_by_code(
       "terrazzo_errors_total", "Messages answered with error, by code.", cores,
       [](Core c) -> auto& { return c.sessions.errors_by_code; });
+  page.add(counter, "terrazzo_claims_asked_total", "Claims and renewals as clients asked for them.", cores,
+           [](Core c) { return c.sessions.claims; });
+  page.add_by_code(
+      "terrazzo_claim_rejects_total", "Claims rejected, by code.", cores,
+      [](Core c) -> auto& { return c.sessions.claim_rejects_by_code; });
+  page.add(MetricType::Gauge, "terrazzo_claims", "Claims held, of the worlds that the core coordinates.", cores,
+           [](Core c) { return c.claims; });
+  page.add(counter, "terrazzo_claims_made_total", "Claims that came into force.", cores,
+           [](Core c) { return c.claim_counters.made; });
+  page.add(counter, "terrazzo_claims_renewed_total", "Claims that were made longer.", cores,
+           [](Core c) { return c.claim_counters.renewed; });
+  page.add(counter, "terrazzo_claims_expired_total", "Claims whose time was over.", cores,
+           [](Core c) { return c.claim_counters.expired; });
+  page.add(counter, "terrazzo_claims_left_total", "Claims whose session did not come back.", cores,
+           [](Core c) { return c.claim_counters.left; });
+  page.add(counter, "terrazzo_claims_broken_total", "Claims ended by an owner.", cores,
+           [](Core c) { return c.claim_counters.broken; });
   page.add(counter, "terrazzo_presences_received_total", "Presence as clients said it.", cores,
            [](Core c) { return c.sessions.presences; });
   page.add(counter, "terrazzo_presence_notes_total", "Presence that went out to the cores; the rest was replaced.",

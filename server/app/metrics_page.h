@@ -10,6 +10,7 @@
 #include "server/net/network.h"
 #include "server/runtime/histogram.h"
 #include "server/session/session.h"
+#include "server/shard/claim_desk.h"
 #include "server/shard/shard.h"
 
 namespace terrazzo::app {
@@ -52,6 +53,8 @@ struct CoreSnapshot {
   shard::ShardCounters shard;
   shard::EncodedChunks::Counters encoded;
   std::uint64_t encoded_bytes = 0;
+  std::uint64_t claims = 0;
+  shard::ClaimCounters claim_counters;
   LogCounters log;
   ResidencyCounters residency;
 };

@@ -9,15 +9,16 @@
 #include "base/strong_id.h"
 #include "server/app/authenticator.h"
 #include "server/app/backup_board.h"
-#include "server/catalog/branch_registry.h"
 #include "server/app/certificate_store.h"
 #include "server/app/config.h"
 #include "server/app/history_counters.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
-#include "server/catalog/version_registry.h"
+#include "server/app/user_table.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
+#include "server/catalog/branch_registry.h"
+#include "server/catalog/version_registry.h"
 #include "server/io/data_directory.h"
 #include "server/runtime/mesh.h"
 
@@ -34,6 +35,7 @@ struct Node {
   catalog::BranchRegistry branches;
   BackupBoard backups;
   SessionTable sessions;
+  UserTable users;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<CertificateStore> certificates;  // none: connections are not sealed
   std::unique_ptr<ResumeTokens> resume_tokens;

@@ -35,6 +35,7 @@ class SessionTable {
       return current.core == speaker.core && current.connection == speaker.connection;
     });
   }
+  bool has(SessionId session) const { return speakers_.contains(session.value); }
   std::size_t size() const { return speakers_.size(); }
 
  private:

@@ -22,6 +22,8 @@ WorldId world_of(const runtime::MeshMessage& message, WorldId otherwise) {
       return boxed_in<shard::RefreshRequest>(message).shard.world;
     case MeshKind::interest_off:
       return boxed_in<shard::InterestOff>(message).shard.world;
+    case MeshKind::claim_part:
+      return boxed_in<shard::ClaimPart>(message).shard.world;
     default:
       return otherwise;
   }

@@ -31,6 +31,16 @@ struct BranchInfo {
   std::string version;          // at which version of that; empty: at the state of then
 };
 
+// An area that one user keeps for himself.
+struct ClaimInfo {
+  SessionId session;
+  std::uint32_t claim = 0;           // its number there
+  std::string name;                  // of who holds it
+  map::Rect rect;                    // cells
+  std::vector<map::LayerId> layers;  // empty: all
+  std::uint32_t ttl_ms = 0;          // from now on
+};
+
 // Where two states of a shard differ.
 struct ShardDiff {
   map::ShardPos shard;
@@ -106,6 +116,10 @@ class ApiServices {
   virtual void drop_branch(WorldId world, std::string_view name, BranchDone done) = 0;
   // Between what a branch is now and what the world's main line is; or what the branch was when it began.
   virtual void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) = 0;
+  using ClaimsDone = std::function<void(const std::vector<ClaimInfo>&)>;
+  virtual void claims(WorldId world, ClaimsDone done) = 0;
+  // It has begun to end when `done` is called; not_found: there is none.
+  virtual void break_claim(WorldId world, SessionId session, std::uint32_t claim, Done done) = 0;
   using MoveDone = std::function<void(Result<MovedShard>)>;
   // not_found: there is no such core or shard; overloaded: not now.
   virtual void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) = 0;
@@ -138,6 +152,8 @@ class Api {
   // `tail`: what follows /v1/worlds/{name}/branches.
   void branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   void branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
+  // `tail`: what follows /v1/worlds/{name}/claims.
+  void claims(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   void backups(const net::HttpRequest& request, Respond respond);
   void cores(const net::HttpRequest& request, Respond respond);
   void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);

@@ -58,6 +58,21 @@ bool Conflation::owe_presence(SharedNote note) {
   return true;
 }
 
+bool Conflation::owe_claim(shard::SharedClaimNote note) {
+  const auto at = std::ranges::find(claims_, note->claim, [](const auto& kept) { return kept->claim; });
+  if (at != claims_.end()) {
+    *at = std::move(note);
+    return true;
+  }
+  if (claims_.size() >= kPresenceMax) return false;
+  claims_.push_back(std::move(note));
+  return true;
+}
+
+std::vector<shard::SharedClaimNote> Conflation::take_claims() {
+  return std::exchange(claims_, {});
+}
+
 std::vector<proto::ShardMark> Conflation::take_durable() {
   return std::exchange(durable_, {});
 }

@@ -21,7 +21,8 @@ namespace terrazzo::session {
 //     `since`; what it lacks are the chunks with a revision of `since` or later, and no list of chunks is kept.
 //  2. The owner answers in its order: edits that come before the answer are in the states, later ones are let through.
 //  3. One shard is asked for at a time, so that the states of one wait in the outbox at most.
-//  4. Of durable marks, of each session's presence and of the world's metadata the newest is kept. Presence waits as
+//  4. Of durable marks, of each session's presence, of each claim and of the world's metadata the newest is kept.
+//  Presence waits as
 //     soon as more is queued than goes out at once, and then until all that was put off has gone out.
 class Conflation {
  public:
@@ -54,15 +55,21 @@ class Conflation {
   void owe_durable(map::ShardPos shard, Lsn lsn);
   // False: kPresenceMax is reached.
   bool owe_presence(SharedNote note);
+  // Likewise.
+  bool owe_claim(shard::SharedClaimNote note);
   std::vector<proto::ShardMark> take_durable();
   std::vector<SharedNote> take_presence();
+  std::vector<shard::SharedClaimNote> take_claims();
+  bool owes_claims() const { return !claims_.empty(); }
   bool owes_presence() const { return !presence_.empty(); }
   // The world's metadata changed: the newest is to be sent.
   void owe_world() { world_ = true; }
   bool take_world() { return std::exchange(world_, false); }
 
   // Everything was made good.
-  bool over() const { return !full_ && !world_ && stale_.empty() && durable_.empty() && presence_.empty(); }
+  bool over() const {
+    return !full_ && !world_ && stale_.empty() && durable_.empty() && presence_.empty() && claims_.empty();
+  }
   // It is left out of edits; who is only owed presence is not.
   bool behind() const { return full_ || !stale_.empty(); }
   std::size_t stale_count() const { return stale_.size(); }
@@ -74,6 +81,7 @@ class Conflation {
   std::vector<StaleShard> stale_;  // in the order of falling behind
   std::vector<proto::ShardMark> durable_;
   std::vector<SharedNote> presence_;  // sorted by session
+  std::vector<shard::SharedClaimNote> claims_;
 };
 
 }  // namespace terrazzo::session

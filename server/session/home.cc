@@ -59,7 +59,7 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     }
     void operator()(const proto::Subscribe& m) { home.subscribe(session, m); }
     void operator()(const proto::Unsubscribe& m) { home.unsubscribe(session, m); }
-    void operator()(const map::Edit& m) { session.edit(m, home.out_); }
+    void operator()(const map::Edit& m) { session.edit(m, home.now_ns_, home.out_); }
     void operator()(const proto::Presence& m) {
       if (!session.in_world(home.out_)) return;
       session.presence(m);
@@ -68,6 +68,8 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     void operator()(const proto::Follow& m) {
       if (session.in_world(home.out_)) home.follow(session, m.session);
     }
+    void operator()(const proto::Claim& m) { home.claim(session, m); }
+    void operator()(const proto::Release& m) { home.release(session, m); }
     void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }
     void operator()(const proto::Invalid& m) {
       if (m.edit) return session.reject(*m.edit, m.code, m.message, home.out_);
@@ -103,6 +105,19 @@ bool Home::acceptable(Session& session, const proto::Subscribe& message, std::sp
                       " layers; at most " + std::to_string(limits_.wire.chunks_per_subscription_max) +
                       " together: ask for a smaller rectangle or fewer layers",
                   out_, message.sub);
+    return false;
+  }
+  std::uint64_t others = 0;
+  for (const auto& [sub, subscription] : session.subscriptions()) {
+    const Registration* const newest = subscription.next ? subscription.next.get() : &*subscription.current;
+    if (sub != message.sub) others += newest->chunks.area() * newest->layers.size();
+  }
+  if (others + wanted > limits_.subscribed_chunks_max) {
+    session.error(ErrorCode::too_large,
+                  name + " would make it " + std::to_string(others + wanted) +
+                      " chunks × layers in all subscriptions of this connection; at most " +
+                      std::to_string(limits_.subscribed_chunks_max) + ": ask for less, or unsubscribe first",
+                  out_);
     return false;
   }
   if (!session.subscriptions().contains(message.sub) &&
@@ -208,7 +223,10 @@ void Home::complete(Session& session, std::uint32_t sub, Session::Subscription& 
   subscription.next.reset();
   out_.send(session.connection(), proto::Subscribed{sub, subscription.current->marks});
   const map::Rect& area = subscription.current->chunks;
-  if (!area.empty() && area != before) out_.ask_presence({session.world()->id, session.origin(), area, before});
+  if (!area.empty() && area != before) {
+    out_.ask_presence({session.world()->id, session.origin(), area, before});
+    look_for_claims(session, area, before);
+  }
   const WorldView& view = worlds_[session.world()->id];
   for (const proto::ShardMark& mark : subscription.current->marks) {
     const auto durable = view.newest_durable.find(mark.shard);
@@ -270,6 +288,7 @@ void Home::disconnected(Connection connection) {
       note->left = note->to_all = true;
       out_.presence(note);
     }
+    if (session->may_hold_claims) out_.claim(claim_request(*session, shard::ClaimRequest::Kind::lost));
   }
   if (session->id().value != 0) out_.silent(session->id(), connection);
   forget_owed(connection);

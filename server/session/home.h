@@ -13,6 +13,7 @@
 #include "server/session/session.h"
 #include "server/session/session_output.h"
 #include "server/session/viewer_index.h"
+#include "server/shard/claim_desk.h"
 #include "server/shard/messages.h"
 
 namespace terrazzo::session {
@@ -42,6 +43,9 @@ class Home {
   void presence_asked(const PresenceAsk& ask);
   // Somebody's presence, for one newcomer here.
   void presence_for(const shard::Origin& newcomer, const SharedNote& note);
+  // What a desk says to one connection, and to all whom it concerns.
+  void claim_answer(const shard::ClaimAnswer& answer);
+  void claim_note(const shard::SharedClaimNote& note);
   void going_away(std::uint32_t retry_after_ms);
   // Another connection speaks for its session now.
   void superseded(Connection connection);
@@ -49,6 +53,8 @@ class Home {
   void world_gone(WorldId world);
   void world_changed(const std::shared_ptr<const map::World>& world);
 
+  // What comes from now on comes at this time.
+  void set_time(std::uint64_t now_ns) { now_ns_ = now_ns; }
   // Sends what waits for its time: presence and durable marks.
   void tick(std::uint64_t now_ns);
   // When tick has something to send; the largest number: never.
@@ -124,6 +130,17 @@ class Home {
   void put_off(Connection connection, Conflation& owed, const SharedNote& note);
   void follow(Session& session, SessionId followed);
   void forget_followed(WorldView& view, Session& session);
+
+  // ---- claims (claims.cc) ----
+  void claim(Session& session, const proto::Claim& message);
+  void release(Session& session, const proto::Release& message);
+  std::unique_ptr<shard::ClaimRequest> claim_request(const Session& session, shard::ClaimRequest::Kind kind) const;
+  // For who subscribes to these chunks and knows what is in those.
+  void look_for_claims(const Session& session, const map::Rect& area, const map::Rect& known);
+  void tell_claim(Connection connection, const shard::SharedClaimNote& note);
+  // To those in viewers_, who have this form, except who has to wait for it.
+  void tell_claim_to_many(proto::Form form, const shard::SharedClaimNote& note);
+  void put_off_claim(Connection connection, Conflation& owed, const shard::SharedClaimNote& note);
 
   shard::CoreId core_;
   SessionLimits limits_;

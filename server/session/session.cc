@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "server/shard/claim_desk.h"
 #include "server/shard/shard_router.h"
 
 namespace terrazzo::session {
@@ -27,7 +28,7 @@ Session::Session(Connection connection, proto::Form form, shard::CoreId core, co
       counters_(counters) {}
 
 shard::Origin Session::origin() const {
-  return {id_, connection_.slot, connection_.generation, core_};
+  return {id_, connection_.slot, connection_.generation, core_, user_};
 }
 
 void Session::error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub) {
@@ -36,10 +37,31 @@ void Session::error(ErrorCode code, std::string_view message, SessionOutput& out
   out.send(connection_, proto::ErrorMessage{code, message, sub});
 }
 
-void Session::reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out) {
+namespace {
+
+using NamedClaims = boost::container::static_vector<proto::ClaimOf, shard::ClaimLimits::kConflictsNamed>;
+NamedClaims named(std::span<const shard::SharedClaim> claims) {
+  NamedClaims out;
+  for (const shard::SharedClaim& claim : claims.first(std::min(claims.size(), out.capacity())))
+    out.push_back(message_of(*claim));
+  return out;
+}
+
+}  // namespace
+
+void Session::reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out,
+                     std::span<const shard::SharedClaim> claims) {
   ++counters_.rejects;
   ++counters_.rejects_by_code[static_cast<std::size_t>(code)];
-  out.send(connection_, proto::Reject{edit, code, message});
+  const NamedClaims conflicts = named(claims);
+  out.send(connection_, proto::Reject{edit, code, message, {}, conflicts});
+}
+
+void Session::reject_claim(ClaimId claim, const Error& why, std::span<const shard::SharedClaim> claims,
+                           SessionOutput& out) {
+  ++counters_.claim_rejects_by_code[static_cast<std::size_t>(why.code)];
+  const NamedClaims conflicts = named(claims);
+  out.send(connection_, proto::Reject{{}, why.code, why.message, claim, conflicts});
 }
 
 bool Session::ready(SessionOutput& out) {
@@ -81,6 +103,10 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
   }
   greeted_ = true;
   identity_ = *std::move(identity);
+  // Where nobody says who they are, each session is somebody.
+  user_ = identity_.number.value != 0 ? identity_.number : UserId{id_.value};
+  may_hold_claims = resumed;
+  resends_left_ = resumed ? limits_.wire.edits_in_flight_max : 0;
   name_ = message.name.empty() ? identity_.user : std::string(message.name);
   color_ = message.color != 0 ? message.color : kColors[id_.value % kColors.size()];
   out.speaks_for(id_, connection_);
@@ -113,7 +139,28 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
   out.ask_presence({world_->id, origin(), std::nullopt});
 }
 
-void Session::edit(const map::Edit& message, SessionOutput& out) {
+std::optional<Error> Session::over_rate(const map::Edit& edit, std::uint64_t now_ns) {
+  // What was applied before the connection was lost, and is sent again, must not be refused (ED-5, ED-7).
+  if (resends_left_ != 0) {
+    --resends_left_;
+    return std::nullopt;
+  }
+  std::uint64_t cells = 0;
+  for (const map::Op& op : edit.ops) cells += op.rect.intersect(world_->area()).area();
+  const auto over = [&](TokenBucket& bucket, const Rate& rate, std::uint64_t cost, const char* what) {
+    if (bucket.take(rate, cost, now_ns)) return std::optional<Error>();
+    return std::optional<Error>(Error{ErrorCode::rate_limited, "more than " + std::to_string(rate.per_second) + " " +
+                                                                   what + ": make the edit again later"});
+  };
+  std::optional<Error> why = over(edits_, limits_.edits, 1, "edits a second on this connection");
+  if (!why) why = over(cells_, limits_.cells, cells, "cells a second on this connection");
+  if (why || !identity_.budget) return why;
+  why = over(identity_.budget->edits, limits_.user_edits, 1, "edits a second of this user");
+  if (!why) why = over(identity_.budget->cells, limits_.user_cells, cells, "cells a second of this user");
+  return why;
+}
+
+void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out) {
   if (!greeted_ || !world_) {
     return reject(message.id, ErrorCode::bad_message, "no world is open: `hello`, then `open`, then `edit`", out);
   }
@@ -132,6 +179,8 @@ void Session::edit(const map::Edit& message, SessionOutput& out) {
                       "more as answers come",
                   out);
   }
+  if (const std::optional<Error> why = over_rate(message, now_ns))
+    return reject(message.id, why->code, why->message, out);
   const map::EditLimits edit_limits{.ops_max = limits_.wire.ops_per_edit_max,
                                     .conditions_max = limits_.wire.ops_per_edit_max,
                                     .cells_max = limits_.wire.cells_per_edit_max};
@@ -178,7 +227,7 @@ void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
   using Stage = shard::EditOutcome::Stage;
   if (outcome.stage == Stage::rejected) {
     const Error error = outcome.error.value_or(Error{});
-    reject(outcome.edit, error.code, error.message, out);
+    reject(outcome.edit, error.code, error.message, out, outcome.claims);
     end_flight(found);
     return;
   }

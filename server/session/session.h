@@ -26,13 +26,18 @@ struct SessionLimits {
                      .edits_in_flight_max = 512,
                      .chunks_per_subscription_max = 4096,
                      .subscriptions_max = 64};
+  // Of chunks × layers, all subscriptions of a connection together.
+  std::uint64_t subscribed_chunks_max = 64 * 4096;
+  // Of each connection, and of each user over all of his.
+  Rate edits, cells, user_edits, user_cells;
+  Rate claims;                                      // and releases, of each connection
   std::uint64_t presence_interval_ns = 33'000'000;  // between two notes of a session's newest presence
 };
 
 struct SessionCounters {
-  std::uint64_t messages = 0, edits = 0, acks = 0, rejects = 0, errors = 0;
+  std::uint64_t messages = 0, edits = 0, claims = 0, acks = 0, rejects = 0, errors = 0;
   using ByCode = std::array<std::uint64_t, kErrorCodeNames.size()>;
-  ByCode rejects_by_code{}, errors_by_code{};
+  ByCode rejects_by_code{}, errors_by_code{}, claim_rejects_by_code{};
   // Frames of edits queued for viewers: an edit counts for each.
   std::uint64_t deliveries = 0;
   // Presence: as clients said it, as it went out, queued for somebody, and put off for who does not keep up.
@@ -67,7 +72,9 @@ class Session {
   // Hello, open, edit, presence and ping; subscriptions are the home's, which has the index.
   void hello(const proto::Hello& message, SessionOutput& out);
   void open(const proto::Open& message, SessionOutput& out);
-  void edit(const map::Edit& message, SessionOutput& out);
+  void edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out);
+  // Whether one more claim or release may be asked for now.
+  bool may_claim(std::uint64_t now_ns) { return claims_.take(limits_.claims, 1, now_ns); }
   void presence(const proto::Presence& message);
   void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
   // When the newest presence may go out, at the earliest.
@@ -78,10 +85,14 @@ class Session {
   bool presence_waits = false;
   // Whose presence it gets wherever it is; 0: nobody's.
   SessionId followed;
+  // Whether its end may leave claims behind.
+  bool may_hold_claims = false;
   // Answers with `error`; the connection lives on.
   // `sub`: the subscription that it is about.
   void error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub = {});
-  void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out);
+  void reject(EditId edit, ErrorCode code, std::string_view message, SessionOutput& out,
+              std::span<const shard::SharedClaim> claims = {});
+  void reject_claim(ClaimId claim, const Error& why, std::span<const shard::SharedClaim> claims, SessionOutput& out);
   // False (and an error sent) when hello, or open, has not come yet.
   bool ready(SessionOutput& out);
   bool in_world(SessionOutput& out);
@@ -90,6 +101,8 @@ class Session {
   Connection connection() const { return connection_; }
   proto::Form form() const { return form_; }
   SessionId id() const { return id_; }
+  Role role() const { return identity_.role; }
+  const std::string& name() const { return name_; }
   const std::shared_ptr<const map::World>& world() const { return world_; }
   shard::Origin origin() const;
   boost::intrusive_ptr<PresenceNote> presence_note() const;
@@ -121,6 +134,8 @@ class Session {
   using Flights = std::unordered_map<EditId, InFlight>;
   // Kept for the next ones, so that a stroke allocates nothing per edit.
   static constexpr std::size_t kSpareFlightsMax = 64;
+  // Why the edit comes too soon.
+  std::optional<Error> over_rate(const map::Edit& edit, std::uint64_t now_ns);
   void begin_flight(const map::Edit& edit, std::size_t parts);
   void end_flight(Flights::iterator flight);
   void acknowledge(EditId edit, const InFlight& flight, bool durable, SessionOutput& out);
@@ -136,6 +151,9 @@ class Session {
   bool greeted_ = false;
   SessionId id_;
   Identity identity_;
+  UserId user_;
+  TokenBucket edits_, cells_, claims_;
+  std::uint32_t resends_left_ = 0;  // edits that the connection before may have sent
   std::string name_;
   std::uint32_t color_ = 0;
   std::shared_ptr<const map::World> world_;

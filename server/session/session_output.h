@@ -16,6 +16,8 @@
 #include "map/world.h"
 #include "proto/messages.h"
 #include "server/session/connection.h"
+#include "server/session/token_bucket.h"
+#include "server/shard/claim_desk.h"
 #include "server/shard/messages.h"
 
 namespace terrazzo::session {
@@ -28,6 +30,8 @@ constexpr std::string_view role_name(Role role) {
 struct Identity {
   std::string user;
   Role role = Role::viewer;
+  UserId number = {};                       // for this run; 0: the user is not known
+  std::shared_ptr<UserBudget> budget = {};  // of all of the user's connections; null: likewise
 };
 
 // A session's presence on its way to the sessions of the world, on every core. Self-contained, never changed once it is
@@ -94,6 +98,8 @@ class SessionOutput {
   virtual void ask_presence(const PresenceAsk& ask) = 0;
   // To the newcomer alone.
   virtual void presence_to(const shard::Origin& newcomer, const SharedNote& note) = 0;
+  // To the desk of its world.
+  virtual void claim(std::unique_ptr<shard::ClaimRequest> request) = 0;
   // This connection now speaks for the session; an older one that still does is to be closed, wherever it is.
   virtual void speaks_for(SessionId session, Connection connection) = 0;
   virtual void silent(SessionId session, Connection connection) = 0;

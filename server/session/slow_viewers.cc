@@ -83,6 +83,7 @@ void Home::room(Connection connection) {
   const auto stale = slow->next(new_ticket());
   if (slow->take_world()) out_.send(connection, proto::WorldInfo{directory_.world_json(*session->world())});
   for (const proto::ShardMark& mark : slow->take_durable()) out_.send(connection, proto::Durable{mark.shard, mark.lsn});
+  for (const shard::SharedClaimNote& note : slow->take_claims()) out_.send(connection, message_of(*note));
   for (const SharedNote& note : slow->take_presence())
     out_.send_presence(session->form(), {&connection, 1}, note, PresenceIsFor::newcomers, nullptr);
   if (stale) return request_refresh(*session, *stale);

@@ -30,6 +30,14 @@ constexpr std::size_t kRemembered = 65536;
 // Connections of one author, one after another, while one edit is under way.
 constexpr std::size_t kCopiesMax = 8;
 
+std::vector<SharedClaim> in_the_way(const ClaimTable& claims, const CoordinatedRequest& request) {
+  std::vector<SharedClaim> others;
+  for (const auto& part : request.parts)
+    for (SharedClaim& claim : claims.in_the_way(request.origin.user, *part))
+      if (std::ranges::find(others, claim) == others.end()) others.push_back(std::move(claim));
+  return others;
+}
+
 }  // namespace
 
 struct Coordinator::State {
@@ -75,7 +83,7 @@ Coordinator::Coordinator(WorldId world, Incarnation incarnation) : state_(new St
 }
 Coordinator::~Coordinator() = default;
 
-void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out) {
+void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out, const ClaimTable* claims) {
   State& s = *state_;
   const EditName name{request->origin.session, request->id};
   const auto known = s.numbers.find(name);
@@ -98,6 +106,17 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
     refused.stage = EditOutcome::Stage::rejected;
     refused.error = *std::move(why);
     return out.outcome(std::move(refused));
+  } else if (claims != nullptr && !claims->empty()) {
+    std::vector<SharedClaim> others = in_the_way(*claims, *request);
+    if (!others.empty()) {
+      EditOutcome refused;
+      refused.origin = request->origin;
+      refused.edit = request->id;
+      refused.stage = EditOutcome::Stage::rejected;
+      refused.error = claimed_error(others);
+      refused.claims = std::move(others);
+      return out.outcome(std::move(refused));
+    }
   }
   const std::uint64_t number = again ? known->second : ++s.last;
   for (const auto& part : request->parts) part->coordinated = number;
@@ -163,6 +182,16 @@ void Coordinator::read_only(const Error& why) {
 
 bool Coordinator::all_forwarded() const {
   return std::ranges::none_of(state_->running, [](const auto& entry) { return entry.second.request != nullptr; });
+}
+
+std::uint64_t Coordinator::newest() const {
+  return state_->last;
+}
+
+std::uint64_t Coordinator::oldest_unsent() const {
+  const auto unsent =
+      std::ranges::find_if(state_->running, [](const auto& entry) { return entry.second.request != nullptr; });
+  return unsent == state_->running.end() ? std::numeric_limits<std::uint64_t>::max() : unsent->first;
 }
 
 std::optional<Error> Coordinator::undone() const {

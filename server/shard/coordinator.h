@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_set>
 
+#include "server/shard/claim_table.h"
 #include "server/shard/messages.h"
 #include "server/shard/shard_output.h"
 
@@ -20,7 +21,8 @@ class Coordinator {
   Coordinator(WorldId world, Incarnation incarnation);
   ~Coordinator();
 
-  void submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out);
+  // A new edit that claims of others are in the way of is refused; null: there are none.
+  void submit(std::unique_ptr<CoordinatedRequest> request, ShardOutput& out, const ClaimTable* claims = nullptr);
   void log_durable(std::uint64_t sequence, ShardOutput& out);
   // An outcome of a part (owner → coordinator). When all parts are applied, the author gets one outcome per shard, of
   // stage durable: the whole edit is on disk since before the parts went out. When all parts are durable in their
@@ -29,6 +31,9 @@ class Coordinator {
   void read_only(const Error& why);
   // No decided edit waits for the log: the parts of all have been forwarded.
   bool all_forwarded() const;
+  // The newest edit that was decided, and the oldest whose parts have not been forwarded; the largest number: none.
+  std::uint64_t newest() const;
+  std::uint64_t oldest_unsent() const;
   // Why a decided edit is not in all of its shards and will not be in this run of the server; none: there is no such
   // edit.
   std::optional<Error> undone() const;

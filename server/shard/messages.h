@@ -19,6 +19,7 @@
 #include "map/coords.h"
 #include "map/edit.h"
 #include "proto/messages.h"
+#include "server/shard/claim.h"
 #include "server/storage/shard_store.h"
 
 // What crosses between home cores and the owner cores of shards. Ownership moves with each message.
@@ -43,6 +44,7 @@ struct Origin {
   std::uint32_t connection_slot = 0;
   std::uint32_t connection_generation = 0;
   CoreId core = 0;
+  UserId user = {};
 };
 
 // Areas of a shard that become again what they were in a pin: what undoing huge edits and going back to a version are
@@ -153,6 +155,7 @@ struct EditOutcome {
   enum class Stage : std::uint8_t { applied, durable, rejected } stage = Stage::applied;
   std::uint64_t coordinated = 0;
   std::optional<Error> error;
+  std::vector<SharedClaim> claims = {};  // that were in the way
 };
 
 // Everything of a shard up to lsn is on disk (owner → homes with viewers).

@@ -11,6 +11,7 @@
 #include "base/canary.h"
 #include "map/edit_check.h"
 #include "server/shard/chunk_states.h"
+#include "server/shard/claim_table.h"
 #include "server/shard/dedupe_window.h"
 #include "server/shard/fanout.h"
 #include "server/shard/interest.h"
@@ -90,6 +91,7 @@ struct Shard::State {
 
   Fanout fanout{*encoder};
   InterestIndex interest;
+  ClaimTable claims;
   DedupeWindow applied;
   std::optional<Error> read_only;
   std::optional<Error> damage;
@@ -138,10 +140,11 @@ struct Shard::State {
   EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
     return outcome_of(waiting_of(request), stage);
   }
-  void reject(const EditRequest& request, Error error, ShardOutput& out) {
+  void reject(const EditRequest& request, Error error, ShardOutput& out, std::vector<SharedClaim> others = {}) {
     ++counters.rejected;
     EditOutcome outcome = outcome_of(request, EditOutcome::Stage::rejected);
     outcome.error = std::move(error);
+    outcome.claims = std::move(others);
     out.outcome(std::move(outcome));
   }
   bool is_duplicate(const EditRequest& request) const {
@@ -232,6 +235,12 @@ void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory
   s.fanout.use(encoder);
   s.factory = std::move(factory);
   for (const auto& branch : s.branches) branch->settle(encoder, encoded, {});
+}
+void Shard::claim(SharedClaim claim) {
+  state_->claims.add(std::move(claim));
+}
+void Shard::release(const Claim& claim) {
+  state_->claims.remove(claim.serial);
 }
 void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
@@ -410,6 +419,13 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (request.coordinated == 0) {
     if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
     if (s.behind) return s.reject(request, *s.behind, out);
+    if (!s.claims.empty()) [[unlikely]] {
+      std::vector<SharedClaim> others = s.claims.in_the_way(request.origin.user, request);
+      if (!others.empty()) {
+        Error why = claimed_error(others);
+        return s.reject(request, std::move(why), out, std::move(others));
+      }
+    }
   }
   if (const Status held = check_conditions(s.head, request.edit.conditions); !held)
     return s.reject(request, held.error(), out);

@@ -91,6 +91,9 @@ class Shard {
   // For a connection that was left out of edits: the states that make it good, as of now.
   void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
+  // Of this line: nobody of another user can edit there, from now on or not any more.
+  void claim(SharedClaim claim);
+  void release(const Claim& claim);
   // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked
   // right before.
   void look(const EditRequest& request, storage::Missing& missing);

@@ -164,6 +164,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   void interest_off(std::unique_ptr<shard::InterestOff> off) override {
     mail_.push_back(boxed(MeshKind::interest_off, std::move(off)));
   }
+  void claim(std::unique_ptr<shard::ClaimRequest>) override {}  // there are none to look for
   void presence(const session::SharedNote&) override {}
   void ask_presence(const session::PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const session::SharedNote&) override {}

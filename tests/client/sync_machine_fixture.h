@@ -23,6 +23,8 @@ class Recorder final : public SyncOutput {
       resumes = hello->resume ? std::string(hello->resume->session) : "";
     if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
     if (const auto* follow = std::get_if<proto::Follow>(&message)) followed.push_back(follow->session.value);
+    if (const auto* claim = std::get_if<proto::Claim>(&message)) claimed.push_back(claim->claim.value);
+    if (const auto* release = std::get_if<proto::Release>(&message)) released.push_back(release->claim.value);
     if (const auto* edit = std::get_if<map::Edit>(&message)) edits.push_back(edit->id.value);
     if (const auto* subscribe = std::get_if<proto::Subscribe>(&message)) {
       subscribed.push_back(subscribe->sub);
@@ -44,6 +46,7 @@ class Recorder final : public SyncOutput {
   std::vector<std::size_t> sent;
   std::vector<std::uint64_t> edits, followed;
   std::vector<std::uint32_t> subscribed;  // in the order of asking
+  std::vector<std::uint32_t> claimed, released;
   std::vector<std::int32_t> cursors;
   std::vector<proto::KnownChunk> known;
   std::string resumes;

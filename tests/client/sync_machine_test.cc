@@ -381,5 +381,112 @@ TEST_F(SyncMachineTest, PresenceOfOthersIsAnEvent) {
   EXPECT_TRUE(machine.peers().empty());
 }
 
+// ---- claims ----
+
+proto::Claimed claimed(std::uint64_t session, ClaimId claim, std::uint32_t ttl_ms, const map::Rect& rect) {
+  return {{SessionId{session}, claim, "Ada", rect, {}}, ttl_ms};
+}
+const map::Rect kClaimed = map::Rect::of_size(3, 3, 4, 4);
+
+TEST_F(SyncMachineTest, AClaimIsRenewedAndAskedForAgainOnTheNextConnection) {
+  EXPECT_FALSE(machine.claim(kClaimed, {}, std::chrono::minutes(1)).ok()) << "no world is open";
+  go_live();
+  const ClaimId claim = *machine.claim(kClaimed, {}, std::chrono::seconds(30));
+  EXPECT_EQ(out.claimed, (std::vector<std::uint32_t>{claim.value}));
+  EXPECT_FALSE(machine.claims().holds(claim));
+  machine.received(claimed(9, claim, 30'000, kClaimed), 1'000'000);
+  EXPECT_TRUE(machine.claims().holds(claim));
+  machine.tick(10'999'999);
+  EXPECT_EQ(out.claimed.size(), 1u);
+  machine.tick(11'000'000);  // a third of 30 s later
+  machine.tick(11'500'000);  // the answer is on its way
+  EXPECT_EQ(out.claimed.size(), 2u);
+  machine.received(claimed(9, claim, 30'000, kClaimed), 12'000'000);
+  EXPECT_EQ(out.count<ClaimHeld>(), 1u) << "a renewal is no news";
+  lose();
+  EXPECT_FALSE(machine.claims().holds(claim));
+  machine.tick(100'000'000);
+  welcome(9, 2, true);
+  machine.received(proto::WorldInfo{kWorld}, 100'000'000);
+  EXPECT_EQ(out.claimed.size(), 3u) << "the new run of the server knows nothing of it";
+  machine.received(claimed(9, claim, 30'000, kClaimed), 100'000'000);
+  EXPECT_EQ(out.count<ClaimHeld>(), 2u);
+  machine.release(claim);
+  EXPECT_EQ(out.released, std::vector<std::uint32_t>{claim.value});
+  machine.received(proto::Released{SessionId{9}, claim, proto::ReleaseReason::released}, 101'000'000);
+  EXPECT_EQ(out.count<ClaimEnded>(), 0u) << "the program knows";
+  machine.tick(500'000'000);
+  EXPECT_EQ(out.claimed.size(), 3u);
+}
+
+TEST_F(SyncMachineTest, AClaimThatEndsOrIsRefusedIsToldAndForgotten) {
+  go_live();
+  const ClaimId first = *machine.claim(kClaimed, {}, std::chrono::seconds(30));
+  machine.received(claimed(9, first, 30'000, kClaimed), 1000);
+  const auto refuse = [&](ClaimId claim, ErrorCode code) {
+    const proto::ClaimOf holder{SessionId{77}, ClaimId{5}, "Bob", kClaimed, {}};
+    machine.received(proto::Reject{{}, code, "no", claim, {&holder, 1}}, 2000);
+  };
+  refuse(first, ErrorCode::overloaded);  // a renewal, which comes again
+  EXPECT_TRUE(machine.claims().holds(first));
+  machine.tick(2'000'000);
+  EXPECT_EQ(out.claimed.size(), 2u);
+  machine.received(proto::Released{SessionId{9}, first, proto::ReleaseReason::broken}, 3000);
+  ASSERT_EQ(out.count<ClaimEnded>(), 1u);
+  const ClaimId second = *machine.claim(kClaimed, {}, std::chrono::seconds(30));
+  EXPECT_NE(second, first);
+  refuse(second, ErrorCode::claimed);
+  ASSERT_EQ(out.count<ClaimRejected>(), 1u);
+  for (const Event& event : out.events) {
+    if (const auto* rejected = std::get_if<ClaimRejected>(&event)) {
+      EXPECT_EQ(rejected->error.code, ErrorCode::claimed);
+      ASSERT_EQ(rejected->conflicts.size(), 1u);
+      EXPECT_EQ(rejected->conflicts[0].name, "Bob");
+    }
+    if (const auto* ended = std::get_if<ClaimEnded>(&event)) {
+      EXPECT_EQ(ended->reason, ReleaseReason::broken);
+    }
+  }
+  lose();
+  welcome(9, 1, true);
+  machine.received(proto::WorldInfo{kWorld}, 1000);
+  EXPECT_EQ(out.claimed.size(), 3u) << "neither is asked for again";
+}
+
+TEST_F(SyncMachineTest, ClaimsOfOthersAreKnownWhileAViewShowsThem) {  // CL-8
+  go_live();
+  const SubscriptionId view = subscribe();
+  machine.received(claimed(77, ClaimId{1}, 1000, kClaimed), 1000);
+  machine.received(claimed(77, ClaimId{2}, 1000, kClaimed), 1000);
+  machine.received(claimed(77, ClaimId{2}, 1000, kClaimed), 1000);
+  ASSERT_EQ(machine.claims().claims().size(), 2u);
+  EXPECT_EQ(out.count<ClaimsChanged>(), 2u);
+  machine.received(proto::Released{SessionId{77}, ClaimId{1}, proto::ReleaseReason::expired}, 1000);
+  ASSERT_EQ(machine.claims().claims().size(), 1u);
+  EXPECT_EQ(machine.claims().claims()[0].claim, ClaimId{2});
+  ASSERT_TRUE(machine.move_subscription(view, map::Rect::of_size(6400, 0, 32, 32)).ok());
+  EXPECT_EQ(machine.claims().claims().size(), 1u) << "the old view is in force still";
+  subscribed(view, 0);
+  EXPECT_TRUE(machine.claims().claims().empty());
+  machine.received(claimed(77, ClaimId{3}, 1000, map::Rect::of_size(6400, 0, 1, 1)), 1000);
+  EXPECT_EQ(machine.claims().claims().size(), 1u);
+  machine.unsubscribe(view);
+  EXPECT_TRUE(machine.claims().claims().empty());
+}
+
+TEST_F(SyncMachineTest, AnEditThatIsRejectedAsClaimedSaysByWhom) {
+  go_live();
+  const EditId edit = paint(3, 7);
+  const proto::ClaimOf holder{SessionId{77}, ClaimId{5}, "Bob", kClaimed, {}};
+  machine.received(proto::Reject{edit, ErrorCode::claimed, "no", {}, {&holder, 1}}, 1000);
+  const auto found =
+      std::ranges::find_if(out.events, [](const Event& e) { return std::holds_alternative<EditRejected>(e); });
+  ASSERT_NE(found, out.events.end());
+  const auto& rejected = std::get<EditRejected>(*found);
+  EXPECT_EQ(rejected.error.code, ErrorCode::claimed);
+  ASSERT_EQ(rejected.conflicts.size(), 1u);
+  EXPECT_EQ(rejected.conflicts[0].rect, kClaimed);
+}
+
 }  // namespace
 }  // namespace terrazzo::client

@@ -24,6 +24,9 @@ constexpr std::array<KnownChunk, 2> kKnown = {KnownChunk{1, {-1, 0}, Lsn{12}},
                                               KnownChunk{2, {67108863, -67108864}, Lsn{9007199254740993}}};
 constexpr std::array<ShardMark, 2> kMarks = {ShardMark{{0, -1}, Lsn{7}},
                                              ShardMark{{262143, -262144}, Lsn{9007199254740993}}};
+const std::array<ClaimOf, 2> kClaims = {
+    ClaimOf{SessionId{77}, ClaimId{1}, "Ada", Rect::of_size(-2, 7, 30, 20), kLayers},
+    ClaimOf{SessionId{18446744073709551615u}, ClaimId{4294967295u}, "", Rect::of_size(0, 0, 1, 1), {}}};
 constexpr Presence kPresence{map::CellPos{-3, 4}, Rect{-100, -50, 100, 50}, Rect{}, std::string_view("brush")};
 
 // Chunks that need each width of the chunk coding: `colors` different cells.
@@ -67,6 +70,10 @@ std::vector<Golden<ClientMessage>> golden_client_messages() {
               map::Edit{EditId{9007199254740993}, map::AckMode::applied, std::span(kOps).first(1), kConditions}),
       same<M>("client_presence", kPresence),
       same<M>("client_ping", Ping{1234567890123}),
+      same<M>("client_claim", Claim{ClaimId{1}, Rect::of_size(-2, 7, 30, 20), kLayers, 30000}),
+      same<M>("client_claim_all", Claim{ClaimId{2}, Rect::of_size(0, 0, 1, 1), {}, 0}),
+      same<M>("client_release", Release{ClaimId{1}, {}}),
+      same<M>("client_release_of", Release{ClaimId{1}, SessionId{77}}),
       same<M>("client_follow", Follow{SessionId{77}}),
   };
 }
@@ -94,7 +101,11 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
       same<M>("server_ack", Ack{EditId{1}, kMarks, true}),
       same<M>("server_durable", Durable{{0, -1}, Lsn{8}}),
       same<M>("server_reject",
-              Reject{EditId{1}, ErrorCode::condition_failed, "condition 0: layer 1 holds other cells"}),
+              Reject{EditId{1}, ErrorCode::condition_failed, "condition 0: layer 1 holds other cells", {}, {}}),
+      same<M>("server_reject_claimed", Reject{EditId{2}, ErrorCode::claimed, "Ada has claimed it", {}, kClaims}),
+      same<M>("server_reject_claim", Reject{{}, ErrorCode::claimed, "Ada has claimed it", ClaimId{3}, kClaims}),
+      same<M>("server_claimed", Claimed{kClaims[0], 30000}),
+      same<M>("server_released", Released{SessionId{77}, ClaimId{1}, ReleaseReason::expired}),
       same<M>("server_error", ErrorMessage{ErrorCode::not_found, "there is no world \"atlantis\"", {}}),
       same<M>("server_error_of_subscription",
               ErrorMessage{ErrorCode::read_only, "subscription 3: the shard cannot be read", 3}),

@@ -44,6 +44,11 @@ class Text {
     if (m.tool) put(" tool [{}]", *m.tool);
   }
   void of(const Follow& m) { put("follow {}", m.session.value); }
+  void of(const Claim& m) {
+    put("claim {} {}", m.claim.value, m.ttl_ms);
+    area(m.rect, m.layers);
+  }
+  void of(const Release& m) { put("release {} {}", m.claim.value, m.session.value); }
   void of(const Ping& m) { put("ping {}", m.t); }
   void of(const Invalid& m) {
     put("invalid {} [{}]", error_code_name(m.code), m.message);
@@ -79,7 +84,17 @@ class Text {
     marks(m.shards);
   }
   void of(const Durable& m) { put("durable {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
-  void of(const Reject& m) { put("reject {} {} [{}]", m.edit.value, error_code_name(m.code), m.message); }
+  void of(const Reject& m) {
+    put("reject {} {} {} [{}]", m.edit.value, m.claim.value, error_code_name(m.code), m.message);
+    for (const ClaimOf& conflict : m.conflicts) of(conflict);
+  }
+  void of(const Claimed& m) {
+    put("claimed {}", m.ttl_ms);
+    of(m.of);
+  }
+  void of(const Released& m) {
+    put("released {} {} {}", m.session.value, m.claim.value, static_cast<unsigned>(m.reason));
+  }
   void of(const ErrorMessage& m) {
     put("error {} [{}]", error_code_name(m.code), m.message);
     if (m.sub) put(" of {}", *m.sub);
@@ -100,6 +115,15 @@ class Text {
     fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
   }
   void rect(const map::Rect& r) { put(" {},{}..{},{}", r.x0, r.y0, r.x1, r.y1); }
+  void area(const map::Rect& r, std::span<const map::LayerId> layers) {
+    rect(r);
+    put(" layers");
+    for (const map::LayerId layer : layers) put(" {}", layer);
+  }
+  void of(const ClaimOf& m) {
+    put(" of {} {} [{}]", m.session.value, m.claim.value, m.name);
+    area(m.rect, m.layers);
+  }
   void cells(std::span<const map::Cell> values) {
     put(" {} cells", values.size());
     for (const map::Cell c : values) put(" {}", c.bits);

@@ -131,6 +131,16 @@ Presence RandomMessage::presence() {
   return out;
 }
 
+std::span<const map::LayerId> RandomMessage::layers() {
+  const std::span<map::LayerId> out = arena_.allocate_array<map::LayerId>(below(5));
+  for (map::LayerId& layer : out) layer = static_cast<map::LayerId>(below(256));
+  return out;
+}
+
+ClaimOf RandomMessage::claim_of() {
+  return {SessionId{big()}, ClaimId{1 + number() / 2}, text(), rect(kSideMax), layers()};
+}
+
 Chunk RandomMessage::chunk_state(Form form) {
   Chunk out;
   out.layer = static_cast<map::LayerId>(below(256));
@@ -151,8 +161,16 @@ Chunk RandomMessage::chunk_state(Form form) {
   return out;
 }
 
+Reject RandomMessage::reject(ErrorCode code) {
+  const std::span<ClaimOf> conflicts = arena_.allocate_array<ClaimOf>(below(3));
+  for (ClaimOf& conflict : conflicts) conflict = claim_of();
+  const std::string_view message = text();
+  if (coin()) return {EditId{big()}, code, message, {}, conflicts};
+  return {{}, code, message, ClaimId{1 + number() / 2}, conflicts};
+}
+
 ClientMessage RandomMessage::client() {
-  switch (below(8)) {
+  switch (below(10)) {
     case 0: {
       Hello out{number(), text(), text(), text(), static_cast<std::uint32_t>(below(1 << 24)), {}};
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
@@ -160,11 +178,8 @@ ClientMessage RandomMessage::client() {
     }
     case 1:
       return Open{below(2) == 0 ? std::string_view("17") : std::string_view("an \"island\"")};
-    case 2: {
-      const std::span<map::LayerId> layers = arena_.allocate_array<map::LayerId>(below(5));
-      for (map::LayerId& layer : layers) layer = static_cast<map::LayerId>(below(256));
-      return Subscribe{number(), rect(kSideMax), layers, known(below(5)), Incarnation{big()}};
-    }
+    case 2:
+      return Subscribe{number(), rect(kSideMax), layers(), known(below(5)), Incarnation{big()}};
     case 3:
       return Unsubscribe{number()};
     case 4: {
@@ -175,6 +190,10 @@ ClientMessage RandomMessage::client() {
       return presence();
     case 6:
       return Follow{SessionId{big()}};
+    case 7:
+      return Claim{ClaimId{number()}, rect(kSideMax), layers(), number()};
+    case 8:
+      return Release{ClaimId{number()}, SessionId{big()}};
     default:
       return Ping{big()};
   }
@@ -182,7 +201,7 @@ ClientMessage RandomMessage::client() {
 
 ServerMessage RandomMessage::server(Form form) {
   const auto code = [&] { return static_cast<ErrorCode>(below(kErrorCodeNames.size())); };
-  switch (below(15)) {
+  switch (below(17)) {
     case 0:
       return Welcome{SessionId{big()},
                      text(),
@@ -204,7 +223,7 @@ ServerMessage RandomMessage::server(Form form) {
     case 6:
       return Durable{shard(), Lsn{big()}};
     case 7:
-      return Reject{EditId{big()}, code(), text()};
+      return reject(code());
     case 8:
       return ErrorMessage{code(), text(), coin() ? std::optional(static_cast<std::uint32_t>(big())) : std::nullopt};
     case 9:
@@ -217,6 +236,10 @@ ServerMessage RandomMessage::server(Form form) {
       return Stale{shard(), Lsn{big()}};
     case 13:
       return Refreshed{shard(), Lsn{big()}};
+    case 14:
+      return Claimed{claim_of(), number()};
+    case 15:
+      return Released{SessionId{big()}, ClaimId{number()}, static_cast<ReleaseReason>(below(4))};
     default:
       return GoingAway{number()};
   }

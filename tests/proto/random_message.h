@@ -34,6 +34,9 @@ class RandomMessage {
   std::span<const ShardMark> marks(std::uint64_t count);
   std::span<const KnownChunk> known(std::uint64_t count);
   Presence presence();
+  std::span<const map::LayerId> layers();
+  ClaimOf claim_of();
+  Reject reject(ErrorCode code);
   Chunk chunk_state(Form form);
 
   std::mt19937_64 random_;

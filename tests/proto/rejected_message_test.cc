@@ -186,7 +186,7 @@ TEST_F(RejectedBinary, TextsThatAreNotUtf8OrTooLong) {
 
 TEST(FromANewerServer, UnknownMessagesAreSkipped) {  // FO-4
   constexpr std::string_view text =
-      R"([{"type":"claimed","claim":1},{"type":"pong","t":1},{"type":"error","code":"brand_new"}])";
+      R"([{"type":"brand_new","claim":1},{"type":"pong","t":1},{"type":"error","code":"brand_new"}])";
   Arena arena;
   const auto messages = decode_server_messages(Form::json, std::as_bytes(std::span(text)), arena);
   ASSERT_TRUE(messages.ok()) << messages.error().message;

@@ -30,7 +30,7 @@ inline std::shared_ptr<map::World> island() {
 class OneWorldDirectory final : public SessionDirectory {
  public:
   Result<Identity> authenticate(std::string_view token) override {
-    if (token == "ada" || token == "bob") return Identity{std::string(token), Role::editor};
+    if (token == "ada" || token == "bob") return Identity{std::string(token), Role::editor, {}, budget};
     if (token == "eve") return Identity{"eve", Role::viewer};
     return Error{ErrorCode::unauthenticated, "the token was not accepted"};
   }
@@ -51,7 +51,8 @@ class OneWorldDirectory final : public SessionDirectory {
   Incarnation incarnation() const override { return Incarnation{4}; }
 
   std::shared_ptr<map::World> world = island();
-  std::string json;  // what the metadata is said to be; empty: only the name
+  std::string json;                    // what the metadata is said to be; empty: only the name
+  std::shared_ptr<UserBudget> budget;  // of ada and bob
   std::uint64_t last_session = 1000;
 };
 

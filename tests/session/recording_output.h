@@ -71,6 +71,7 @@ class RecordingOutput final : public SessionOutput {
     coordinated.push_back(std::move(request));
   }
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override { requests.push_back(std::move(request)); }
+  void claim(std::unique_ptr<shard::ClaimRequest> request) override { claims.push_back(std::move(request)); }
   void interest_off(std::unique_ptr<shard::InterestOff> off) override { offs.push_back(std::move(off)); }
   void presence(const SharedNote& note) override { notes.push_back(note); }
   void ask_presence(const PresenceAsk& ask) override { asked.push_back(ask); }
@@ -88,6 +89,7 @@ class RecordingOutput final : public SessionOutput {
   std::vector<std::unique_ptr<shard::SubscribeRequest>> requests;
   std::vector<std::unique_ptr<shard::RefreshRequest>> refreshes;
   std::vector<std::unique_ptr<shard::InterestOff>> offs;
+  std::vector<std::unique_ptr<shard::ClaimRequest>> claims;
   std::vector<Connection> full;  // the test's word: nothing that can wait goes to these
   std::vector<Connection> busy;  // and to these no presence
   std::vector<Connection> tell_rooms;

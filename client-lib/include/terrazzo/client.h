@@ -13,6 +13,7 @@
 #include "map/cell.h"
 #include "map/edit.h"
 #include "map/world.h"
+#include "terrazzo/claims.h"
 #include "terrazzo/edit_draft.h"
 #include "terrazzo/events.h"
 #include "terrazzo/options.h"
@@ -128,6 +129,19 @@ class Client {
   // By session. Where somebody is whom no subscription of this client shows, and whom it does not follow, may be old.
   std::vector<Peer> peers() const;
   std::optional<Peer> peer(SessionId session) const;
+
+  // Keeps an area for this client's user: the server refuses what others edit there (EditRejected, `claimed`).
+  // ClaimHeld says that it does, ClaimRejected that it does not. Renewed until release(), and asked for again after a
+  // lost connection or a restart of the server; `ttl` is how long the server waits for that, two seconds at least. No
+  // layers: all of them. conflict: no world.
+  Result<ClaimId> claim(const map::Rect& rect, std::span<const map::LayerId> layers = {},
+                        std::chrono::milliseconds ttl = std::chrono::minutes(1));
+  void release(ClaimId claim);
+  // Somebody else's; takes the role of an owner.
+  void break_claim(SessionId session, ClaimId claim);
+  bool holds(ClaimId claim) const;  // as far as this client has heard
+  // Those that touch this client's subscriptions, own ones included.
+  std::vector<Claim> claims() const;
 
   // Asks the server to answer; Statistics::round_trip_us is the result. Every message before it was handled before it.
   void ping();

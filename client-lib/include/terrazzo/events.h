@@ -11,6 +11,7 @@
 #include "base/strong_id.h"
 #include "map/coords.h"
 #include "map/world.h"
+#include "terrazzo/claims.h"
 
 // What a client tells its program. Events own what they hold; they are values to keep, copy and move between threads.
 namespace terrazzo::client {
@@ -90,7 +91,25 @@ struct EditDurable {
 struct EditRejected {
   EditId edit;
   Error error;
+  std::vector<Claim> conflicts = {};  // of `claimed`: claims of others that are in the way, eight at most
 };
+
+// Of own claims: in force (again, after a lost connection); refused; or ended, other than by release().
+struct ClaimHeld {
+  ClaimId claim;
+  std::uint32_t ttl_ms = 0;
+};
+struct ClaimRejected {
+  ClaimId claim;
+  Error error;
+  std::vector<Claim> conflicts = {};
+};
+struct ClaimEnded {
+  ClaimId claim;
+  ReleaseReason reason = ReleaseReason::expired;
+};
+// Client::claims() is another list now.
+struct ClaimsChanged {};
 
 struct PeerChanged {
   SessionId session;
@@ -122,8 +141,8 @@ struct CaughtUp {
   Lsn lsn;
 };
 
-using Event =
-    std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable, EditRejected,
-                 PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp, SubscriptionRefused>;
+using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
+                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp,
+                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged>;
 
 }  // namespace terrazzo::client

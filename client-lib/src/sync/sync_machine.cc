@@ -29,6 +29,8 @@ bool passes_by_itself(ErrorCode code) {
   return code == ErrorCode::overloaded || code == ErrorCode::rate_limited || code == ErrorCode::read_only ||
          code == ErrorCode::internal;
 }
+// Renewals are looked at twice a second, and come when a third of the time has passed.
+constexpr std::int64_t kClaimMsMin = 2000;
 
 }  // namespace
 
@@ -137,6 +139,7 @@ SyncMachine::Loss SyncMachine::loss_of(std::uint16_t close_code, std::string_vie
 void SyncMachine::forget_connection() {
   replica_.disconnected();
   subscriptions_.disconnected();
+  claims_.disconnected();
   nothing_sent();
 }
 
@@ -163,6 +166,7 @@ bool SyncMachine::tick(std::uint64_t now_us) {
   if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
   if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs)
     ping(now_us);
+  if (state_ == State::live) claims_.tick(now_us);
   retry_refused();
   return false;
 }
@@ -235,6 +239,7 @@ void SyncMachine::on(const proto::WorldInfo& message) {
     presence_waits_ = presence_set_;
     tick_presence(now_us_);
     if (followed_.value != 0) out_.send(proto::Follow{followed_});
+    claims_.live();
   }
   for (auto& [id, subscription] : subscriptions_.table()) send_wanted(id, subscription);
   send_edits();
@@ -242,6 +247,7 @@ void SyncMachine::on(const proto::WorldInfo& message) {
 
 // A branch was dropped, and another one has its name; or this client went to another world after a refusal.
 void SyncMachine::world_replaced() {
+  claims_.world_replaced();
   replica_.world_replaced();
   std::vector<EditId> lost, settled;
   for (const auto& [id, edit] : held_.table()) (edit.durable ? settled : lost).push_back(id);
@@ -280,6 +286,7 @@ void SyncMachine::on(const proto::Subscribed& message) {
   Subscription* subscription = subscriptions_.find(id);
   if (subscription == nullptr || !subscription->in_flight) return;
   replica_.subscribed(*subscription, message.shards);
+  claims_.forget_unseen(subscriptions_);
   subscription->refusals.succeeded();
   release_settled();
   release_unseen();
@@ -340,8 +347,13 @@ void SyncMachine::on(const proto::Durable& message) {
 }
 
 void SyncMachine::on(const proto::Reject& message) {
+  if (message.claim.value != 0) return claims_.rejected(message, now_us_);
   if (in_flight_ > 0) --in_flight_;
-  if (HeldEdit* edit = held_.find(message.edit)) reject(*edit, {message.code, std::string(message.message)});
+  if (HeldEdit* edit = held_.find(message.edit)) {
+    std::vector<Claim> conflicts;
+    for (const proto::ClaimOf& conflict : message.conflicts) conflicts.push_back(copy_of(conflict));
+    reject(*edit, {message.code, std::string(message.message)}, std::move(conflicts));
+  }
   send_edits();
 }
 
@@ -395,6 +407,14 @@ void SyncMachine::on(const proto::Refreshed& message) {
   tell(CaughtUp{message.shard, message.lsn});
 }
 
+void SyncMachine::on(const proto::Claimed& message) {
+  claims_.claimed(message, session_, now_us_);
+}
+
+void SyncMachine::on(const proto::Released& message) {
+  claims_.released(message, session_);
+}
+
 void SyncMachine::clear_peers() {
   for (const auto& [session, peer] : std::exchange(peers_, {})) tell(PeerLeft{session});
 }
@@ -445,12 +465,12 @@ void SyncMachine::release_unseen() {
   for (const EditId id : ids) release(*held_.find(id));
 }
 
-void SyncMachine::reject(HeldEdit& edit, Error error) {
+void SyncMachine::reject(HeldEdit& edit, Error error, std::vector<Claim> conflicts) {
   const EditId id = edit.id;
   replica_.forget(edit);
   emit_edit_areas(CellsChanged::Cause::rollback, edit);
   held_.erase_rejected(id, error);
-  tell(EditRejected{id, std::move(error)});
+  tell(EditRejected{id, std::move(error), std::move(conflicts)});
 }
 
 void SyncMachine::emit_edit_areas(CellsChanged::Cause cause, const HeldEdit& edit) {
@@ -581,6 +601,7 @@ void SyncMachine::want(Subscription& subscription, Coverage coverage) {
 void SyncMachine::unsubscribe(SubscriptionId id) {
   Subscription* subscription = subscriptions_.find(id);
   if (subscription == nullptr || subscription->ending) return;
+  const Telling telling(*this);
   subscription->ending = true;
   if (!subscription->in_flight) end_subscription(id);
 }
@@ -591,6 +612,7 @@ void SyncMachine::end_subscription(SubscriptionId id) {
   subscriptions_.remove(id);
   if (gone.current) replica_.coverage_changed(*gone.current);
   replica_.coverage_changed(gone.wanted);
+  claims_.forget_unseen(subscriptions_);
   release_settled();
   release_unseen();
 }
@@ -689,6 +711,23 @@ void SyncMachine::tick_presence(std::uint64_t now_us) {
 void SyncMachine::follow(SessionId session) {
   if (session == std::exchange(followed_, session)) return;
   if (state_ == State::live) out_.send(proto::Follow{session});
+}
+
+Result<ClaimId> SyncMachine::claim(const map::Rect& rect, std::span<const map::LayerId> layers,
+                                   std::chrono::milliseconds ttl) {
+  if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
+  if (rect.empty() || !map::kPlane.contains(rect))
+    return Error{ErrorCode::bad_message, "the rectangle has at least one cell, all in the plane of 32-bit positions"};
+  const std::int64_t ttl_ms = std::clamp<std::int64_t>(ttl.count(), kClaimMsMin, 0xFFFFFFFF);
+  return claims_.claim(rect, layers, static_cast<std::uint32_t>(ttl_ms), state_ == State::live);
+}
+
+void SyncMachine::release(ClaimId claim) {
+  claims_.release(claim, state_ == State::live);
+}
+
+void SyncMachine::break_claim(SessionId session, ClaimId claim) {
+  if (state_ == State::live) out_.send(proto::Release{claim, session});
 }
 
 void SyncMachine::ping(std::uint64_t now_us) {

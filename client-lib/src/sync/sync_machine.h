@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "client-lib/src/sync/backoff.h"
+#include "client-lib/src/sync/claim_book.h"
 #include "client-lib/src/sync/held_edits.h"
 #include "client-lib/src/sync/replica.h"
 #include "client-lib/src/sync/subscriptions.h"
@@ -60,6 +62,10 @@ class SyncMachine {
   // 0: nobody any more.
   void follow(SessionId session);
   SessionId followed() const { return followed_; }
+  Result<ClaimId> claim(const map::Rect& rect, std::span<const map::LayerId> layers, std::chrono::milliseconds ttl);
+  void release(ClaimId claim);
+  void break_claim(SessionId session, ClaimId claim);
+  const ClaimBook& claims() const { return claims_; }
   void ping(std::uint64_t now_us);
 
   State state() const { return state_; }
@@ -93,6 +99,8 @@ class SyncMachine {
   void on(const proto::GoingAway& message);
   void on(const proto::Stale& message);
   void on(const proto::Refreshed& message);
+  void on(const proto::Claimed& message);
+  void on(const proto::Released& message);
 
   struct Loss {
     bool retry = false;
@@ -135,7 +143,7 @@ class SyncMachine {
   void release_settled();
   void release_unseen();
   void check_durable(HeldEdit& edit);
-  void reject(HeldEdit& edit, Error error);
+  void reject(HeldEdit& edit, Error error, std::vector<Claim> conflicts = {});
   Result<Coverage> cover(const map::Rect& rect, std::span<const map::LayerId> layers) const;
   std::vector<map::LayerId> tile_layers() const;
   // The layers and the size of the world may be other ones now.
@@ -178,6 +186,7 @@ class SyncMachine {
   std::map<SessionId, Peer> peers_;
   SessionId followed_;
 
+  ClaimBook claims_{out_, events_};
   Subscriptions subscriptions_;
   HeldEdits held_;
   Replica replica_;
