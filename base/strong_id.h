@@ -23,6 +23,9 @@ constexpr Lsn next(Lsn lsn) {
 }
 
 using WorldId = StrongId<struct WorldTag, std::uint64_t>;
+// A user on every one of his connections: a hash of who he is, so that log records have room for it. 0: nobody, as for
+// what the server does by itself.
+using UserId = StrongId<struct UserTag, std::uint64_t>;
 using SessionId = StrongId<struct SessionTag, std::uint64_t>;
 // A client's own counter, for acknowledgements and idempotence: increasing within a session, from 1.
 using EditId = StrongId<struct EditTag, std::uint64_t>;

@@ -10,6 +10,10 @@ void add_server(CLI::App* app, CommandLine& line) {
   app->add_option("--server", line.server, "the server's address")->envname("TERRAZZO_SERVER")->capture_default_str();
   app->add_option("--ca", line.ca_file, "PEM file of whom to trust over https://, instead of whom the system trusts")
       ->envname("TERRAZZO_CA");
+  app->add_option("--as", line.name,
+                  "who you are to others; to a server that wants no token also whose edits are yours")
+      ->envname("TERRAZZO_NAME")
+      ->capture_default_str();
   app->add_option("--token", line.token, "for a server with --auth token; `terrazzo token` makes one")
       ->envname("TERRAZZO_TOKEN");
 }
@@ -54,6 +58,19 @@ void add_watch_and_paint(CLI::App& app, CommandLine& line, std::vector<std::int6
   paint->add_option("--tile", line.tile, "index of the tile; 0 erases")->required();
   paint->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
   add_server(paint, line);
+}
+
+void add_undo(CLI::App& app, CommandLine& line) {
+  const auto command = [&](const char* name, const char* help) {
+    CLI::App* made = app.add_subcommand(name, help);
+    made->add_option("world", line.world, "name or id")->required();
+    made->add_option("--edit", line.edit, "this edit instead of the newest: AUTHOR:NUMBER, as undo and redo print it");
+    add_server(made, line);
+  };
+  command("undo",
+          "take back your newest edit of a world, wherever you made it; cells that somebody has changed since stay as "
+          "they are");
+  command("redo", "do again what you undid last");
 }
 
 void add_render(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
@@ -207,6 +224,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_server(app.add_subcommand("worlds", "list the worlds of the server"), line);
   add_import_and_export(app, line);
   add_watch_and_paint(app, line, rect);
+  add_undo(app, line);
   add_render(app, line, rect);
   add_read_local(app, line, rect);
   add_versions(app, line);

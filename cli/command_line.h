@@ -39,6 +39,8 @@ struct CommandLine {
   std::string data = "data";
   std::string secret_file;
   std::string user = "me";
+  std::string name = "terrazzo";  // for others, and for a server that wants no token
+  std::string edit;               // of undo and redo: AUTHOR:NUMBER; empty: the newest
   std::string role = "editor";
   std::int64_t valid_for_s = 24 * 3600;
 };

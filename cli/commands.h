@@ -11,6 +11,8 @@ Status import_world(const CommandLine& line);
 Status export_world(const CommandLine& line);
 Status watch(const CommandLine& line);
 Status paint(const CommandLine& line);
+Status undo(const CommandLine& line);
+Status redo(const CommandLine& line);
 Status render(const CommandLine& line);
 Status read_local(const CommandLine& line);
 Status list_versions(const CommandLine& line);

@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
                    {"export", export_world},
                    {"watch", watch},
                    {"paint", paint},
+                   {"undo", undo},
+                   {"redo", redo},
                    {"render", render},
                    {"read-local", read_local},
                    {"versions", list_versions},

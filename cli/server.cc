@@ -18,7 +18,7 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
   options.tls.ca_file = line.ca_file;
   while (options.url.ends_with('/')) options.url.pop_back();
   options.token = line.token;
-  options.name = "terrazzo " + line.command;
+  options.name = line.name;
   options.program = "terrazzo-cli/0.1";
   options.reconnect.enabled = line.command == "watch" || line.command == "import";
   // A picture is drawn when all of its cells are here: none may go again, however many there are.

@@ -97,7 +97,15 @@ struct Ping {
   std::uint64_t t = 0;
 };
 
-// What could be read as a message but is wrong. Answered with `reject` where it is an edit, else with `error`.
+// Takes back an edit of the same user, or what an undo of his took back.
+struct Undo {
+  EditId id;  // its own, as that of an edit
+  bool redo = false;
+  EditId edit;       // which; 0: the newest one there is to undo (redo)
+  SessionId author;  // the session that `edit` counts for; 0: this one
+};
+
+// What could be read as a message but is wrong. Answered with `reject` where it is an edit or undo, else with `error`.
 struct Invalid {
   ErrorCode code = ErrorCode::bad_message;
   std::string_view message;
@@ -106,7 +114,7 @@ struct Invalid {
 };
 
 using ClientMessage =
-    std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim, Release, Invalid>;
+    std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim, Release, Undo, Invalid>;
 
 // ---- server → client ----
 
@@ -161,10 +169,19 @@ struct Applied {
   std::span<const map::Op> ops;  // clipped to the shard
 };
 
+// What an undo or redo did: to which edit, and to how many cells.
+struct Undone {
+  SessionId author;
+  EditId edit;
+  std::uint64_t restored = 0;
+  std::uint64_t skipped = 0;  // they did not hold any more what was to be taken back
+};
+
 struct Ack {
   EditId edit;
   std::span<const ShardMark> shards;
   bool durable = false;
+  std::optional<Undone> undone = {};  // of undo and redo
 };
 
 struct Durable {

@@ -79,7 +79,17 @@ struct Client::Core final : SyncOutput {
     };
     if (const auto* applied = std::get_if<EditApplied>(&event)) run(applied->edit, false);
     if (const auto* durable = std::get_if<EditDurable>(&event)) run(durable->edit, true);
+    if (const auto* undone = std::get_if<UndoDone>(&event)) run(undone->id, true);
     if (const auto* rejected = std::get_if<EditRejected>(&event)) run(rejected->edit, true);
+  }
+
+  Result<EditId> undo(const proto::Undo& wanted, EditCallback done) {
+    // As for an edit.
+    const EditId next{machine.held().last().value + 1};
+    if (done) edit_callbacks[next] = std::move(done);
+    const Result<EditId> id = machine.undo(wanted);
+    if (!id) edit_callbacks.erase(next);
+    return id;
   }
 
   // ---- the connection ----
@@ -258,11 +268,18 @@ Result<EditId> Client::edit(std::span<const map::Op> ops, std::span<const map::C
   return edit(draft, ack, std::move(done));
 }
 
+Result<EditId> Client::undo(EditId edit, SessionId author, EditCallback done) {
+  return core_->undo({{}, false, edit, author}, std::move(done));
+}
+Result<EditId> Client::redo(EditId edit, SessionId author, EditCallback done) {
+  return core_->undo({{}, true, edit, author}, std::move(done));
+}
+
 bool Client::is_applied(EditId edit) const {
-  return core_->machine.held().is_applied(edit);
+  return core_->machine.held().is_applied(edit) && !core_->machine.undos().contains(edit);
 }
 bool Client::is_durable(EditId edit) const {
-  return core_->machine.held().is_durable(edit);
+  return core_->machine.held().is_durable(edit) && !core_->machine.undos().contains(edit);
 }
 std::optional<Error> Client::rejection(EditId edit) const {
   return core_->machine.held().rejection(edit);
@@ -270,8 +287,8 @@ std::optional<Error> Client::rejection(EditId edit) const {
 
 std::size_t Client::edits_waiting() const {
   const auto& table = core_->machine.held().table();
-  return static_cast<std::size_t>(
-      std::ranges::count_if(table, [](const auto& entry) { return !entry.second.durable; }));
+  const auto edits = std::ranges::count_if(table, [](const auto& entry) { return !entry.second.durable; });
+  return static_cast<std::size_t>(edits) + core_->machine.undos().size();
 }
 
 std::optional<map::Cell> Client::read(map::LayerId layer, map::CellPos position, View view) const {

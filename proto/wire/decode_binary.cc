@@ -62,6 +62,10 @@ class Reader {
         return present(m.body_as_Claim());
       case wire::ClientBody::Release:
         return present(m.body_as_Release());
+      case wire::ClientBody::Undo:
+        return present(m.body_as_Undo());
+      case wire::ClientBody::Redo:
+        return present(m.body_as_Redo());
       case wire::ClientBody::NONE:
         break;
     }
@@ -190,6 +194,12 @@ class Reader {
     return Claim{ClaimId{m.claim()}, rect_of(*m.rect()), layers_of(m.layers()), m.ttl_ms()};
   }
   ClientMessage read(const wire::Release& m) { return Release{ClaimId{m.claim()}, SessionId{m.session()}}; }
+  ClientMessage read(const wire::Undo& m) {
+    return Undo{EditId{m.id()}, false, EditId{m.edit()}, SessionId{m.author()}};
+  }
+  ClientMessage read(const wire::Redo& m) {
+    return Undo{EditId{m.id()}, true, EditId{m.edit()}, SessionId{m.author()}};
+  }
   ClientMessage read(const wire::Presence& m) {
     Presence out;
     if (const char* wrong = take_presence(m, out); wrong != nullptr)
@@ -345,7 +355,10 @@ class Reader {
   }
   bool take(const wire::Ack& m, ServerMessage& out) {
     if (!sane_marks(m.shards())) return false;
-    out = Ack{EditId{m.id()}, marks_of(m.shards()), m.durable()};
+    Ack ack{EditId{m.id()}, marks_of(m.shards()), m.durable()};
+    if (const wire::Undone* u = m.undone())
+      ack.undone = Undone{SessionId{u->author()}, EditId{u->edit()}, u->restored(), u->skipped()};
+    out = ack;
     return true;
   }
   bool take(const wire::Durable& m, ServerMessage& out) {

@@ -63,13 +63,14 @@ class Reader {
     if (type == "unsubscribe") return unsubscribe(o);
     if (type == "follow") return follow(o);
     if (type == "edit") return edit(o);
+    if (type == "undo" || type == "redo") return undo(o, type == "redo");
     if (type == "presence") return presence_message(o);
     if (type == "ping") return ping(o);
     if (type == "claim") return claim(o);
     if (type == "release") return release(o);
     return invalid(ErrorCode::unknown_type,
                    fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
-                               "edit, presence, follow, claim, release and ping",
+                               "edit, undo, redo, presence, follow, claim, release and ping",
                                type.substr(0, 64)));
   }
 
@@ -95,7 +96,7 @@ class Reader {
       const EditId id{fields.big("edit", std::nullopt)};
       out = Applied{shard, lsn, author, id, ops(fields)};
     } else if (type == "ack") {
-      out = Ack{EditId{fields.big("id", std::nullopt)}, marks(fields), fields.boolean("durable", false)};
+      out = ack(fields);
     } else if (type == "durable") {
       out = Durable{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else if (type == "reject") {
@@ -258,6 +259,14 @@ class Reader {
     if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong(), m.id);
     return m;
   }
+  ClientMessage undo(object o, bool redo) {
+    JsonFields f(o, redo ? "redo" : "undo", arena_);
+    const EditId id{f.big("id", std::nullopt)};
+    if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong());
+    const Undo m{id, redo, EditId{f.big("edit", 0)}, SessionId{f.big("author", 0)}};
+    if (!f.ok()) return invalid(ErrorCode::bad_message, f.wrong(), id);
+    return m;
+  }
   std::span<const map::Op> ops(JsonFields& f) {
     const std::span<map::Op> out = arena_.allocate_array<map::Op>(size_of(f, "ops"));
     const bool good = each_object(f, "ops", [&](std::size_t i, object o) {
@@ -313,6 +322,17 @@ class Reader {
     return good ? std::span<const map::Condition>(out) : std::span<const map::Condition>();
   }
 
+  Ack ack(JsonFields& f) {
+    Ack m{EditId{f.big("id", std::nullopt)}, marks(f), f.boolean("durable", false)};
+    object o;
+    if (const auto value = f.find("undone"); value && value->get(o) == simdjson::SUCCESS) {
+      JsonFields u(o, "undone", arena_);
+      m.undone = Undone{SessionId{u.big("author", std::nullopt)}, EditId{u.big("edit", std::nullopt)},
+                        u.big("restored", 0), u.big("skipped", 0)};
+      f.adopt(u);
+    }
+    return m;
+  }
   Welcome welcome(JsonFields& f) {
     Welcome m;
     m.session = SessionId{f.big("session", std::nullopt)};

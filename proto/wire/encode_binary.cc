@@ -91,6 +91,11 @@ class Writer {
   auto body(const Release& m) {
     return typed(wire::ClientBody::Release, wire::CreateRelease(b_, m.claim.value, m.session.value));
   }
+  std::pair<wire::ClientBody, Offset<void>> body(const Undo& m) {
+    const std::uint64_t id = m.id.value, edit = m.edit.value, author = m.author.value;
+    if (m.redo) return typed(wire::ClientBody::Redo, wire::CreateRedo(b_, id, edit, author));
+    return typed(wire::ClientBody::Undo, wire::CreateUndo(b_, id, edit, author));
+  }
   // Decoders make it, nobody sends it.
   std::pair<wire::ClientBody, Offset<void>> body(const Invalid&) { TZ_ASSERT(false); }
 
@@ -123,7 +128,10 @@ class Writer {
   }
   auto body(const Ack& m) {
     const auto shards = marks(b_, m.shards);
-    return typed(wire::ServerBody::Ack, wire::CreateAck(b_, m.edit.value, shards, m.durable));
+    Offset<wire::Undone> undone;
+    if (const auto& u = m.undone)
+      undone = wire::CreateUndone(b_, u->author.value, u->edit.value, u->restored, u->skipped);
+    return typed(wire::ServerBody::Ack, wire::CreateAck(b_, m.edit.value, shards, m.durable, undone));
   }
   auto body(const Durable& m) {
     const wire::ShardMark mark(m.lsn.value, m.shard.x, m.shard.y);

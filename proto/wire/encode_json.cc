@@ -92,6 +92,13 @@ class Writer {
     }
     end();
   }
+  void write(const Undo& m) {
+    begin(m.redo ? "redo" : "undo");
+    big("id", m.id.value);
+    if (m.edit.value != 0) big("edit", m.edit.value);
+    if (m.author.value != 0) put(R"(,"author":"{}")", m.author.value);
+    end();
+  }
   void write(const Presence& m) {
     begin("presence");
     presence(m);
@@ -156,6 +163,13 @@ class Writer {
     big("id", m.edit.value);
     marks(m.shards);
     put(R"(,"durable":{})", m.durable);
+    if (const auto& u = m.undone) {
+      put(R"(,"undone":{{"author":"{}")", u->author.value);
+      big("edit", u->edit.value);
+      big("restored", u->restored);
+      big("skipped", u->skipped);
+      put("}}");
+    }
     end();
   }
   void write(const Durable& m) { mark("durable", m.shard, m.lsn); }

@@ -89,9 +89,9 @@ std::uint64_t CoreServices::next_claim_ns() const {
 void CoreServices::take_claim_part(ShardSlot& slot, std::unique_ptr<shard::ClaimPart> part) {
   shard::Shard* const line = shards_.line(slot, part->shard.world);
   if (part->on) {
-    line->claim(part->claim);
+    line->claims().add(part->claim);
   } else {
-    line->release(*part->claim);
+    line->claims().remove(part->claim->serial);
   }
   answer_claim_part(std::move(part));
 }

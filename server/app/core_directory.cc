@@ -1,4 +1,10 @@
 // What sessions ask of the node (session::SessionDirectory).
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 #include "map/formats/world_json.h"
 #include "server/app/core_services.h"
 #include "server/runtime/clock.h"
@@ -60,6 +66,23 @@ Result<SessionId> CoreServices::session_of(std::string_view resume_token) {
 
 Incarnation CoreServices::incarnation() const {
   return node_.incarnation;
+}
+
+// Who proves nothing is whom he says he is.
+UserId CoreServices::user_id(const session::Identity& identity, std::string_view name) {
+  const std::string text = identity.proven ? "user " + identity.user : "name " + std::string(name);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  const int hashed = EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  TZ_ASSERT(hashed == 1);
+  std::uint64_t id = 0;
+  std::memcpy(&id, digest.data(), sizeof id);
+  return UserId{id | 1};  // never nobody's
+}
+
+// Two edits of one session never at the same time, whatever happens to the clock.
+std::uint64_t CoreServices::time_us() {
+  last_time_us_ = std::max(last_time_us_ + 1, runtime::wall_ns() / 1000);
+  return last_time_us_;
 }
 
 }  // namespace terrazzo::app

@@ -48,7 +48,8 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       history_timer_(node),
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
-      network_(*io_.loop, listen_fd, network_limits(node.config), *this) {
+      network_(*io_.loop, listen_fd, network_limits(node.config), *this),
+      undo_desk_(node, self, *this) {
   if (node_.certificates) use_newest_certificate();
 }
 
@@ -169,15 +170,8 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return home_.publication(*shared_in<shard::Publication>(message));
     case MeshKind::outcome:
       return deliver_outcome(outcome_in(message));
-    case MeshKind::part_outcome: {
-      const auto outcome = unboxed<shard::EditOutcome>(message);
-      const auto found = coordinators_.find(WorldId{message.words[1]});
-      if (found == coordinators_.end()) return;  // of a branch that was dropped
-      current_coordinator_ = found->second.get();
-      current_coordinator_->part_outcome(*outcome, *this);
-      current_coordinator_ = nullptr;
-      return;
-    }
+    case MeshKind::part_outcome:
+      return deliver_part_outcome(message);
     case MeshKind::durable:
       return home_.durable(durable_in(message));
     case MeshKind::presence:
@@ -216,6 +210,12 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::log_covered:
     case MeshKind::loads:
       return deliver_move(message);
+    case MeshKind::undo:
+    case MeshKind::undo_part:
+    case MeshKind::undone:
+    case MeshKind::sync_log:
+    case MeshKind::log_synced:
+      return deliver_undo(message);
   }
   TZ_ASSERT(false);  // a kind without a case
 }
@@ -226,6 +226,15 @@ void CoreServices::take_coordinated(std::unique_ptr<shard::CoordinatedRequest> r
   const shard::ClaimTable* const claims = claims_in(request->world);
   current_coordinator_ = &coordinator(request->world);
   current_coordinator_->submit(std::move(request), *this, claims);
+  current_coordinator_ = nullptr;
+}
+
+void CoreServices::deliver_part_outcome(const runtime::MeshMessage& message) {
+  const auto outcome = unboxed<shard::EditOutcome>(message);
+  const auto found = coordinators_.find(WorldId{message.words[1]});
+  if (found == coordinators_.end()) return;  // of a branch that was dropped
+  current_coordinator_ = found->second.get();
+  current_coordinator_->part_outcome(*outcome, *this);
   current_coordinator_ = nullptr;
 }
 
@@ -307,6 +316,7 @@ void CoreServices::on_log_durable() {
     for (auto& [world, coordinator] : coordinators_) coordinator->read_only(why);
     tell_claims_sent();
     on_log_durable_versions();
+    answer_log_waits();
     return;
   }
   const std::uint64_t sequence = log_.durable_sequence();
@@ -324,6 +334,7 @@ void CoreServices::on_log_durable() {
   current_coordinator_ = nullptr;
   tell_claims_sent();
   on_log_durable_versions();
+  if (!log_waits_.empty()) answer_log_waits();
 }
 
 void CoreServices::forget_log() {
@@ -358,7 +369,7 @@ bool CoreServices::drained() {
 
 bool CoreServices::nothing_waits() const {
   return local_.empty() && node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle() &&
-         node_.moves_running.load() == 0;
+         node_.moves_running.load() == 0 && undo_desk_.idle();
 }
 
 void CoreServices::last_checkpoints() {
@@ -571,6 +582,10 @@ void CoreServices::outcome(shard::EditOutcome outcome) {
     return post(shard::coordinator_core(world, node_.cores), message);
   }
   const shard::CoreId home = outcome.origin.core;
+  if (outcome.origin.connection_slot == shard::kUndoDeskSlot) {
+    if (home < node_.cores) post(home, boxed(MeshKind::undo_part, std::move(outcome)));
+    return;
+  }
   if (home >= node_.cores) return;  // replayed from a run with more cores; nobody waits
   post(home, packed(std::move(outcome)));
 }

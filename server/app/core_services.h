@@ -26,6 +26,7 @@
 #include "server/app/shard_lobby.h"
 #include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
+#include "server/app/undo_desk.h"
 #include "server/http/answers.h"
 #include "server/http/api.h"
 #include "server/net/network.h"
@@ -51,6 +52,7 @@ class CoreServices final : private net::NetworkEvents,
                            private VersionDeskOutput,
                            private BackupJobOutput,
                            private ShardMoverOutput,
+                           private UndoDeskOutput,
                            private http::ApiServices {
  public:
   CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen_fd);
@@ -75,6 +77,7 @@ class CoreServices final : private net::NetworkEvents,
   // For readers on the same host.
   void publish_roots(std::uint64_t now_ns);
   void deliver_outcome(const shard::EditOutcome& outcome);
+  void deliver_part_outcome(const runtime::MeshMessage& message);
   void post(shard::CoreId to, const runtime::MeshMessage& message);
   void on_log_durable();
   void forget_log();
@@ -131,6 +134,7 @@ class CoreServices final : private net::NetworkEvents,
   void close(session::Connection connection, std::uint16_t code, std::string_view reason) override;
   void edit(std::unique_ptr<shard::EditRequest> request) override;
   void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) override;
+  void undo(std::unique_ptr<shard::UndoRequest> request) override;
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override;
   void refresh(std::unique_ptr<shard::RefreshRequest> request) override;
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
@@ -149,6 +153,8 @@ class CoreServices final : private net::NetworkEvents,
   std::string resume_token(SessionId session) override;
   Result<SessionId> session_of(std::string_view resume_token) override;
   Incarnation incarnation() const override;
+  UserId user_id(const session::Identity& identity, std::string_view name) override;
+  std::uint64_t time_us() override;
 
   // VersionDeskOutput, and what its messages make this core do
   void hold(WorldId world) override;
@@ -173,6 +179,14 @@ class CoreServices final : private net::NetworkEvents,
   // Holds and cuts that waited for the log.
   void on_log_durable_versions();
   VersionDesk& desk(WorldId world);
+
+  // UndoDeskOutput, and what its messages make this core do (core_undo.cc)
+  void sync_logs(std::uint64_t ticket) override;
+  void undo_in_shard(std::unique_ptr<shard::EditRequest> request) override;
+  void undo_over_shards(std::unique_ptr<shard::CoordinatedRequest> request) override;
+  void undo_done(shard::UndoOutcome outcome) override;
+  void deliver_undo(const runtime::MeshMessage& message);
+  void answer_log_waits();
 
   // BackupJobOutput
   void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) override;
@@ -309,6 +323,13 @@ class CoreServices final : private net::NetworkEvents,
     shard::CoreId tell;
   };
   std::vector<Cut> cuts_;  // wait for the log
+  struct LogWait {
+    std::uint64_t ticket, sequence;
+    shard::CoreId tell;
+  };
+  std::vector<LogWait> log_waits_;  // undo desks that wait for the log
+  UndoDesk undo_desk_;
+  std::uint64_t last_time_us_ = 0;
   // Parts of decided edits that their shards could not take yet (the disk is full), in the coordinator's order.
   std::vector<std::unique_ptr<shard::EditRequest>> parked_;
   bool refused_part_ = false;  // the shard that is calling back did just that

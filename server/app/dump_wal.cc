@@ -33,6 +33,9 @@ std::string text_of(const shard::LoggedEdit& edit) {
   std::string text = fmt::format("edit {} of session {:x}", edit.edit.id.value, edit.author.value);
   if (edit.coordinated != 0) text += fmt::format(", part of {:x}", edit.coordinated);
   if (edit.version != 0) text += fmt::format(", after version {}", edit.version);
+  if (edit.undo)
+    text += fmt::format(", {} of edit {} of session {:x}, {} cells, {} skipped", edit.undo->redo ? "redo" : "undo",
+                        edit.undo->edit.edit.value, edit.undo->edit.author.value, edit.restored, edit.skipped);
   for (const map::Op& op : edit.edit.ops) {
     text += fmt::format("; {} layer {} {}", kKinds[static_cast<std::size_t>(op.kind)], op.layer, text_of(op.rect));
     if (op.kind != map::OpKind::set) text += fmt::format(" = {}", op.cell.bits);

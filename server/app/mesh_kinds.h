@@ -61,6 +61,12 @@ enum class MeshKind : std::uint32_t {
   move_answer,  // MoveAsk, for the core that asked
   log_covered,  // LogCovered, for a core the shard was on
   loads,        // LoadGather: goes round the cores
+  // Undo (app/undo_desk.h).
+  undo,        // shard::UndoRequest, for the world's coordinator core
+  undo_part,   // shard::EditOutcome, for the desk that sent the edit
+  undone,      // shard::UndoOutcome, for the author's home
+  sync_log,    // words[0]: a ticket, words[1]: the core to tell
+  log_synced,  // words[0]: the ticket, words[1]: whether the log failed
 };
 
 struct VersionAnswer {

@@ -69,6 +69,9 @@ class Recovery {
   Status judge_root(ShardSlot& slot);
   bool all_lines_went_on(const ShardSlot& slot) const;
   Status roll_forward();
+  Status keep_rolled();
+  // Cores number theirs from 1.
+  io::SegmentName rolled_segment() const { return {0, node_.incarnation, 0}; }
   Status checkpoint();
   Status put_away();
   // In the background; until it is done, another start would read the segment once more.
@@ -99,6 +102,7 @@ class Recovery {
   std::vector<Segment> segments_;
   std::vector<storage::LogDamage> accepted_;
   std::vector<Found> edits_, coordinated_;
+  storage::WalWriter rolled_{0, node_.incarnation, 0, 4 * storage::kPageBytes};
   // In the order of the first edit each got, which is the same whenever the same log is recovered.
   std::vector<ShardSlot*> touched_;
   std::unordered_set<const ShardSlot*> is_touched_;
@@ -261,7 +265,8 @@ Status Recovery::roll_forward() {
       if (Status judged = is_touched_.contains(at->slot) ? Status() : judge_root(*at->slot); !judged) return judged;
       const Lsn before = at->shard->lsn();
       touch(*at->slot);
-      const Status done = at->shard->roll_forward(*part, bringing(*at->slot));
+      std::vector<std::byte> record;
+      const Status done = at->shard->roll_forward(*part, bringing(*at->slot), &record);
       // What it would go back to is gone; whoever asked was told so. Everything else can still be served.
       if (!done && done.error().code == ErrorCode::not_found) {
         spdlog::error("recovery: a part of an edit is left out: {}", done.error().message);
@@ -269,9 +274,23 @@ Status Recovery::roll_forward() {
       }
       if (!done) return done;
       if (at->shard->lsn() != before) ++report_.rolled_forward;
+      if (!record.empty()) {
+        const map::ShardPos position = part->shard.position;
+        rolled_.append(
+            {storage::RecordKind::edit, {part->shard.world, position.x, position.y}, at->shard->lsn(), record});
+      }
     }
   }
-  return {};
+  return keep_rolled();
+}
+
+// Parts that were rolled forward are in no core's log. History has them all the same: undo and queries find every edit
+// there. Before the shards' checkpoints, after which nobody rolls them forward again.
+Status Recovery::keep_rolled() {
+  const std::optional<storage::WalWrite> group = rolled_.next_group();
+  if (!group || node_.config.history_mib == 0) return {};
+  const auto sealed = storage::seal_segment(group->bytes, rolled_segment(), chunks_of_record);
+  return sealed ? node_.data->write_history(rolled_segment(), sealed->file) : Status(sealed.error());
 }
 
 Status Recovery::bring(ShardSlot& slot, storage::Missing& missing) {

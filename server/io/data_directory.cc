@@ -465,8 +465,8 @@ std::uint64_t DataDirectory::segment_size(const SegmentName& segment) const {
 }
 
 Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, Incarnation incarnation,
-                                                           std::uint32_t number) const {
-  return read_bytes(segment_path(core, incarnation, number));
+                                                           std::uint32_t number, std::size_t bytes_max) const {
+  return read_bytes(segment_path(core, incarnation, number), bytes_max);
 }
 
 }  // namespace terrazzo::io

@@ -92,7 +92,9 @@ class DataDirectory {
   Result<std::vector<HistoryFile>> list_history() const;  // the oldest first
   Status remove_history(const HistoryFile& file);
   std::uint64_t segment_size(const SegmentName& segment) const;
-  Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
+  // At most the first `bytes_max` bytes.
+  Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number,
+                                              std::size_t bytes_max = SIZE_MAX) const;
 
  private:
   explicit DataDirectory(std::string path) : path_(std::move(path)) {}

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -59,9 +60,9 @@ Error failed(const std::string& path, std::string_view what) {
   return file_error(path, what, errno);
 }
 
-// Into room for all of it at once: log segments are large, and a start reads every one.
+// Into room for all of it at once: log segments are large, and a start reads every one. At most `most` bytes.
 template <class Bytes>
-Result<Bytes> read_all(const std::string& path) {
+Result<Bytes> read_all(const std::string& path, std::size_t most = SIZE_MAX) {
   constexpr std::size_t kMore = 65536;  // beyond what the file said it has
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return failed(path, "cannot be opened");
@@ -69,9 +70,10 @@ Result<Bytes> read_all(const std::string& path) {
   Bytes bytes;
   std::size_t size = 0;
   // One more than there should be, so that the end is seen without growing.
-  if (::fstat(fd, &about) == 0 && about.st_size > 0) bytes.resize(static_cast<std::size_t>(about.st_size) + 1);
-  for (;;) {
-    if (size == bytes.size()) bytes.resize(size + kMore);
+  if (::fstat(fd, &about) == 0 && about.st_size > 0)
+    bytes.resize(std::min(static_cast<std::size_t>(about.st_size) + 1, most));
+  while (size < most) {
+    if (size == bytes.size()) bytes.resize(size + std::min(kMore, most - size));
     const ssize_t count = ::read(fd, bytes.data() + size, bytes.size() - size);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
@@ -122,8 +124,8 @@ Status replace_file(const std::string& path, std::string_view bytes, unsigned mo
 Result<std::string> read_file(const std::string& path) {
   return read_all<std::string>(path);
 }
-Result<std::vector<std::byte>> read_bytes(const std::string& path) {
-  return read_all<std::vector<std::byte>>(path);
+Result<std::vector<std::byte>> read_bytes(const std::string& path, std::size_t bytes_max) {
+  return read_all<std::vector<std::byte>>(path, bytes_max);
 }
 
 Status sync_folder(const std::string& path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,8 @@ Error file_error(const std::string& path, std::string_view what, int error_numbe
 // a mix.
 Status replace_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 Result<std::string> read_file(const std::string& path);
-Result<std::vector<std::byte>> read_bytes(const std::string& path);
+// At most the first `bytes_max` bytes.
+Result<std::vector<std::byte>> read_bytes(const std::string& path, std::size_t bytes_max = SIZE_MAX);
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& path);
 // Makes the folder and those above it that are missing, and their names durable.

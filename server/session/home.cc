@@ -60,6 +60,7 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     void operator()(const proto::Subscribe& m) { home.subscribe(session, m); }
     void operator()(const proto::Unsubscribe& m) { home.unsubscribe(session, m); }
     void operator()(const map::Edit& m) { session.edit(m, home.now_ns_, home.out_); }
+    void operator()(const proto::Undo& m) { session.undo(m, home.now_ns_, home.out_); }
     void operator()(const proto::Presence& m) {
       if (!session.in_world(home.out_)) return;
       session.presence(m);
@@ -299,6 +300,11 @@ void Home::disconnected(Connection connection) {
 void Home::outcome(const shard::EditOutcome& outcome) {
   Session* session = find({outcome.origin.connection_slot, outcome.origin.connection_generation});
   if (session != nullptr) session->outcome(outcome, out_);
+}
+
+void Home::undone(const shard::UndoOutcome& outcome) {
+  Session* session = find({outcome.origin.connection_slot, outcome.origin.connection_generation});
+  if (session != nullptr) session->undone(outcome, out_);
 }
 
 void Home::publication(const shard::Publication& publication) {

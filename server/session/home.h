@@ -36,6 +36,7 @@ class Home {
 
   // ---- from owners and other homes ----
   void outcome(const shard::EditOutcome& outcome);
+  void undone(const shard::UndoOutcome& outcome);
   void states(const shard::StatesReply& reply);
   void publication(const shard::Publication& publication);
   void durable(const shard::DurableMark& mark);

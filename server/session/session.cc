@@ -28,7 +28,7 @@ Session::Session(Connection connection, proto::Form form, shard::CoreId core, co
       counters_(counters) {}
 
 shard::Origin Session::origin() const {
-  return {id_, connection_.slot, connection_.generation, core_, user_};
+  return {id_, connection_.slot, connection_.generation, core_, user_, claimant_};
 }
 
 void Session::error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub) {
@@ -89,7 +89,6 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
     error(identity.error().code, identity.error().message, out);
     return out.close(connection_, kClosePolicy, error_code_name(identity.error().code));
   }
-  bool resumed = false;
   if (message.resume) {
     const Result<SessionId> session = directory_.session_of(message.resume->session);
     if (!session) {
@@ -97,17 +96,18 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
       return out.close(connection_, kClosePolicy, error_code_name(session.error().code));
     }
     id_ = *session;
-    resumed = true;
+    resumed_ = true;
   } else {
     id_ = directory_.new_session();
   }
   greeted_ = true;
   identity_ = *std::move(identity);
   // Where nobody says who they are, each session is somebody.
-  user_ = identity_.number.value != 0 ? identity_.number : UserId{id_.value};
-  may_hold_claims = resumed;
-  resends_left_ = resumed ? limits_.wire.edits_in_flight_max : 0;
+  claimant_ = identity_.number.value != 0 ? identity_.number : UserId{id_.value};
+  may_hold_claims = resumed_;
+  resends_left_ = resumed_ ? limits_.wire.edits_in_flight_max : 0;
   name_ = message.name.empty() ? identity_.user : std::string(message.name);
+  user_ = directory_.user_id(identity_, name_);
   color_ = message.color != 0 ? message.color : kColors[id_.value % kColors.size()];
   out.speaks_for(id_, connection_);
   const std::string token = directory_.resume_token(id_);
@@ -117,7 +117,7 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
                                        .user = identity_.user,
                                        .role = role_name(identity_.role),
                                        .limits = limits_.wire,
-                                       .resumed = resumed});
+                                       .resumed = resumed_});
 }
 
 void Session::open(const proto::Open& message, SessionOutput& out) {
@@ -160,25 +160,27 @@ std::optional<Error> Session::over_rate(const map::Edit& edit, std::uint64_t now
   return why;
 }
 
-void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out) {
-  if (!greeted_ || !world_) {
-    return reject(message.id, ErrorCode::bad_message, "no world is open: `hello`, then `open`, then `edit`", out);
-  }
-  ++counters_.edits;
-  if (message.id.value == 0)
-    return reject(message.id, ErrorCode::bad_message, "edit ids count from 1; this one is 0", out);
-  if (identity_.role == Role::viewer) {
-    return reject(message.id, ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor", out);
-  }
+bool Session::refused(EditId id, SessionOutput& out) {
+  const auto because = [&](ErrorCode code, std::string_view message) {
+    reject(id, code, message, out);
+    return true;
+  };
+  if (!greeted_ || !world_)
+    return because(ErrorCode::bad_message, "no world is open: `hello`, then `open`, then edits");
+  if (id.value == 0) return because(ErrorCode::bad_message, "edit ids count from 1; this one is 0");
+  if (identity_.role == Role::viewer)
+    return because(ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor");
   // Already on its way on this connection: its answer will come.
-  if (in_flight_.contains(message.id)) return;
-  if (in_flight_.size() >= limits_.wire.edits_in_flight_max) {
-    return reject(message.id, ErrorCode::overloaded,
-                  std::to_string(in_flight_.size()) +
-                      " edits wait for their answers, the most welcome.limits allows: send "
-                      "more as answers come",
-                  out);
-  }
+  if (in_flight_.contains(id) || std::ranges::find(undos_, id, &Undo::id) != undos_.end()) return true;
+  if (edits_in_flight() < limits_.wire.edits_in_flight_max) return false;
+  return because(ErrorCode::overloaded, std::to_string(edits_in_flight()) +
+                                            " edits wait for their answers, the most welcome.limits allows: send "
+                                            "more as answers come");
+}
+
+void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out) {
+  if (world_) ++counters_.edits;
+  if (refused(message.id, out)) return;
   if (const std::optional<Error> why = over_rate(message, now_ns))
     return reject(message.id, why->code, why->message, out);
   const map::EditLimits edit_limits{.ops_max = limits_.wire.ops_per_edit_max,
@@ -189,11 +191,14 @@ void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput
   }
   if (auto request = shard::edit_of_one_shard(world_->id, origin(), message, requests_)) {
     begin_flight(message, 1);
+    request->time_us = directory_.time_us();
     return out.edit(std::move(request));
   }
   auto parts = shard::split_edit(world_->id, origin(), message);
   if (!parts) return reject(message.id, parts.error().code, parts.error().message, out);
   begin_flight(message, parts->size());
+  const std::uint64_t now_us = directory_.time_us();
+  for (const auto& part : *parts) part->time_us = now_us;
   auto coordinated = std::make_unique<shard::CoordinatedRequest>();
   coordinated->world = world_->id;
   coordinated->origin = origin();
@@ -201,6 +206,44 @@ void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput
   coordinated->ack = message.ack;
   coordinated->parts = *std::move(parts);
   out.coordinate(std::move(coordinated));
+}
+
+void Session::undo(const proto::Undo& message, std::uint64_t now_ns, SessionOutput& out) {
+  if (refused(message.id, out)) return;
+  if (const std::optional<Error> why = over_rate({}, now_ns))
+    return reject(message.id, why->code, why->message, out);
+  if (message.edit.value == 0 && message.author.value != 0)
+    return reject(message.id, ErrorCode::bad_message, "an author without an edit: name the edit, or neither", out);
+  auto request = std::make_unique<shard::UndoRequest>();
+  request->world = world_->id;
+  request->origin = origin();
+  request->id = message.id;
+  request->redo = message.redo;
+  if (message.edit.value != 0)
+    request->edit = shard::EditName{message.author.value != 0 ? message.author : id_, message.edit};
+  request->time_us = directory_.time_us();
+  request->may_be_applied = resumed_;
+  undos_.push_back({message.id, std::move(request)});
+  send_undos(out);
+}
+
+void Session::send_undos(SessionOutput& out) {
+  for (Undo& undo : undos_) {
+    if (!undo.request) continue;
+    const bool waits =
+        std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& flight) { return flight.first < undo.id; });
+    if (waits) return;
+    out.undo(std::move(undo.request));
+  }
+}
+
+void Session::undone(const shard::UndoOutcome& outcome, SessionOutput& out) {
+  const auto found = std::ranges::find(undos_, outcome.id, &Undo::id);
+  if (found == undos_.end()) return;
+  undos_.erase(found);
+  if (outcome.error) return reject(outcome.id, outcome.error->code, outcome.error->message, out, outcome.claims);
+  ++counters_.acks;
+  out.send(connection_, proto::Ack{outcome.id, outcome.marks, true, outcome.undone});
 }
 
 void Session::begin_flight(const map::Edit& edit, std::size_t parts) {
@@ -215,9 +258,10 @@ void Session::begin_flight(const map::Edit& edit, std::size_t parts) {
   flight->second = {.parts = static_cast<std::uint32_t>(parts), .ack = edit.ack};
 }
 
-void Session::end_flight(Flights::iterator flight) {
+void Session::end_flight(Flights::iterator flight, SessionOutput& out) {
   Flights::node_type node = in_flight_.extract(flight);
   if (spare_flights_.size() < kSpareFlightsMax) spare_flights_.push_back(std::move(node));
+  if (!undos_.empty()) send_undos(out);
 }
 
 void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
@@ -228,7 +272,7 @@ void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
   if (outcome.stage == Stage::rejected) {
     const Error error = outcome.error.value_or(Error{});
     reject(outcome.edit, error.code, error.message, out, outcome.claims);
-    end_flight(found);
+    end_flight(found, out);
     return;
   }
   const bool known = std::any_of(flight.marks.begin(), flight.marks.end(),
@@ -240,10 +284,10 @@ void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
   if (outcome.stage == Stage::durable) ++flight.durable;
   if (flight.ack == map::AckMode::applied && flight.applied == flight.parts) {
     acknowledge(outcome.edit, flight, flight.durable == flight.parts, out);
-    end_flight(found);
+    end_flight(found, out);
   } else if (flight.durable == flight.parts) {
     acknowledge(outcome.edit, flight, true, out);
-    end_flight(found);
+    end_flight(found, out);
   }
 }
 

@@ -73,10 +73,12 @@ class Session {
   void hello(const proto::Hello& message, SessionOutput& out);
   void open(const proto::Open& message, SessionOutput& out);
   void edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out);
-  // Whether one more claim or release may be asked for now.
+  // Whether one more claim or release may be asked for at this time.
   bool may_claim(std::uint64_t now_ns) { return claims_.take(limits_.claims, 1, now_ns); }
   void presence(const proto::Presence& message);
+  void undo(const proto::Undo& message, std::uint64_t now_ns, SessionOutput& out);
   void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
+  void undone(const shard::UndoOutcome& outcome, SessionOutput& out);
   // When the newest presence may go out, at the earliest.
   std::uint64_t presence_due_ns() const { return presence_sent_ns_ + limits_.presence_interval_ns; }
   // It, for those who watch where it is or was.
@@ -97,7 +99,7 @@ class Session {
   bool ready(SessionOutput& out);
   bool in_world(SessionOutput& out);
 
-  std::size_t edits_in_flight() const { return in_flight_.size(); }
+  std::size_t edits_in_flight() const { return in_flight_.size() + undos_.size(); }
   Connection connection() const { return connection_; }
   proto::Form form() const { return form_; }
   SessionId id() const { return id_; }
@@ -137,7 +139,11 @@ class Session {
   // Why the edit comes too soon.
   std::optional<Error> over_rate(const map::Edit& edit, std::uint64_t now_ns);
   void begin_flight(const map::Edit& edit, std::size_t parts);
-  void end_flight(Flights::iterator flight);
+  void end_flight(Flights::iterator flight, SessionOutput& out);
+  // Why the session may not ask for this now; an answer was sent.
+  bool refused(EditId id, SessionOutput& out);
+  // Undos whose turn it is: what was sent before them is answered, so that they find it.
+  void send_undos(SessionOutput& out);
   void acknowledge(EditId edit, const InFlight& flight, bool durable, SessionOutput& out);
 
   Connection connection_;
@@ -148,10 +154,11 @@ class Session {
   BlockPool& requests_;
   SessionCounters& counters_;
 
-  bool greeted_ = false;
+  bool greeted_ = false, resumed_ = false;
   SessionId id_;
   Identity identity_;
   UserId user_;
+  UserId claimant_;  // whom claims of others keep out
   TokenBucket edits_, cells_, claims_;
   std::uint32_t resends_left_ = 0;  // edits that the connection before may have sent
   std::string name_;
@@ -159,6 +166,12 @@ class Session {
   std::shared_ptr<const map::World> world_;
   Flights in_flight_;
   std::vector<Flights::node_type> spare_flights_;
+  // Not answered yet; with a request, not sent on yet.
+  struct Undo {
+    EditId id;
+    std::unique_ptr<shard::UndoRequest> request;
+  };
+  std::vector<Undo> undos_;
   std::unordered_map<std::uint32_t, Subscription> subscriptions_;
 
   proto::Presence presence_;  // tool_ owns its text

@@ -32,6 +32,7 @@ struct Identity {
   Role role = Role::viewer;
   UserId number = {};                       // for this run; 0: the user is not known
   std::shared_ptr<UserBudget> budget = {};  // of all of the user's connections; null: likewise
+  bool proven = true;  // false: the server asks nobody who he is
 };
 
 // A session's presence on its way to the sessions of the world, on every core. Self-contained, never changed once it is
@@ -89,6 +90,7 @@ class SessionOutput {
   virtual void close(Connection connection, std::uint16_t code, std::string_view reason) = 0;
   virtual void edit(std::unique_ptr<shard::EditRequest> request) = 0;
   virtual void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) = 0;
+  virtual void undo(std::unique_ptr<shard::UndoRequest> request) = 0;
   virtual void subscribe(std::unique_ptr<shard::SubscribeRequest> request) = 0;
   virtual void refresh(std::unique_ptr<shard::RefreshRequest> request) = 0;
   virtual void interest_off(std::unique_ptr<shard::InterestOff> off) = 0;
@@ -118,6 +120,10 @@ class SessionDirectory {
   // unauthenticated: the token is not one of this node's.
   virtual Result<SessionId> session_of(std::string_view resume_token) = 0;
   virtual Incarnation incarnation() const = 0;
+  // The same for a user on all his connections, over restarts. `name`: as he calls himself.
+  virtual UserId user_id(const Identity& identity, std::string_view name) = 0;
+  // Since 1970; each time another one, later than the one before.
+  virtual std::uint64_t time_us() = 0;
 };
 
 }  // namespace terrazzo::session

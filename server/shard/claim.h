@@ -12,11 +12,6 @@
 #include "map/world.h"
 #include "proto/messages.h"
 
-namespace terrazzo {
-// Whoever is behind sessions, for one run of a server. 0: nobody.
-using UserId = StrongId<struct UserTag, std::uint64_t>;
-}  // namespace terrazzo
-
 namespace terrazzo::shard {
 
 using LayerSet = std::bitset<map::kLayersMax>;

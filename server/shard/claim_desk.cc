@@ -131,7 +131,7 @@ std::optional<Error> ClaimDesk::State::too_much(const ClaimRequest& request) con
   }
   std::uint64_t count = 1, cells = request.rect.area();
   for (const Entry& entry : entries) {
-    if (entry.claim->user != request.origin.user || entry.stage == Stage::ending) continue;
+    if (entry.claim->user != request.origin.claimant || entry.stage == Stage::ending) continue;
     ++count;
     cells += entry.claim->rect.area();
   }
@@ -159,7 +159,7 @@ void ClaimDesk::State::claim(const ClaimRequest& request, const Coordinated& edi
   if (std::optional<Error> why = too_much(request)) return refuse(request, *std::move(why), {}, out);
   const LayerSet layers = set_of(request.layers);
   std::vector<SharedClaim> others;
-  table.in_the_way(request.origin.user, layers, request.rect, others);
+  table.in_the_way(request.origin.claimant, layers, request.rect, others);
   if (!others.empty()) {
     Error why = claimed_error(others);
     return refuse(request, std::move(why), std::move(others), out);
@@ -168,7 +168,7 @@ void ClaimDesk::State::claim(const ClaimRequest& request, const Coordinated& edi
   claim->serial = ++last_serial;
   claim->session = request.origin.session;
   claim->number = request.number;
-  claim->user = request.origin.user;
+  claim->user = request.origin.claimant;
   claim->name = request.name;
   claim->rect = request.rect;
   claim->layers = layers;
@@ -184,7 +184,7 @@ void ClaimDesk::State::claim(const ClaimRequest& request, const Coordinated& edi
 
 void ClaimDesk::State::renew(Entry& entry, const ClaimRequest& request, std::uint64_t now_ns, ClaimOutput& out) {
   if (entry.claim->rect != request.rect || entry.claim->layers != set_of(request.layers) ||
-      entry.claim->user != request.origin.user) {
+      entry.claim->user != request.origin.claimant) {
     return refuse(request,
                   {ErrorCode::conflict, fmt::format("claim {} is of another area: release it first, or take another "
                                                     "number; it stays as it is",

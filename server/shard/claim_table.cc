@@ -48,6 +48,7 @@ void ClaimTable::in_the_way(UserId user, const LayerSet& layers, const map::Rect
 std::vector<SharedClaim> ClaimTable::in_the_way(UserId user, const EditRequest& request) const {
   std::vector<SharedClaim> out;
   for (const map::Op& op : request.edit.ops) in_the_way(user, op.layer, op.rect, out);
+  for (const Swap& swap : request.swaps) in_the_way(user, swap.layer, swap.rect, out);
   if (request.restore)
     for (const Restore::Area& area : request.restore->areas) in_the_way(user, area.layer, area.rect, out);
   return out;

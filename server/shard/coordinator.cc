@@ -14,14 +14,9 @@
 namespace terrazzo::shard {
 namespace {
 
-struct EditName {
-  SessionId author;
-  EditId id;
-  bool operator==(const EditName&) const = default;
-};
 struct EditNameHash {
   std::size_t operator()(const EditName& name) const noexcept {
-    return std::hash<SessionId>{}(name.author) ^ (std::hash<EditId>{}(name.id) >> 7);
+    return std::hash<SessionId>{}(name.author) ^ (std::hash<EditId>{}(name.edit) >> 7);
   }
 };
 
@@ -33,7 +28,7 @@ constexpr std::size_t kCopiesMax = 8;
 std::vector<SharedClaim> in_the_way(const ClaimTable& claims, const CoordinatedRequest& request) {
   std::vector<SharedClaim> others;
   for (const auto& part : request.parts)
-    for (SharedClaim& claim : claims.in_the_way(request.origin.user, *part))
+    for (SharedClaim& claim : claims.in_the_way(request.origin.claimant, *part))
       if (std::ranges::find(others, claim) == others.end()) others.push_back(std::move(claim));
   return others;
 }
@@ -50,10 +45,11 @@ struct Coordinator::State {
     std::unique_ptr<CoordinatedRequest> request;  // null once the parts are out
     Origin origin;
     std::vector<Origin> copies_from;  // other connections of the author that sent it, too
+    WorldId world;
     EditId edit;
     std::uint64_t sequence = 0;
     std::size_t to_apply = 0, to_sync = 0;  // parts
-    std::vector<proto::ShardMark> marks;
+    std::vector<EditOutcome> applied;       // of parts
     std::optional<Error> failed;
     bool answered() const { return to_apply == 0; }
   };
@@ -102,6 +98,7 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
   } else if (std::optional<Error> why = s.read_only ? s.read_only : out.log_busy()) {
     EditOutcome refused;
     refused.origin = request->origin;
+    refused.world = request->world;
     refused.edit = request->id;
     refused.stage = EditOutcome::Stage::rejected;
     refused.error = *std::move(why);
@@ -122,6 +119,7 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
   for (const auto& part : request->parts) part->coordinated = number;
   State::Running& entry = s.running[number];
   entry.origin = request->origin;
+  entry.world = s.world;
   entry.edit = request->id;
   entry.to_apply = entry.to_sync = request->parts.size();
   entry.request = std::move(request);
@@ -147,7 +145,7 @@ void Coordinator::part_outcome(const EditOutcome& outcome, ShardOutput& out) {
     if (--entry.to_sync == 0) state_->running.erase(found);
     return;
   }
-  entry.marks.push_back(outcome.mark);
+  entry.applied.push_back(outcome);
   // A part that was refused never becomes durable, so the entry stays and the log with it, for the next recovery.
   if (outcome.stage == EditOutcome::Stage::rejected) entry.failed = outcome.error;
   if (--entry.to_apply == 0) state_->answer(entry, out);
@@ -161,6 +159,7 @@ void Coordinator::State::answer(const Running& entry, ShardOutput& out) {
 void Coordinator::State::answer(const Running& entry, const Origin& to, ShardOutput& out) {
   EditOutcome outcome;
   outcome.origin = to;
+  outcome.world = entry.world;
   outcome.edit = entry.edit;
   if (entry.failed) {
     outcome.stage = EditOutcome::Stage::rejected;
@@ -170,8 +169,10 @@ void Coordinator::State::answer(const Running& entry, const Origin& to, ShardOut
     return out.outcome(std::move(outcome));
   }
   outcome.stage = EditOutcome::Stage::durable;
-  for (const proto::ShardMark& mark : entry.marks) {
-    outcome.mark = mark;
+  for (const EditOutcome& part : entry.applied) {
+    outcome.mark = part.mark;
+    outcome.restored = part.restored;
+    outcome.skipped = part.skipped;
     out.outcome(outcome);
   }
 }

@@ -12,10 +12,21 @@ namespace {
 struct EditHeader {
   std::uint64_t author, edit, coordinated, version;
   std::uint32_t op_count, pre_image_bytes;  // the pre-image follows the ops
-  std::uint8_t is_restore, pre_image_kind;
-  std::uint8_t reserved[6];
+  std::uint8_t content, pre_image_kind;
+  std::uint8_t has_who, undo;  // `undo`: 1: an undo, 2: a redo; then has_who is 1
+  std::uint8_t reserved[4];
 };
-// Of an area of a restore, `reserved` is the pin's kind, `cell` and `from` are its id.
+// Follows the header where it says so.
+struct Who {
+  std::uint64_t user, time_us;
+};
+// Of undo and redo: of which edit. Follows Who.
+struct Target {
+  std::uint64_t author, edit, restored, skipped;
+};
+enum class Content : std::uint8_t { ops, restore, swaps };
+// Of an area of a restore, `reserved` is the pin's kind and kUnlessChanged, `cell` and `from` are its id. Of a swap the
+// cells of `from` come first, if there are any, then as many of what it becomes.
 struct OpHeader {
   std::uint8_t kind, layer;
   std::uint16_t reserved;
@@ -31,8 +42,9 @@ struct PartHeader {
   std::uint64_t bytes;
 };
 static_assert(sizeof(EditHeader) == 48 && sizeof(OpHeader) == 32 && sizeof(CoordinatedHeader) == 40 &&
-              sizeof(PartHeader) == 16);
-constexpr std::uint8_t kRestore = 3;  // beside the kinds of ops
+              sizeof(PartHeader) == 16 && sizeof(Who) == 16 && sizeof(Target) == 32);
+constexpr std::uint8_t kRestore = 3, kSwap = 4;  // beside the kinds of ops
+constexpr std::uint16_t kUnlessChanged = 0x8000;
 
 void put(const void* data, std::size_t size, std::vector<std::byte>& out) {
   const auto* bytes = static_cast<const std::byte*>(data);
@@ -67,6 +79,15 @@ Error damaged() {
           "a log record is whole by its checksum but makes no sense: it was written by another version"};
 }
 
+bool take_cells(Reader& reader, std::uint32_t count, Arena& arena, std::span<const map::Cell>& out) {
+  std::span<const std::byte> cells;
+  if (!reader.take(std::size_t{count} * sizeof(map::Cell), cells)) return false;
+  const std::span<map::Cell> own = arena.allocate_array<map::Cell>(count);
+  if (!cells.empty()) std::memcpy(own.data(), cells.data(), cells.size());
+  out = own;
+  return true;
+}
+
 bool take_op(Reader& reader, Arena& arena, map::Op& op) {
   OpHeader header;
   if (!reader.take(header) || header.kind > static_cast<std::uint8_t>(map::OpKind::replace)) return false;
@@ -77,11 +98,34 @@ bool take_op(Reader& reader, Arena& arena, map::Op& op) {
   op.from.bits = header.from;
   const std::uint64_t expected = op.kind == map::OpKind::set ? op.rect.area() : 0;
   if (op.rect.empty() || !map::kPlane.contains(op.rect) || header.cell_count != expected) return false;
-  std::span<const std::byte> cells;
-  if (!reader.take(std::size_t{header.cell_count} * sizeof(map::Cell), cells)) return false;
-  const std::span<map::Cell> own = arena.allocate_array<map::Cell>(header.cell_count);
-  if (!cells.empty()) std::memcpy(own.data(), cells.data(), cells.size());
-  op.cells = own;
+  return take_cells(reader, header.cell_count, arena, op.cells);
+}
+
+bool take_swap(Reader& reader, Arena& arena, Swap& swap) {
+  OpHeader header;
+  if (!reader.take(header) || header.kind != kSwap) return false;
+  swap.layer = header.layer;
+  swap.rect = map::Rect::of_size(header.x, header.y, header.width, header.height);
+  swap.from.bits = header.from;
+  swap.to.bits = header.cell;
+  if (swap.rect.empty() || !map::kPlane.contains(swap.rect)) return false;
+  if (header.cell_count != 0 && header.cell_count != swap.rect.area()) return false;
+  return take_cells(reader, header.cell_count, arena, swap.from_cells) &&
+         take_cells(reader, header.cell_count, arena, swap.to_cells);
+}
+
+bool take_who(Reader& reader, const EditHeader& header, LoggedEdit& logged) {
+  if (header.has_who > 1 || header.undo > 2 || (header.undo != 0 && header.has_who == 0)) return false;
+  Who who{};
+  if (header.has_who != 0 && !reader.take(who)) return false;
+  logged.user = UserId{who.user};
+  logged.time_us = who.time_us;
+  if (header.undo == 0) return true;
+  Target target;
+  if (!reader.take(target)) return false;
+  logged.undo = UndoOf{{SessionId{target.author}, EditId{target.edit}}, header.undo == 2};
+  logged.restored = target.restored;
+  logged.skipped = target.skipped;
   return true;
 }
 
@@ -89,9 +133,10 @@ bool take_restore(Reader& reader, std::uint32_t areas, Restore& restore) {
   for (std::uint32_t i = 0; i < areas; ++i) {
     OpHeader header;
     if (!reader.take(header) || header.kind != kRestore ||
-        header.reserved > static_cast<std::uint16_t>(storage::PinKind::undo_point))
+        (header.reserved & ~kUnlessChanged) > static_cast<std::uint16_t>(storage::PinKind::undo_point))
       return false;
-    restore.from = static_cast<storage::PinKind>(header.reserved);
+    restore.from = static_cast<storage::PinKind>(header.reserved & ~kUnlessChanged);
+    restore.unless_changed = (header.reserved & kUnlessChanged) != 0;
     restore.id = std::uint64_t{header.from} << 32 | header.cell;
     const map::Rect rect = map::Rect::of_size(header.x, header.y, header.width, header.height);
     if (rect.empty() || !map::kPlane.contains(rect)) return false;
@@ -104,7 +149,8 @@ void put_restore(const Restore& restore, std::vector<std::byte>& out) {
   for (const Restore::Area& area : restore.areas) {
     const OpHeader head{kRestore,
                         area.layer,
-                        static_cast<std::uint16_t>(restore.from),
+                        static_cast<std::uint16_t>(static_cast<unsigned>(restore.from) |
+                                                   (restore.unless_changed ? kUnlessChanged : 0u)),
                         static_cast<std::int32_t>(area.rect.x0),
                         static_cast<std::int32_t>(area.rect.y0),
                         static_cast<std::uint32_t>(area.rect.width()),
@@ -116,23 +162,26 @@ void put_restore(const Restore& restore, std::vector<std::byte>& out) {
   }
 }
 
-}  // namespace
+void put_swaps(std::span<const Swap> swaps, std::vector<std::byte>& out) {
+  for (const Swap& swap : swaps) {
+    const OpHeader head{kSwap,
+                        swap.layer,
+                        0,
+                        static_cast<std::int32_t>(swap.rect.x0),
+                        static_cast<std::int32_t>(swap.rect.y0),
+                        static_cast<std::uint32_t>(swap.rect.width()),
+                        static_cast<std::uint32_t>(swap.rect.height()),
+                        swap.to.bits,
+                        swap.from.bits,
+                        static_cast<std::uint32_t>(swap.from_cells.size())};
+    put(&head, sizeof head, out);
+    put(swap.from_cells.data(), swap.from_cells.size_bytes(), out);
+    put(swap.to_cells.data(), swap.to_cells.size_bytes(), out);
+  }
+}
 
-void encode_edit(const EditRequest& request, std::uint64_t version, const PreImage& before,
-                 std::vector<std::byte>& out) {
-  const std::size_t count = request.restore ? request.restore->areas.size() : request.edit.ops.size();
-  EditHeader header{};
-  header.author = request.origin.session.value;
-  header.edit = request.edit.id.value;
-  header.coordinated = request.coordinated;
-  header.version = version;
-  header.op_count = static_cast<std::uint32_t>(count);
-  header.pre_image_bytes = static_cast<std::uint32_t>(before.bytes.size());
-  header.is_restore = request.restore ? 1 : 0;
-  header.pre_image_kind = static_cast<std::uint8_t>(before.kind);
-  put(&header, sizeof header, out);
-  if (request.restore) return put_restore(*request.restore, out);
-  for (const map::Op& op : request.edit.ops) {
+void put_ops(std::span<const map::Op> ops, std::vector<std::byte>& out) {
+  for (const map::Op& op : ops) {
     const OpHeader head{static_cast<std::uint8_t>(op.kind),
                         op.layer,
                         0,
@@ -146,21 +195,81 @@ void encode_edit(const EditRequest& request, std::uint64_t version, const PreIma
     put(&head, sizeof head, out);
     put(op.cells.data(), op.cells.size_bytes(), out);
   }
+}
+
+}  // namespace
+
+void encode_edit(const EditRequest& request, std::uint64_t version, const PreImage& before,
+                 std::vector<std::byte>& out) {
+  const Content content = request.restore ? Content::restore : request.swaps.empty() ? Content::ops : Content::swaps;
+  const std::size_t count = content == Content::restore ? request.restore->areas.size()
+                            : content == Content::swaps ? request.swaps.size()
+                                                        : request.edit.ops.size();
+  EditHeader header{};
+  header.author = request.origin.session.value;
+  header.edit = request.edit.id.value;
+  header.coordinated = request.coordinated;
+  header.version = version;
+  header.op_count = static_cast<std::uint32_t>(count);
+  header.pre_image_bytes = static_cast<std::uint32_t>(before.bytes.size());
+  header.content = static_cast<std::uint8_t>(content);
+  header.has_who = request.origin.user.value != 0 || request.time_us != 0 || request.undo ? 1 : 0;
+  header.undo = !request.undo ? 0 : request.undo->redo ? 2 : 1;
+  header.pre_image_kind = static_cast<std::uint8_t>(before.kind);
+  put(&header, sizeof header, out);
+  if (header.has_who != 0) {
+    const Who who{request.origin.user.value, request.time_us};
+    put(&who, sizeof who, out);
+  }
+  if (request.undo) {
+    const Target target{request.undo->edit.author.value, request.undo->edit.edit.value, before.restored,
+                        before.skipped};
+    put(&target, sizeof target, out);
+  }
+  if (content == Content::restore) return put_restore(*request.restore, out);
+  if (content == Content::swaps) return put_swaps(request.swaps, out);
+  put_ops(request.edit.ops, out);
   put(before.bytes.data(), before.bytes.size(), out);
+}
+
+namespace {
+
+bool take_head(Reader& reader, EditHeader& header, LoggedEdit& logged) {
+  if (!reader.take(header) || header.op_count > reader.left() / sizeof(OpHeader)) return false;
+  logged.author = SessionId{header.author};
+  logged.coordinated = header.coordinated;
+  logged.version = header.version;
+  logged.edit.id = EditId{header.edit};
+  if (header.pre_image_kind > static_cast<std::uint8_t>(PreImageKind::pinned)) return false;
+  logged.pre_image_kind = static_cast<PreImageKind>(header.pre_image_kind);
+  return take_who(reader, header, logged);
+}
+
+}  // namespace
+
+Result<LoggedEdit> peek_edit(std::span<const std::byte> payload) {
+  Reader reader(payload);
+  EditHeader header;
+  LoggedEdit logged;
+  if (!take_head(reader, header, logged)) return damaged();
+  return logged;
 }
 
 Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena) {
   Reader reader(payload);
   EditHeader header;
-  if (!reader.take(header) || header.op_count > reader.left() / sizeof(OpHeader)) return damaged();
   LoggedEdit logged;
-  logged.author = SessionId{header.author};
-  logged.coordinated = header.coordinated;
-  logged.version = header.version;
-  logged.edit.id = EditId{header.edit};
-  if (header.pre_image_kind > static_cast<std::uint8_t>(PreImageKind::pinned)) return damaged();
-  logged.pre_image_kind = static_cast<PreImageKind>(header.pre_image_kind);
-  if (header.is_restore != 0) {
+  if (!take_head(reader, header, logged)) return damaged();
+  if (header.content == static_cast<std::uint8_t>(Content::swaps)) {
+    const std::span<Swap> swaps = arena.allocate_array<Swap>(header.op_count);
+    for (Swap& swap : swaps)
+      if (!take_swap(reader, arena, swap)) return damaged();
+    if (reader.left() != 0) return damaged();
+    logged.swaps = swaps;
+    return logged;
+  }
+  if (header.content > static_cast<std::uint8_t>(Content::swaps)) return damaged();
+  if (header.content == static_cast<std::uint8_t>(Content::restore)) {
     logged.restore.emplace();
     if (!take_restore(reader, header.op_count, *logged.restore) || reader.left() != 0) return damaged();
     return logged;
@@ -210,6 +319,10 @@ Result<std::unique_ptr<CoordinatedRequest>> decode_coordinated(std::span<const s
     if (!logged) return logged.error();
     part->edit = logged->edit;
     part->restore = std::move(logged->restore);
+    part->undo = logged->undo;
+    part->swaps = logged->swaps;
+    part->origin.user = logged->user;
+    part->time_us = logged->time_us;
     part->version = header.version;
     part->coordinated = logged->coordinated;
     request->parts.push_back(std::move(part));

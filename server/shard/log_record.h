@@ -18,10 +18,15 @@ namespace terrazzo::shard {
 
 struct LoggedEdit {
   SessionId author;
+  UserId user;                // 0: nobody's, or written before users were
+  std::uint64_t time_us = 0;  // when it was asked for, since 1970
+  std::optional<UndoOf> undo;
+  std::uint64_t restored = 0, skipped = 0;  // cells, of an undo
   std::uint64_t coordinated = 0;
   std::uint64_t version = 0;  // the world's newest one that the shard knew: a later one does not show the edit
   map::Edit edit;             // ops live in the arena given
   std::optional<Restore> restore;
+  std::span<const Swap> swaps;  // of a part in a coordinator's record; likewise
   PreImageKind pre_image_kind = PreImageKind::none;
   std::span<const std::byte> pre_image;  // of kind cells: for decode_pre_image()
 };
@@ -30,10 +35,13 @@ struct LoggedEdit {
 struct PreImage {
   PreImageKind kind = PreImageKind::none;
   std::span<const std::byte> bytes;
+  std::uint64_t restored = 0, skipped = 0;  // cells, of an undo
 };
 
 void encode_edit(const EditRequest& request, std::uint64_t version, const PreImage& before,
                  std::vector<std::byte>& out);
+// Whose edit it is, without looking at what it did; no ops. internal: the payload is none of an edit.
+Result<LoggedEdit> peek_edit(std::span<const std::byte> payload);
 Result<LoggedEdit> decode_edit(std::span<const std::byte> payload, Arena& arena);
 
 // The parts of an edit over several shards; its number is the record's LSN.

@@ -55,12 +55,13 @@ void look_edit(const storage::Head& store, const map::Edit& edit, storage::Missi
   if (missing.nothing()) store.look_fresh(pages_worst(store, edit.ops), missing);
 }
 
-void look_restore(const storage::Head& store, const storage::PinInfo& from, const Restore& restore,
+void look_restore(const storage::Head& store, const RestoreFrom& from, const Restore& restore,
                   const std::function<bool(const map::Rect& chunks)>& watched, storage::Missing& missing) {
   for (const Restore::Area& area : restore.areas) {
     const auto look_both = [&](const storage::Access& access) {
       store.look_write(access, missing);
-      store.look_read(from, access, missing);
+      store.look_read(from.before, access, missing);
+      if (restore.unless_changed) store.look_read(from.written, access, missing);
     };
     // Leaves are compared entry by entry.
     storage::Access nodes = access_to(area.layer, area.rect);
@@ -74,10 +75,19 @@ void look_restore(const storage::Head& store, const storage::PinInfo& from, cons
     shown.wanted = [&](std::uint16_t chunk, Lsn) {
       return watched(map::Rect::of_size(x0 + (chunk & 255), y0 + (chunk >> 8), 1, 1));
     };
-    store.look_read(from, shown, missing);
+    store.look_read(from.before, shown, missing);
     store.look_read(shown, missing);
   }
-  if (missing.nothing()) store.look_fresh(pages_worst(restore), missing);
+  // Which chunks are taken cell by cell is said by nodes that must be there first.
+  if (!missing.nothing()) return;
+  const RestorePlan plan = plan_restore(store, from, restore);
+  for (const RestorePlan::Part& part : plan.parts) {
+    const storage::Access access = access_to(part.layer, part.cells);
+    store.look_write(access, missing);
+    store.look_read(from.before, access, missing);
+    if (restore.unless_changed) store.look_read(from.written, access, missing);
+  }
+  if (missing.nothing()) store.look_fresh(pages_worst(restore, plan), missing);
 }
 
 void look_states(const storage::Head& store, const SubscribeRequest& request, const KnownRules& rules,

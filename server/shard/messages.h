@@ -45,6 +45,32 @@ struct Origin {
   std::uint32_t connection_generation = 0;
   CoreId core = 0;
   UserId user = {};
+  // Who is kept out by claims: the user, or where nobody says who they are, the session.
+  UserId claimant = {};
+};
+// Instead of a connection: the undo desk of the core sent the edit and takes what becomes of it (app/undo_desk.h).
+inline constexpr std::uint32_t kUndoDeskSlot = ~std::uint32_t{0};
+
+// An edit in its world: the session that asked for it, and its number there.
+struct EditName {
+  SessionId author;
+  EditId edit;
+  auto operator<=>(const EditName&) const = default;
+};
+
+// Cells that become `to` where they still hold `from`; row by row, or one value for all where there are none.
+struct Swap {
+  map::LayerId layer = 0;
+  map::Rect rect;
+  map::Cell from, to;
+  std::span<const map::Cell> from_cells, to_cells;  // both or none
+};
+
+// That an edit takes back another one, or does again what was taken back.
+struct UndoOf {
+  EditName edit;
+  bool redo = false;
+  bool operator==(const UndoOf&) const = default;
 };
 
 // Areas of a shard that become again what they were in a pin: what undoing huge edits and going back to a version are
@@ -57,7 +83,9 @@ struct Restore {
     map::Rect rect;
     bool operator==(const Area&) const = default;
   };
-  std::vector<Area> areas;
+  std::vector<Area> areas = {};
+  // Only cells that still hold what edit `id` wrote, whose undo point is meant.
+  bool unless_changed = false;
 };
 
 // One edit for one shard (home → owner), checked against the world's metadata and clipped to the shard. Self-contained:
@@ -67,6 +95,9 @@ struct EditRequest : Pooled {
   Origin origin;
   map::Edit edit;
   std::optional<Restore> restore;  // instead of ops
+  std::optional<UndoOf> undo;
+  std::span<const Swap> swaps;  // instead of ops, of an undo; in the arena
+  std::uint64_t time_us = 0;    // when it was asked for, since 1970; orders a user's edits
   // Of an edit over several shards: its place in the coordinator's order (from 1); 0 otherwise.
   std::uint64_t coordinated = 0;
   // Of a part read from a log: the world's newest version when the edit was decided.
@@ -154,6 +185,29 @@ struct EditOutcome {
   proto::ShardMark mark;
   enum class Stage : std::uint8_t { applied, durable, rejected } stage = Stage::applied;
   std::uint64_t coordinated = 0;
+  std::uint64_t restored = 0, skipped = 0;  // cells, of an undo that is applied
+  std::optional<Error> error;
+  std::vector<SharedClaim> claims = {};  // that were in the way
+};
+
+// Undo or redo (home → the undo desk on the world's coordinator core).
+struct UndoRequest {
+  WorldId world;
+  Origin origin;
+  EditId id;
+  bool redo = false;
+  std::optional<EditName> edit;  // nothing: the newest one
+  std::uint64_t time_us = 0;     // when it was asked for: later edits are not meant
+  bool may_be_applied = false;   // its session has come back, so this may not be the first time
+};
+
+// To the author's home core. With an error nothing changed.
+struct UndoOutcome {
+  Origin origin;
+  EditId id;
+  EditName name;  // of the undo itself
+  std::vector<proto::ShardMark> marks;
+  proto::Undone undone;
   std::optional<Error> error;
   std::vector<SharedClaim> claims = {};  // that were in the way
 };

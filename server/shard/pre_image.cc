@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "map/edit_apply.h"
-#include "server/shard/cells.h"
+#include "server/shard/store_apply.h"
 
 namespace terrazzo::shard {
 namespace {
@@ -18,26 +18,6 @@ enum class Coding : std::uint8_t {
 void put(const void* data, std::size_t size, std::vector<std::byte>& out) {
   const auto* bytes = static_cast<const std::byte*>(data);
   out.insert(out.end(), bytes, bytes + size);
-}
-
-// The present cells of a rectangle; `cells` has rect.area() of them.
-void read_rect(const storage::Head& store, const map::Op& op, std::span<map::Cell> cells) {
-  const auto width = static_cast<std::size_t>(op.rect.width());
-  map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect& part) {
-    const storage::ChunkRead read = store.read(op.layer, map::index_in_shard(chunk));
-    const map::Rect whole = map::cells_of(chunk);
-    const auto count = static_cast<std::size_t>(part.width());
-    for (std::int64_t y = part.y0; y < part.y1; ++y) {
-      map::Cell* const to = cells.data() + static_cast<std::size_t>(y - op.rect.y0) * width +
-                            static_cast<std::size_t>(part.x0 - op.rect.x0);
-      if (read.cells == nullptr) {
-        std::fill_n(to, count, map::Cell{read.fill});
-      } else {
-        const auto at = static_cast<std::size_t>((y - whole.y0) * map::kChunkSize + (part.x0 - whole.x0));
-        std::memcpy(to, cells_of_page(read.cells).data() + at, count * sizeof(map::Cell));
-      }
-    }
-  });
 }
 
 constexpr std::size_t kRunBytes = sizeof(std::uint16_t) + sizeof(map::Cell);
@@ -145,7 +125,7 @@ void encode_pre_image(const storage::Head& store, std::span<const map::Op> ops, 
       continue;
     }
     scratch.cells.resize(op.rect.area());
-    read_rect(store, op, scratch.cells);
+    read_cells(store, op.layer, op.rect, scratch.cells);
     put_cells(scratch.cells, out);
   }
 }

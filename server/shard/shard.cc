@@ -3,20 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/circular_buffer.hpp>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "base/canary.h"
 #include "map/edit_check.h"
 #include "server/shard/chunk_states.h"
-#include "server/shard/claim_table.h"
-#include "server/shard/dedupe_window.h"
-#include "server/shard/fanout.h"
-#include "server/shard/interest.h"
+#include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
 #include "server/shard/look_ahead.h"
+#include "server/shard/shard_state.h"
 #include "server/shard/store_apply.h"
 #include "server/shard/store_restore.h"
 #include "server/shard/undo_points.h"
@@ -24,163 +20,10 @@
 namespace terrazzo::shard {
 namespace {
 
-// Replaying 16 MiB of log takes a fraction of a second; a checkpoint per 16 MiB costs little beside writing them.
-constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
 // After a restore viewers get the chunks they watch as they are now, this many in a message.
 constexpr std::size_t kRestoredChunksPerMessage = 64;
-// Room for edits on their way to the disk that a shard keeps; it grows as needed.
-constexpr std::size_t kWaitingKept = 16;
-// Of the shard's own bytes in a checkpoint, before the table of applied edits.
-constexpr std::size_t kAuxNumbers = 3;
-
-// Precedes the own bytes of a branch in a checkpoint.
-struct BranchAux {
-  std::uint64_t head, bytes;
-};
-
-template <class T>
-void append(std::vector<std::byte>& out, const T& value) {
-  const auto* const from = reinterpret_cast<const std::byte*>(&value);
-  out.insert(out.end(), from, from + sizeof value);
-}
-template <class T>
-bool take(std::span<const std::byte>& from, T& value) {
-  if (from.size() < sizeof value) return false;
-  std::memcpy(&value, from.data(), sizeof value);
-  from = from.subspan(sizeof value);
-  return true;
-}
 
 }  // namespace
-
-struct Shard::State {
-  State(const ShardKey& own_key, std::shared_ptr<const map::World> own_world, const RunInfo& own_run,
-        proto::Encoder& shared_encoder, EncodedChunks& shared_encoded, std::unique_ptr<storage::ShardStore> own_store,
-        StoreFactory own_factory)
-      : key(own_key),
-        world(std::move(own_world)),
-        run(own_run),
-        encoder(&shared_encoder),
-        encoded(&shared_encoded),
-        store(std::move(own_store)),
-        factory(std::move(own_factory)) {
-    if (store) head = storage::Head(*store);
-  }
-  State(State& own_trunk, const BranchInfo& info)
-      : State({info.world, own_trunk.key.position}, info.metadata, info.run, *own_trunk.encoder, *own_trunk.encoded,
-              nullptr, {}) {
-    trunk = &own_trunk;
-    own_branch = info;
-    read_only = own_trunk.read_only;
-  }
-
-  ShardKey key;
-  std::shared_ptr<const map::World> world;
-  RunInfo run;
-  proto::Encoder* encoder;  // the core's
-  EncodedChunks* encoded;
-  std::unique_ptr<storage::ShardStore> store;  // of a branch: its trunk has it
-  StoreFactory factory;
-  storage::Head head;  // without a store: nothing was edited here
-
-  State* trunk = nullptr;  // of a branch: whose file it lives in
-  BranchInfo own_branch;   // of a branch
-  std::vector<std::unique_ptr<Shard>> branches;
-  // The own bytes of branches that are in the store's newest root and not among `branches`.
-  std::map<storage::HeadId, std::vector<std::byte>> left_aside;
-
-  Fanout fanout{*encoder};
-  InterestIndex interest;
-  ClaimTable claims;
-  DedupeWindow applied;
-  std::optional<Error> read_only;
-  std::optional<Error> damage;
-  std::optional<Error> behind;  // why a part of a decided edit could not be taken yet
-  std::uint64_t last_coordinated = 0;
-  std::uint64_t version = 0;  // the world's newest one that the store has pinned, or was made after
-  std::uint64_t born = 0;     // versions up to this one show nothing here: the store was made after them
-  Lsn durable;                // by log or checkpoint
-  Lsn recovered;              // what this run started from
-
-  // Edits whose records are on their way to the disk, in log order.
-  struct Waiting {
-    std::uint64_t sequence;
-    Lsn lsn;
-    Origin origin;
-    EditId edit;
-    std::uint64_t coordinated;
-  };
-  boost::circular_buffer<Waiting> waiting{kWaitingKept};
-  // As the newest edit.
-  Waiting waiting_of(const EditRequest& request) const {
-    return {last_sequence, head.lsn(), request.origin, request.edit.id, request.coordinated};
-  }
-  void wait_for_log(const EditRequest& request) {
-    if (waiting.full()) waiting.set_capacity(2 * waiting.capacity());
-    waiting.push_back(waiting_of(request));
-  }
-  std::uint64_t last_sequence = 0;
-
-  std::uint64_t log_bytes = 0;                // since the last checkpoint began
-  std::vector<std::byte> payload, pre_image;  // scratch
-  storage::PinInfo source;                    // of the restore that has begun
-  PreImageScratch pre_image_scratch;
-  ShardCounters counters;
-
-  EditOutcome outcome_of(const Waiting& edit, EditOutcome::Stage stage) const {
-    EditOutcome outcome;
-    outcome.origin = edit.origin;
-    outcome.world = key.world;
-    outcome.edit = edit.edit;
-    outcome.coordinated = edit.coordinated;
-    outcome.mark = {key.position, edit.lsn};
-    outcome.stage = stage;
-    return outcome;
-  }
-  EditOutcome outcome_of(const EditRequest& request, EditOutcome::Stage stage) const {
-    return outcome_of(waiting_of(request), stage);
-  }
-  void reject(const EditRequest& request, Error error, ShardOutput& out, std::vector<SharedClaim> others = {}) {
-    ++counters.rejected;
-    EditOutcome outcome = outcome_of(request, EditOutcome::Stage::rejected);
-    outcome.error = std::move(error);
-    outcome.claims = std::move(others);
-    out.outcome(std::move(outcome));
-  }
-  bool is_duplicate(const EditRequest& request) const {
-    if (request.coordinated != 0 && request.coordinated <= last_coordinated) return true;
-    if (canary::is(canary::Bug::dedupe_skipped)) return false;
-    return applied.seen(request.origin.session, request.edit.id);
-  }
-  void answer_duplicate(const EditRequest& request, ShardOutput& out);
-  Status ensure_store();
-  void attach_branches();
-  // Of a branch whose trunk has a store.
-  void attach();
-  // The state that a branch which began at this version begins with.
-  Result<storage::PinInfo> state_at(std::uint64_t of);
-  State& of_world(WorldId world);
-  Result<storage::PinInfo> source_of(const Restore& restore) const;
-  void look(const map::Edit& edit, const std::optional<Restore>& restore, storage::Missing& missing);
-  Status bring_for(const map::Edit& edit, const std::optional<Restore>& restore, const BringPages& bring);
-  Status begin(const map::Edit& edit, const std::optional<Restore>& restore);
-  void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit, const std::optional<Restore>& restore);
-  // Pins what the store lacks of the versions up to this one: their state is the present one.
-  void reach_version(std::uint64_t newest);
-  void log(const EditRequest& request, ShardOutput& out);
-  void publish(const EditRequest& request, ShardOutput& out);
-  void publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out);
-  void publish_restored(const EditRequest& request, ShardOutput& out);
-  void become_read_only(const Error& why) {
-    if (!read_only) read_only = why;
-  }
-  State& file() { return trunk == nullptr ? *this : *trunk; }
-  void append_own_aux(std::vector<std::byte>& out) const;
-  std::size_t own_aux_bytes() const;
-  std::vector<std::byte> aux() const;
-  Status read_own_aux(std::span<const std::byte>& rest);
-  Status read_aux();
-};
 
 Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
              EncodedChunks& encoded, std::unique_ptr<storage::ShardStore> store, StoreFactory factory)
@@ -236,11 +79,8 @@ void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory
   s.factory = std::move(factory);
   for (const auto& branch : s.branches) branch->settle(encoder, encoded, {});
 }
-void Shard::claim(SharedClaim claim) {
-  state_->claims.add(std::move(claim));
-}
-void Shard::release(const Claim& claim) {
-  state_->claims.remove(claim.serial);
+ClaimTable& Shard::claims() {
+  return state_->claims;
 }
 void Shard::interest_off(const InterestOff& off) {
   for (const map::ChunkPos chunk : off.chunks) state_->interest.remove(off.core, off.form, chunk);
@@ -253,13 +93,17 @@ void Shard::State::look(const map::Edit& edit, const std::optional<Restore>& res
   const auto watched = [&](const map::Rect& chunks) {
     return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
   };
-  if (const Result<storage::PinInfo> from = source_of(*restore); from)
-    look_restore(head, *from, *restore, watched, missing);
+  if (const Result<RestoreFrom> from = source_of(*restore); from) look_restore(head, *from, *restore, watched, missing);
 }
 
 void Shard::look(const EditRequest& request, storage::Missing& missing) {
   State& s = *state_;
-  if (s.head && !s.read_only) s.look(request.edit, request.restore, missing);
+  if (!s.head || s.read_only) return;
+  if (request.swaps.empty()) return s.look(request.edit, request.restore, missing);
+  Arena arena;
+  map::Edit around;
+  around.ops = ops_around(request.swaps, arena);
+  look_edit(s.head, around, missing);
 }
 
 void Shard::look(const SubscribeRequest& request, storage::Missing& missing) {
@@ -318,28 +162,40 @@ Status Shard::State::ensure_store() {
   return {};
 }
 
-Result<storage::PinInfo> Shard::State::source_of(const Restore& restore) const {
+Result<RestoreFrom> Shard::State::source_of(const Restore& restore) const {
   const bool of_version = restore.from == storage::PinKind::version;
-  if (of_version && restore.id <= born) return storage::PinInfo{};
-  if (const storage::PinInfo* pin = head.find_pin(restore.from, restore.id)) return *pin;
+  if (of_version && restore.id <= born) return RestoreFrom{};
+  const storage::PinInfo* const before = head.find_pin(restore.from, restore.id);
+  const storage::PinInfo* const written =
+      restore.unless_changed ? head.find_pin(restore.from, written_by(restore.id)) : before;
+  if (before != nullptr && written != nullptr) return RestoreFrom{*before, *written};
   return Error{
       ErrorCode::not_found,
       fmt::format("shard {},{} does not hold {} {} any more: it was deleted, or is too old to be undone",
                   key.position.x, key.position.y, of_version ? "version" : "the state before edit", restore.id)};
 }
 
-Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& restore) {
+Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& restore, bool decided) {
   const Lsn lsn = next(head.lsn());
+  count = {};
   if (restore) {
-    // A copy: the new undo point may be one too many, and the one that goes for it the very one that is restored. Its
+    // Copies: the new undo point may be one too many, and the one that goes for it the very one that is restored. Its
     // pages stay until they are reclaimed.
-    Result<storage::PinInfo> found = source_of(*restore);
-    if (!found) return found.error();
-    source = *std::move(found);
+    Result<RestoreFrom> found = source_of(*restore);
+    plan = {};
+    if (found) {
+      source = *std::move(found);
+      plan = plan_restore(head, source, *restore);
+    } else if (decided && restore->unless_changed) {
+      // The other shards go on without this one, whose part is then to restore nothing.
+      for (const Restore::Area& area : restore->areas) count.skipped += area.rect.area();
+    } else {
+      return found.error();
+    }
   }
   const bool pinned = restore || needs_undo_point(edit.ops);
   if (pinned) add_undo_point(head, lsn, kUndoPoints);
-  const Status begun = head.begin_edit(lsn, restore ? pages_worst(*restore) : pages_worst(head, edit.ops));
+  const Status begun = head.begin_edit(lsn, restore ? pages_worst(*restore, plan) : pages_worst(head, edit.ops));
   if (!begun && pinned) {
     const Status dropped = head.unpin(storage::PinKind::undo_point, lsn.value);
     TZ_ASSERT(dropped.ok());
@@ -350,18 +206,33 @@ Status Shard::State::begin(const map::Edit& edit, const std::optional<Restore>& 
 void Shard::State::apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit,
                          const std::optional<Restore>& restore) {
   if (restore) {
-    apply_restore(head, source, *restore);
+    const RestoreCount done = apply_restore(head, source, *restore, plan);
+    count.restored += done.restored;
+    count.skipped += done.skipped;
   } else {
     apply_ops(head, edit.ops);
   }
+  if (restore || needs_undo_point(edit.ops)) complete_undo_point(head, head.lsn());
   applied.remember(author, edit.id, head.lsn());
   if (coordinated != 0) last_coordinated = coordinated;
 }
 
-void Shard::State::log(const EditRequest& request, ShardOutput& out) {
+void Shard::State::keep_past(const EditRequest& request) {
+  pre_image.clear();
+  if (!request.restore && !needs_undo_point(request.edit.ops))
+    encode_pre_image(head, request.edit.ops, pre_image_scratch, pre_image);
+}
+
+void Shard::State::encode(const EditRequest& request, const RestoreCount& swapped) {
+  count.restored += swapped.restored;
+  count.skipped += swapped.skipped;
   payload.clear();
   const bool pinned = request.restore || needs_undo_point(request.edit.ops);
-  encode_edit(request, version, {pinned ? PreImageKind::pinned : PreImageKind::cells, pre_image}, payload);
+  encode_edit(request, version,
+              {pinned ? PreImageKind::pinned : PreImageKind::cells, pre_image, count.restored, count.skipped}, payload);
+}
+
+void Shard::State::log(ShardOutput& out) {
   file().log_bytes += payload.size();
   last_sequence =
       out.log({storage::RecordKind::edit, {key.world, key.position.x, key.position.y}, head.lsn(), payload});
@@ -420,39 +291,53 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
     if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
     if (s.behind) return s.reject(request, *s.behind, out);
     if (!s.claims.empty()) [[unlikely]] {
-      std::vector<SharedClaim> others = s.claims.in_the_way(request.origin.user, request);
-      if (!others.empty()) {
-        Error why = claimed_error(others);
-        return s.reject(request, std::move(why), out, std::move(others));
-      }
+      const std::vector<SharedClaim> others = s.claims.in_the_way(request.origin.claimant, request);
+      if (!others.empty()) return s.reject(request, claimed_error(others), out, others);
     }
   }
-  if (const Status held = check_conditions(s.head, request.edit.conditions); !held)
-    return s.reject(request, held.error(), out);
-  Status begun = s.ensure_store();
-  if (begun) begun = s.begin(request.edit, request.restore);
+  if (request.swaps.empty()) return s.edit(request, out);
+  // From here on it is an edit like others, of what it does to the present state.
+  EditRequest resolved;
+  resolved.shard = request.shard;
+  resolved.origin = request.origin;
+  resolved.edit = request.edit;
+  resolved.undo = request.undo;
+  resolved.coordinated = request.coordinated;
+  resolved.time_us = request.time_us;
+  const ResolvedSwaps swaps = resolve(s.head, request.swaps, resolved.arena);
+  resolved.edit.ops = swaps.ops;
+  s.edit(resolved, out, {swaps.restored, swaps.skipped});
+}
+
+void Shard::State::edit(const EditRequest& request, ShardOutput& out, const RestoreCount& swapped) {
+  if (const Status held = check_conditions(head, request.edit.conditions); !held)
+    return reject(request, held.error(), out);
+  Status begun = ensure_store();
+  if (begun) begun = begin(request.edit, request.restore, request.coordinated != 0);
   if (!begun) {
     // A coordinated edit is decided already; a shard that cannot follow must not go on without it. Where space is all
     // that it lacks, the part comes again.
     if (request.coordinated != 0 && begun.error().code == ErrorCode::overloaded) {
-      s.behind = begun.error();
+      behind = begun.error();
     } else if (request.coordinated != 0) {
-      s.become_read_only(begun.error());
+      become_read_only(begun.error());
     }
-    return s.reject(request, begun.error(), out);
+    return reject(request, begun.error(), out);
   }
-  if (request.coordinated != 0) s.behind.reset();
-  s.pre_image.clear();
-  if (!request.restore && !needs_undo_point(request.edit.ops))
-    encode_pre_image(s.head, request.edit.ops, s.pre_image_scratch, s.pre_image);
-  s.apply(request.origin.session, request.coordinated, request.edit, request.restore);
-  ++s.counters.edits;
-  s.log(request, out);
-  s.wait_for_log(request);
-  s.publish(request, out);
-  out.outcome(s.outcome_of(request, EditOutcome::Stage::applied));
+  if (request.coordinated != 0) behind.reset();
+  keep_past(request);
+  apply(request.origin.session, request.coordinated, request.edit, request.restore);
+  ++counters.edits;
+  encode(request, swapped);
+  log(out);
+  wait_for_log(request);
+  publish(request, out);
+  EditOutcome outcome = outcome_of(request, EditOutcome::Stage::applied);
+  outcome.restored = count.restored;
+  outcome.skipped = count.skipped;
+  out.outcome(std::move(outcome));
   if (canary::is(canary::Bug::ack_before_sync) && request.coordinated == 0)
-    out.outcome(s.outcome_of(request, EditOutcome::Stage::durable));
+    out.outcome(outcome_of(request, EditOutcome::Stage::durable));
 }
 
 void Shard::log_durable(std::uint64_t sequence, ShardOutput& out) {
@@ -520,21 +405,40 @@ Status Shard::replay(const storage::Record& record, const BringPages& bring) {
   if (Status made = s.ensure_store(); !made) return made;
   s.reach_version(logged->version);
   if (Status there = s.bring_for(logged->edit, logged->restore, bring); !there) return there;
-  if (Status begun = s.begin(logged->edit, logged->restore); !begun) return begun;
+  if (Status begun = s.begin(logged->edit, logged->restore, logged->coordinated != 0); !begun) return begun;
   s.apply(logged->author, logged->coordinated, logged->edit, logged->restore);
   s.durable = lsn();
   return {};
 }
 
-Status Shard::roll_forward(const EditRequest& part, const BringPages& bring) {
+Status Shard::roll_forward(const EditRequest& part, const BringPages& bring, std::vector<std::byte>* record) {
   State& s = *state_;
   TZ_ASSERT(part.coordinated != 0);
   if (part.coordinated <= s.last_coordinated || s.applied.remembers(part.origin.session, part.edit.id)) return {};
   if (Status made = s.ensure_store(); !made) return made;
   s.reach_version(part.version);
-  if (Status there = s.bring_for(part.edit, part.restore, bring); !there) return there;
-  if (Status begun = s.begin(part.edit, part.restore); !begun) return begun;
-  s.apply(part.origin.session, part.coordinated, part.edit, part.restore);
+  EditRequest whole;
+  whole.origin = part.origin;
+  whole.edit = part.edit;
+  whole.restore = part.restore;
+  whole.undo = part.undo;
+  whole.coordinated = part.coordinated;
+  whole.time_us = part.time_us;
+  if (!part.swaps.empty()) whole.edit.ops = ops_around(part.swaps, whole.arena);
+  if (Status there = s.bring_for(whole.edit, whole.restore, bring); !there) return there;
+  RestoreCount swapped;
+  if (!part.swaps.empty()) {
+    const ResolvedSwaps swaps = resolve(s.head, part.swaps, whole.arena);
+    whole.edit.ops = swaps.ops;
+    swapped = {swaps.restored, swaps.skipped};
+  }
+  if (Status begun = s.begin(whole.edit, whole.restore, true); !begun) return begun;
+  s.keep_past(whole);
+  s.apply(whole.origin.session, whole.coordinated, whole.edit, whole.restore);
+  if (record != nullptr) {
+    s.encode(whole, swapped);
+    *record = s.payload;
+  }
   return {};
 }
 
@@ -628,177 +532,6 @@ bool Shard::publish_root(storage::RootPublisher& publisher, storage::PageNo page
 
 bool Shard::reclaim(std::size_t entries, storage::Missing* missing) {
   return state_->store && state_->store->reclaim(entries, missing);
-}
-
-// ---- branches ----
-
-Shard* Shard::find(WorldId world) {
-  if (world == state_->key.world) return this;
-  for (const auto& branch : state_->branches)
-    if (branch->state_->key.world == world) return branch.get();
-  return nullptr;
-}
-
-Shard& Shard::add_branch(const BranchInfo& info) {
-  State& s = *state_;
-  TZ_ASSERT(s.trunk == nullptr && find(info.world) == nullptr && find(info.parent) != nullptr);
-  s.branches.push_back(std::unique_ptr<Shard>(new Shard(std::make_unique<State>(s, info))));
-  if (s.store) s.branches.back()->state_->attach();
-  return *s.branches.back();
-}
-
-void Shard::State::attach_branches() {
-  // Parents come before their branches.
-  for (const auto& each : branches) {
-    each->state_->born = each->state_->version;
-    each->state_->attach();
-  }
-}
-
-void Shard::State::attach() {
-  if (!trunk->store->has_head(own_branch.head)) {
-    const Result<storage::PinInfo> origin = trunk->of_world(own_branch.parent).state_at(own_branch.origin);
-    if (!origin) {
-      damage = origin.error();
-      return become_read_only(origin.error());
-    }
-    const Status added = trunk->store->add_branch(own_branch.head, *origin);
-    TZ_ASSERT(added.ok());
-  }
-  head = storage::Head(*trunk->store, own_branch.head);
-  durable = head.lsn();
-  if (const auto kept = trunk->left_aside.extract(own_branch.head); !kept.empty()) {
-    std::span<const std::byte> bytes = kept.mapped();
-    if (const Status read = read_own_aux(bytes); !read) become_read_only(read.error());
-  }
-}
-
-Shard::State& Shard::State::of_world(WorldId of) {
-  return of == key.world
-             ? *this
-             : *(*std::ranges::find(branches, of, [](const auto& b) { return b->state_->key.world; }))->state_;
-}
-
-Result<storage::PinInfo> Shard::State::state_at(std::uint64_t of) {
-  // During recovery: all its records are replayed, and none of them was of a later time.
-  reach_version(of);
-  if (head && of > born)
-    if (const storage::PinInfo* pin = head.find_pin(storage::PinKind::version, of)) return *pin;
-  if (of <= born) return storage::PinInfo{};
-  return Error{
-      ErrorCode::internal,
-      fmt::format("{}, shard {},{}, does not hold version {}, at which a branch began; restore the shard's file "
-                  "from a backup",
-                  name_of_line(key.world), key.position.x, key.position.y, of)};
-}
-
-void Shard::drop_branch(storage::HeadId number, ShardOutput& out) {
-  State& s = *state_;
-  const auto found =
-      std::ranges::find(s.branches, number, [](const auto& branch) { return branch->state_->own_branch.head; });
-  if (found != s.branches.end()) {
-    State& gone = *(*found)->state_;
-    for (const State::Waiting& waiting : gone.waiting) {
-      EditOutcome outcome = gone.outcome_of(waiting, EditOutcome::Stage::rejected);
-      outcome.error = Error{ErrorCode::not_found, "the branch was dropped"};
-      out.outcome(std::move(outcome));
-    }
-    s.counters += (*found)->counters();
-    s.branches.erase(found);
-  }
-  s.left_aside.erase(number);
-  if (!s.store || !s.store->has_head(number)) return;
-  const Status dropped = s.store->drop_branch(number);
-  TZ_ASSERT(dropped.ok());
-}
-
-std::vector<storage::HeadId> Shard::keep_branches(std::span<const storage::HeadId> there_are) {
-  State& s = *state_;
-  std::vector<storage::HeadId> gone;
-  if (!s.store) return gone;
-  for (const storage::HeadId number : s.store->branches()) {
-    if (std::ranges::find(there_are, number) != there_are.end()) continue;
-    s.left_aside.erase(number);
-    const Status dropped = s.store->drop_branch(number);
-    TZ_ASSERT(dropped.ok());
-    gone.push_back(number);
-  }
-  return gone;
-}
-
-// ---- checkpoint ----
-
-std::size_t Shard::State::own_aux_bytes() const {
-  return kAuxNumbers * sizeof(std::uint64_t) + applied.encoded_bytes();
-}
-
-void Shard::State::append_own_aux(std::vector<std::byte>& out) const {
-  for (const std::uint64_t number : {last_coordinated, version, born}) append(out, number);
-  applied.encode(out);
-}
-
-std::vector<std::byte> Shard::State::aux() const {
-  std::vector<std::byte> bytes;
-  append_own_aux(bytes);
-  for (const auto& branch : branches) {
-    const State& b = *branch->state_;
-    if (!b.head) continue;
-    append(bytes, BranchAux{b.own_branch.head, b.own_aux_bytes()});
-    b.append_own_aux(bytes);
-  }
-  for (const auto& [number, own] : left_aside) {
-    append(bytes, BranchAux{number, own.size()});
-    bytes.insert(bytes.end(), own.begin(), own.end());
-  }
-  return bytes;
-}
-
-Status Shard::State::read_own_aux(std::span<const std::byte>& rest) {
-  if (!take(rest, last_coordinated) || !take(rest, version) || !take(rest, born))
-    return Error{ErrorCode::internal, "the shard's own state is damaged"};
-  return applied.decode(rest);
-}
-
-Status Shard::State::read_aux() {
-  const std::vector<std::byte> bytes = store->aux();
-  std::span<const std::byte> rest = bytes;
-  if (rest.empty()) return {};  // a new store
-  if (Status own = read_own_aux(rest); !own) return own;
-  while (!rest.empty()) {
-    BranchAux entry{};
-    if (!take(rest, entry) || entry.bytes > rest.size())
-      return Error{ErrorCode::internal, "what the shard knows of its branches is damaged"};
-    const auto number = static_cast<storage::HeadId>(entry.head);
-    if (store->has_head(number))
-      left_aside[number].assign(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(entry.bytes));
-    rest = rest.subspan(entry.bytes);
-  }
-  return {};
-}
-
-bool Shard::wants_checkpoint() const {
-  return state_->log_bytes >= kCheckpointLogBytes && state_->store && !state_->store->checkpoint_running();
-}
-
-void Shard::look_checkpoint(storage::Missing& missing) {
-  std::size_t bytes = state_->own_aux_bytes();
-  for (const auto& branch : state_->branches) bytes += sizeof(BranchAux) + branch->state_->own_aux_bytes();
-  for (const auto& [number, own] : state_->left_aside) bytes += sizeof(BranchAux) + own.size();
-  state_->store->look_checkpoint(bytes, missing);
-}
-
-Result<storage::CheckpointStep> Shard::begin_checkpoint() {
-  TZ_ASSERT(state_->store != nullptr);
-  state_->log_bytes = 0;
-  return state_->store->begin_checkpoint(state_->aux());
-}
-
-storage::CheckpointStep Shard::checkpoint_work(std::size_t pages, storage::Missing* missing) {
-  return state_->store->checkpoint_work(pages, missing);
-}
-
-Result<storage::CheckpointStep> Shard::checkpoint_synced(Status outcome) {
-  return state_->store->checkpoint_synced(std::move(outcome));
 }
 
 }  // namespace terrazzo::shard

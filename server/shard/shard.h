@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "map/world.h"
 #include "proto/codec.h"
+#include "server/shard/claim_table.h"
 #include "server/shard/encoded_chunks.h"
 #include "server/shard/messages.h"
 #include "server/shard/shard_counters.h"
@@ -82,7 +83,8 @@ class Shard {
   // then on known revisions are judged by the LSN reached.
   Status replay(const storage::Record& record, const BringPages& bring = {});
   // A part of a coordinated edit, applied if this shard lacks it. Not logged: recovery ends with a checkpoint.
-  Status roll_forward(const EditRequest& part, const BringPages& bring = {});
+  // `record`: the payload of the log record that it would have had; nothing where the shard had the part.
+  Status roll_forward(const EditRequest& part, const BringPages& bring = {}, std::vector<std::byte>* record = nullptr);
   void recovered();
 
   // ---- the tick ----
@@ -91,9 +93,8 @@ class Shard {
   // For a connection that was left out of edits: the states that make it good, as of now.
   void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
-  // Of this line: nobody of another user can edit there, from now on or not any more.
-  void claim(SharedClaim claim);
-  void release(const Claim& claim);
+  // Of this line: where nobody of another user can edit.
+  ClaimTable& claims();
   // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked
   // right before.
   void look(const EditRequest& request, storage::Missing& missing);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "map/edit_apply.h"
 #include "server/shard/cells.h"
@@ -130,6 +131,25 @@ void apply_ops(const storage::Head& store, std::span<const map::Op> ops) {
         break;
     }
   }
+}
+
+void read_cells(const storage::Head& store, map::LayerId layer, const map::Rect& rect, std::span<map::Cell> cells) {
+  const auto width = static_cast<std::size_t>(rect.width());
+  map::for_each_chunk_part(rect, [&](map::ChunkPos chunk, const map::Rect& part) {
+    const storage::ChunkRead read = store.read(layer, map::index_in_shard(chunk));
+    const map::Rect whole = map::cells_of(chunk);
+    const auto count = static_cast<std::size_t>(part.width());
+    for (std::int64_t y = part.y0; y < part.y1; ++y) {
+      map::Cell* const to =
+          cells.data() + static_cast<std::size_t>(y - rect.y0) * width + static_cast<std::size_t>(part.x0 - rect.x0);
+      if (read.cells == nullptr) {
+        std::fill_n(to, count, map::Cell{read.fill});
+      } else {
+        const auto at = static_cast<std::size_t>((y - whole.y0) * map::kChunkSize + (part.x0 - whole.x0));
+        std::memcpy(to, cells_of_page(read.cells).data() + at, count * sizeof(map::Cell));
+      }
+    }
+  });
 }
 
 Status check_conditions(const storage::Head& store, std::span<const map::Condition> conditions) {

@@ -157,6 +157,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
     mail_.push_back(boxed(MeshKind::edit, std::move(request)));
   }
   void coordinate(std::unique_ptr<shard::CoordinatedRequest>) override { std::abort(); }
+  void undo(std::unique_ptr<shard::UndoRequest>) override { std::abort(); }
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override {
     mail_.push_back(boxed(MeshKind::subscribe, std::move(request)));
   }
@@ -181,6 +182,8 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   std::string resume_token(SessionId) override { return "token"; }
   Result<SessionId> session_of(std::string_view) override { return SessionId{1}; }
   Incarnation incarnation() const override { return Incarnation{1}; }
+  UserId user_id(const session::Identity&, std::string_view) override { return UserId{1}; }
+  std::uint64_t time_us() override { return ++time_us_; }
 
   // shard::ShardOutput
   std::uint64_t log(const storage::Record&) override { return ++sequence_; }
@@ -208,7 +211,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   std::vector<net::Outbox> outboxes_;
   std::vector<runtime::MeshMessage> mail_, delivering_;
   proto::ByteBuffer bytes_, payload_;
-  std::uint64_t edits_ = 0, sessions_ = 0, sequence_ = 0;
+  std::uint64_t edits_ = 0, sessions_ = 0, sequence_ = 0, time_us_ = 0;
 };
 
 }  // namespace terrazzo::app

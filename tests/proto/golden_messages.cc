@@ -75,6 +75,9 @@ std::vector<Golden<ClientMessage>> golden_client_messages() {
       same<M>("client_release", Release{ClaimId{1}, {}}),
       same<M>("client_release_of", Release{ClaimId{1}, SessionId{77}}),
       same<M>("client_follow", Follow{SessionId{77}}),
+      same<M>("client_undo", Undo{EditId{4}, false, {}, {}}),
+      same<M>("client_undo_edit", Undo{EditId{9007199254740993}, false, EditId{3}, SessionId{18446744073709551615u}}),
+      same<M>("client_redo", Undo{EditId{5}, true, EditId{3}, {}}),
   };
 }
 
@@ -99,6 +102,8 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
       same<M>("server_subscribed", Subscribed{1, kMarks}),
       same<M>("server_applied", Applied{{0, -1}, Lsn{8}, SessionId{77}, EditId{1}, kOps}),
       same<M>("server_ack", Ack{EditId{1}, kMarks, true}),
+      same<M>("server_ack_undone",
+              Ack{EditId{4}, kMarks, true, Undone{SessionId{18446744073709551615u}, EditId{1}, 9007199254740993, 7}}),
       same<M>("server_durable", Durable{{0, -1}, Lsn{8}}),
       same<M>("server_reject",
               Reject{EditId{1}, ErrorCode::condition_failed, "condition 0: layer 1 holds other cells", {}, {}}),

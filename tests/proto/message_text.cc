@@ -49,6 +49,9 @@ class Text {
     area(m.rect, m.layers);
   }
   void of(const Release& m) { put("release {} {}", m.claim.value, m.session.value); }
+  void of(const Undo& m) {
+    put("{} {} edit {} author {}", m.redo ? "redo" : "undo", m.id.value, m.edit.value, m.author.value);
+  }
   void of(const Ping& m) { put("ping {}", m.t); }
   void of(const Invalid& m) {
     put("invalid {} [{}]", error_code_name(m.code), m.message);
@@ -82,6 +85,8 @@ class Text {
   void of(const Ack& m) {
     put("ack {} {}", m.edit.value, m.durable);
     marks(m.shards);
+    if (const auto& u = m.undone)
+      put(" undone {} {} restored {} skipped {}", u->author.value, u->edit.value, u->restored, u->skipped);
   }
   void of(const Durable& m) { put("durable {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
   void of(const Reject& m) {

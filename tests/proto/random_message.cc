@@ -170,7 +170,7 @@ Reject RandomMessage::reject(ErrorCode code) {
 }
 
 ClientMessage RandomMessage::client() {
-  switch (below(10)) {
+  switch (below(11)) {
     case 0: {
       Hello out{number(), text(), text(), text(), static_cast<std::uint32_t>(below(1 << 24)), {}};
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
@@ -194,6 +194,8 @@ ClientMessage RandomMessage::client() {
       return Claim{ClaimId{number()}, rect(kSideMax), layers(), number()};
     case 8:
       return Release{ClaimId{number()}, SessionId{big()}};
+    case 9:
+      return Undo{EditId{big()}, coin(), EditId{big()}, SessionId{big()}};
     default:
       return Ping{big()};
   }
@@ -219,7 +221,8 @@ ServerMessage RandomMessage::server(Form form) {
     case 4:
       return Applied{shard(), Lsn{big()}, SessionId{big()}, EditId{big()}, ops(below(6))};
     case 5:
-      return Ack{EditId{big()}, marks(below(5)), coin()};
+      return Ack{EditId{big()}, marks(below(5)), coin(),
+                 coin() ? std::optional(Undone{SessionId{big()}, EditId{big()}, big(), big()}) : std::nullopt};
     case 6:
       return Durable{shard(), Lsn{big()}};
     case 7:

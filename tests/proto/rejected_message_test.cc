@@ -40,7 +40,9 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, RejectedJson,
     testing::Values(
         Case{R"({})", kBad, "type must be there", {}}, Case{R"({"type":7})", kBad, "type must be a string", {}},
-        Case{R"({"type":"undo","id":1})", ErrorCode::unknown_type, "there is no message \"undo\"", {}},
+        Case{R"({"type":"frob","id":1})", ErrorCode::unknown_type, "there is no message \"frob\"", {}},
+        Case{R"({"type":"undo"})", ErrorCode::bad_message, "id", {}},
+        Case{R"({"type":"redo","id":7,"edit":"x"})", ErrorCode::bad_message, "edit", 7},
         Case{R"({"type":"hello","color":"green"})", kBad, "color must be \"#rrggbb\"", {}},
         Case{R"({"type":"hello","protocol":-1})", kBad, "protocol must be a whole number from 0", {}},
         Case{R"({"type":"hello","resume":"x"})", kBad, "resume must be {\"session\"", {}},

@@ -48,7 +48,7 @@ TEST_F(ClaimTest, GoesToTheDeskWithWhoAsksForWhat) {  // CL-1
   EXPECT_EQ(request.kind, Kind::claim);
   EXPECT_EQ(request.world, kIsland);
   EXPECT_EQ(request.origin.session, SessionId{1001});
-  EXPECT_EQ(request.origin.user, UserId{1001}) << "nobody said who it is: the session is somebody";
+  EXPECT_EQ(request.origin.claimant, UserId{1001}) << "nobody said who it is: the session is somebody";
   EXPECT_EQ(request.number, ClaimId{3});
   EXPECT_EQ(request.name, "ada");
   EXPECT_EQ(request.rect, map::Rect::of_size(-5, -5, 10, 10));

@@ -158,7 +158,7 @@ class HomeTest : public testing::Test {
   }
   void settle(const shard::Origin& origin, std::uint64_t id, const proto::ShardMark& mark,
               shard::EditOutcome::Stage stage, std::optional<Error> error = {}) {
-    home.outcome({origin, WorldId{}, EditId{id}, mark, stage, 0, std::move(error)});
+    home.outcome({origin, WorldId{}, EditId{id}, mark, stage, 0, 0, 0, std::move(error)});
   }
 
   SessionLimits limits = small_limits();

@@ -49,11 +49,15 @@ class OneWorldDirectory final : public SessionDirectory {
     return Error{ErrorCode::unauthenticated, "the resume token is not one of this server's"};
   }
   Incarnation incarnation() const override { return Incarnation{4}; }
+  UserId user_id(const Identity& identity, std::string_view) override {
+    return UserId{identity.user == "ada" ? 1u : identity.user == "bob" ? 2u : 3u};
+  }
+  std::uint64_t time_us() override { return ++now_us; }
 
   std::shared_ptr<map::World> world = island();
   std::string json;                    // what the metadata is said to be; empty: only the name
   std::shared_ptr<UserBudget> budget;  // of ada and bob
-  std::uint64_t last_session = 1000;
+  std::uint64_t last_session = 1000, now_us = 0;
 };
 
 }  // namespace terrazzo::session

@@ -70,6 +70,7 @@ class RecordingOutput final : public SessionOutput {
   void coordinate(std::unique_ptr<shard::CoordinatedRequest> request) override {
     coordinated.push_back(std::move(request));
   }
+  void undo(std::unique_ptr<shard::UndoRequest> request) override { undos.push_back(std::move(request)); }
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override { requests.push_back(std::move(request)); }
   void claim(std::unique_ptr<shard::ClaimRequest> request) override { claims.push_back(std::move(request)); }
   void interest_off(std::unique_ptr<shard::InterestOff> off) override { offs.push_back(std::move(off)); }
@@ -86,6 +87,7 @@ class RecordingOutput final : public SessionOutput {
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<nlohmann::json>> told;
   std::vector<std::unique_ptr<shard::EditRequest>> edits;
   std::vector<std::unique_ptr<shard::CoordinatedRequest>> coordinated;
+  std::vector<std::unique_ptr<shard::UndoRequest>> undos;
   std::vector<std::unique_ptr<shard::SubscribeRequest>> requests;
   std::vector<std::unique_ptr<shard::RefreshRequest>> refreshes;
   std::vector<std::unique_ptr<shard::InterestOff>> offs;

@@ -81,7 +81,7 @@ class ClaimDeskTest : public testing::Test {
     request.kind = kind;
     request.world = kWorld;
     request.origin.session = SessionId{session};
-    request.origin.user = UserId{session};
+    request.origin.claimant = UserId{session};
     request.number = ClaimId{number};
     request.name = "user " + std::to_string(session);
     request.rect = rect;

@@ -36,7 +36,7 @@ class ClaimedEdits : public ShardTest {
 
 TEST_F(ClaimedEdits, OfOthersAreRefusedAndChangeNothing) {  // CL-2, ED-5
   const SharedClaim claim = claim_of(kAda, here);
-  shard->claim(claim);
+  shard->claims().add(claim);
   const EditOutcome refused = paint(kBob, 1, map::Rect::of_size(0, 0, 11, 11));
   EXPECT_EQ(refused.stage, Stage::rejected);
   ASSERT_TRUE(refused.error.has_value());
@@ -47,27 +47,27 @@ TEST_F(ClaimedEdits, OfOthersAreRefusedAndChangeNothing) {  // CL-2, ED-5
   EXPECT_TRUE(out.records.empty());
   EXPECT_EQ(paint(kBob, 2, map::Rect::of_size(0, 0, 10, 10)).stage, Stage::applied);
   EXPECT_EQ(paint(kAda, 1, here).stage, Stage::applied);
-  shard->release(*claim);
+  shard->claims().remove(claim->serial);
   EXPECT_EQ(paint(kBob, 1, here).stage, Stage::applied) << "the id of an edit that was refused";
 }
 
 TEST_F(ClaimedEdits, ThatWereAppliedBeforeAreRecognised) {  // ED-7
   EXPECT_EQ(paint(kBob, 1, here).stage, Stage::applied);
-  shard->claim(claim_of(kAda, here));
+  shard->claims().add(claim_of(kAda, here));
   EXPECT_EQ(paint(kBob, 1, here).stage, Stage::applied);
   EXPECT_EQ(shard->counters().duplicates, 1u);
   EXPECT_EQ(paint(kBob, 2, here).stage, Stage::rejected);
 }
 
 TEST_F(ClaimedEdits, PartsOfDecidedEditsAreTaken) {  // ED-4
-  shard->claim(claim_of(kAda, here));
+  shard->claims().add(claim_of(kAda, here));
   EXPECT_EQ(paint(kBob, 1, here, 77).stage, Stage::applied);
 }
 
 TEST_F(ClaimedEdits, GoingBackCountsAsSomebodyElses) {
   EXPECT_EQ(paint(kAda, 1, here).stage, Stage::applied);
   shard->take_version(1);
-  shard->claim(claim_of(kAda, here));
+  shard->claims().add(claim_of(kAda, here));
   restore(2, {storage::PinKind::version, 1, {{0, map::Rect::of_size(0, 0, 8192, 8192)}}});
   ASSERT_TRUE(out.outcomes.back().error.has_value());
   EXPECT_EQ(out.outcomes.back().error->code, ErrorCode::claimed);
@@ -75,7 +75,7 @@ TEST_F(ClaimedEdits, GoingBackCountsAsSomebodyElses) {
 
 TEST_F(ClaimedEdits, AShardThatMovesTakesItsClaimsAlong) {
   EXPECT_EQ(paint(kBob, 1, here).stage, Stage::applied);
-  shard->claim(claim_of(kAda, here));
+  shard->claims().add(claim_of(kAda, here));
   shard->log_durable(out.records.size(), out);
   proto::Encoder other;
   shard->settle(other, *encoded, {});

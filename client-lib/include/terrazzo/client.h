@@ -92,7 +92,7 @@ class Client {
   void unsubscribe(SubscriptionId subscription);
   bool is_ready(SubscriptionId subscription) const;
 
-  using EditCallback = std::function<void(const Event&)>;  // EditApplied, EditDurable, EditRejected
+  using EditCallback = std::function<void(const Event&)>;  // EditApplied, EditDurable, EditRejected, UndoDone
   // Shows the edit in the optimistic view and sends it, or keeps it for the next connection. The ids count from 1.
   // Errors of map::check_edit; conflict: no world; too_large: too many shards; overloaded: more than
   // options.edits_held_max wait. The callback runs besides the events.
@@ -100,6 +100,12 @@ class Client {
   // Likewise, with everything copied before it returns.
   Result<EditId> edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions,
                       map::AckMode ack = map::AckMode::durable, EditCallback done = {});
+  // Has the newest edit of this user undone, whichever of his sessions made it, or what he undid last redone; or the
+  // edit that is named (author 0: of this session). The server finds it and leaves cells alone that others have changed
+  // since, so nothing is shown before it says so. Ends with UndoDone or EditRejected; waits for a connection as an edit
+  // does, and is done once. Its id is of the same numbers. conflict: no world.
+  Result<EditId> undo(EditId edit = {}, SessionId author = {}, EditCallback done = {});
+  Result<EditId> redo(EditId edit = {}, SessionId author = {}, EditCallback done = {});
   // Answers for edits of the whole session, at no cost in memory: what is not waiting or rejected got there.
   bool is_applied(EditId edit) const;
   bool is_durable(EditId edit) const;

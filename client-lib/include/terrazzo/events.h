@@ -110,6 +110,15 @@ struct ClaimEnded {
 };
 // Client::claims() is another list now.
 struct ClaimsChanged {};
+// An undo or redo is done, and on disk. Its cells came as somebody's edit does. One that cannot be done comes as
+// EditRejected.
+struct UndoDone {
+  EditId id;  // its own
+  bool redo = false;
+  SessionId author;  // what it took back, or did again
+  EditId edit;
+  std::uint64_t restored = 0, skipped = 0;  // cells; skipped: others have changed them since
+};
 
 struct PeerChanged {
   SessionId session;
@@ -143,6 +152,6 @@ struct CaughtUp {
 
 using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
                            EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp,
-                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged>;
+                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged, UndoDone>;
 
 }  // namespace terrazzo::client

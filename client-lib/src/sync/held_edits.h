@@ -64,6 +64,8 @@ class HeldEdits {
  public:
   // too_large: more than kShardsPerEditMax shards. The ops are checked already.
   Result<HeldEdit*> add(EditDraft draft, map::AckMode ack);
+  // For an undo, which is held elsewhere.
+  EditId take_id() { return last_ = EditId{last_.value + 1}; }
   HeldEdit* find(EditId id);
   std::map<EditId, HeldEdit>& table() { return table_; }
   const std::map<EditId, HeldEdit>& table() const { return table_; }

@@ -219,6 +219,12 @@ void SyncMachine::session_restarted(bool resumed, bool same_incarnation) {
     reject(*held_.find(id), {ErrorCode::conflict,
                              "the server does not know this session any more, so it cannot be told whether the "
                              "edit was applied: look at the map and, if needed, make it again"});
+  if (!resumed)
+    reject_undos(
+        {ErrorCode::conflict,
+         "the server does not know this session any more, so it cannot be told whether the undo was done: look "
+         "at the map and, if needed, ask again"},
+        true);
 }
 
 void SyncMachine::send_open() {
@@ -258,6 +264,7 @@ void SyncMachine::world_replaced() {
   for (const EditId id : lost)
     reject(*held_.find(id),
            {ErrorCode::conflict, "the world that the edit was made for is gone; another one is open now"});
+  reject_undos({ErrorCode::conflict, "the world that the undo was meant for is gone; another one is open now"}, false);
   for (auto& [id, subscription] : subscriptions_.table()) {
     const auto gone = std::ranges::find_if(subscription.wanted.layers, [&](map::LayerId layer) {
       const map::Layer* found = world_->find_layer(layer);
@@ -315,6 +322,13 @@ void SyncMachine::on(const proto::Applied& message) {
 }
 
 void SyncMachine::on(const proto::Ack& message) {
+  if (const auto undo = undos_.extract(message.edit)) {
+    if (in_flight_ > 0) --in_flight_;
+    const proto::Undone undone = message.undone.value_or(proto::Undone{});
+    tell(UndoDone{message.edit, undo.mapped().message.redo, undone.author, undone.edit, undone.restored,
+                  undone.skipped});
+    return send_edits();
+  }
   HeldEdit* edit = held_.find(message.edit);
   if (in_flight_ > 0 && (edit == nullptr || !edit->acknowledged)) --in_flight_;
   if (edit != nullptr) {
@@ -349,10 +363,14 @@ void SyncMachine::on(const proto::Durable& message) {
 void SyncMachine::on(const proto::Reject& message) {
   if (message.claim.value != 0) return claims_.rejected(message, now_us_);
   if (in_flight_ > 0) --in_flight_;
+  const Error why{message.code, std::string(message.message)};
+  std::vector<Claim> conflicts;
+  for (const proto::ClaimOf& conflict : message.conflicts) conflicts.push_back(copy_of(conflict));
   if (HeldEdit* edit = held_.find(message.edit)) {
-    std::vector<Claim> conflicts;
-    for (const proto::ClaimOf& conflict : message.conflicts) conflicts.push_back(copy_of(conflict));
-    reject(*edit, {message.code, std::string(message.message)}, std::move(conflicts));
+    reject(*edit, why, std::move(conflicts));
+  } else if (undos_.erase(message.edit) != 0) {
+    held_.erase_rejected(message.edit, why);
+    tell(EditRejected{message.edit, why, std::move(conflicts)});
   }
   send_edits();
 }
@@ -505,20 +523,57 @@ Result<EditId> SyncMachine::edit(EditDraft draft, map::AckMode ack) {
   return id;
 }
 
+// In the order of their making, undos among them.
 void SyncMachine::send_edits() {
   if (state_ != State::live) return;
   auto& table = held_.table();
-  for (auto it = table.upper_bound(sent_through_); it != table.end(); ++it) {
+  while (true) {
+    const auto edit = table.upper_bound(sent_through_);
+    const auto undo = undos_.upper_bound(sent_through_);
+    if (edit == table.end() && undo == undos_.end()) return;
     if ((limits_.edits_in_flight_max != 0 && in_flight_ >= limits_.edits_in_flight_max) || !out_.writable()) return;
-    HeldEdit& edit = it->second;
-    sent_through_ = it->first;
-    // On the same run of the server an edit that was answered needs no second telling.
-    if (edit.durable || edit.acknowledged) continue;
-    if (canary::is(canary::Bug::edit_not_sent_again) && edit.ever_sent) continue;
-    if (edit.ever_sent) ++edits_resent_;
-    edit.sent = edit.ever_sent = true;
-    ++in_flight_;
-    out_.send(map::Edit{edit.id, edit.ack, edit.draft.ops(), edit.draft.conditions()});
+    if (undo != undos_.end() && (edit == table.end() || undo->first < edit->first)) {
+      sent_through_ = undo->first;
+      if (std::exchange(undo->second.ever_sent, true)) ++edits_resent_;
+      ++in_flight_;
+      out_.send(undo->second.message);
+    } else {
+      sent_through_ = edit->first;
+      send(edit->second);
+    }
+  }
+}
+
+void SyncMachine::send(HeldEdit& edit) {
+  // On the same run of the server an edit that was answered needs no second telling.
+  if (edit.durable || edit.acknowledged) return;
+  if (canary::is(canary::Bug::edit_not_sent_again) && edit.ever_sent) return;
+  if (edit.ever_sent) ++edits_resent_;
+  edit.sent = edit.ever_sent = true;
+  ++in_flight_;
+  out_.send(map::Edit{edit.id, edit.ack, edit.draft.ops(), edit.draft.conditions()});
+}
+
+Result<EditId> SyncMachine::undo(const proto::Undo& wanted) {
+  const Telling telling(*this);
+  if (!world_) return Error{ErrorCode::conflict, "no world is open: call open() and wait until it is there"};
+  if (held_.table().size() + undos_.size() >= options_.edits_held_max)
+    return Error{ErrorCode::overloaded, "too many edits wait for the server; send more when some are durable"};
+  const EditId id = held_.take_id();
+  undos_[id].message = wanted;
+  undos_[id].message.id = id;
+  send_edits();
+  return id;
+}
+
+void SyncMachine::reject_undos(const Error& why, bool only_sent) {
+  std::vector<EditId> gone;
+  for (const auto& [id, undo] : undos_)
+    if (undo.ever_sent || !only_sent) gone.push_back(id);
+  for (const EditId id : gone) {
+    undos_.erase(id);
+    held_.erase_rejected(id, why);
+    tell(EditRejected{id, why});
   }
 }
 

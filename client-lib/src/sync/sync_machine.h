@@ -54,6 +54,8 @@ class SyncMachine {
   void unsubscribe(SubscriptionId id);
   bool is_ready(SubscriptionId id);
   Result<EditId> edit(EditDraft draft, map::AckMode ack);
+  // The id of what is wanted is given here.
+  Result<EditId> undo(const proto::Undo& wanted);
   // Goes out at once, or, where the last one was a moment ago, with tick_presence().
   void set_presence(const Presence& presence, std::uint64_t now_us);
   // When tick_presence() has something to send; nothing: never.
@@ -79,6 +81,12 @@ class SyncMachine {
   const map::World* world() const { return world_ ? &*world_ : nullptr; }
   const std::map<SessionId, Peer>& peers() const { return peers_; }
   const HeldEdits& held() const { return held_; }
+  // Undos that are not answered.
+  struct HeldUndo {
+    proto::Undo message;
+    bool ever_sent = false;
+  };
+  const std::map<EditId, HeldUndo>& undos() const { return undos_; }
   Replica& replica() { return replica_; }
   std::uint64_t edits_resent() const { return edits_resent_; }
   std::uint32_t round_trip_us() const { return round_trip_us_; }
@@ -133,6 +141,8 @@ class SyncMachine {
   void send_open();
   void send_wanted(SubscriptionId id, Subscription& subscription);
   void send_edits();
+  void send(HeldEdit& edit);
+  void reject_undos(const Error& why, bool only_sent);
   bool presence_can_go() const { return presence_set_ && state_ == State::live; }
   void end_subscription(SubscriptionId id);
   void session_restarted(bool resumed, bool same_incarnation);
@@ -189,6 +199,7 @@ class SyncMachine {
   ClaimBook claims_{out_, events_};
   Subscriptions subscriptions_;
   HeldEdits held_;
+  std::map<EditId, HeldUndo> undos_;
   Replica replica_;
   EditId sent_through_;          // on this connection
   std::uint32_t in_flight_ = 0;  // sent on this connection, not answered

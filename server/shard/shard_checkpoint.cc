@@ -1,0 +1,106 @@
+// What a shard keeps of its own with a checkpoint of its store, and when it wants one.
+#include <cstring>
+
+#include "server/shard/shard_state.h"
+
+namespace terrazzo::shard {
+namespace {
+
+// Replaying 16 MiB of log takes a fraction of a second; a checkpoint per 16 MiB costs little beside writing them.
+constexpr std::uint64_t kCheckpointLogBytes = 16 << 20;
+// Of the shard's own bytes in a checkpoint, before the table of applied edits.
+constexpr std::size_t kAuxNumbers = 3;
+
+// Precedes the own bytes of a branch in a checkpoint.
+struct BranchAux {
+  std::uint64_t head, bytes;
+};
+
+template <class T>
+void append(std::vector<std::byte>& out, const T& value) {
+  const auto* const from = reinterpret_cast<const std::byte*>(&value);
+  out.insert(out.end(), from, from + sizeof value);
+}
+template <class T>
+bool take(std::span<const std::byte>& from, T& value) {
+  if (from.size() < sizeof value) return false;
+  std::memcpy(&value, from.data(), sizeof value);
+  from = from.subspan(sizeof value);
+  return true;
+}
+
+}  // namespace
+
+std::size_t Shard::State::own_aux_bytes() const {
+  return kAuxNumbers * sizeof(std::uint64_t) + applied.encoded_bytes();
+}
+
+void Shard::State::append_own_aux(std::vector<std::byte>& out) const {
+  for (const std::uint64_t number : {last_coordinated, version, born}) append(out, number);
+  applied.encode(out);
+}
+
+std::vector<std::byte> Shard::State::aux() const {
+  std::vector<std::byte> bytes;
+  append_own_aux(bytes);
+  for (const auto& branch : branches) {
+    const State& b = *branch->state_;
+    if (!b.head) continue;
+    append(bytes, BranchAux{b.own_branch.head, b.own_aux_bytes()});
+    b.append_own_aux(bytes);
+  }
+  for (const auto& [number, own] : left_aside) {
+    append(bytes, BranchAux{number, own.size()});
+    bytes.insert(bytes.end(), own.begin(), own.end());
+  }
+  return bytes;
+}
+
+Status Shard::State::read_own_aux(std::span<const std::byte>& rest) {
+  if (!take(rest, last_coordinated) || !take(rest, version) || !take(rest, born))
+    return Error{ErrorCode::internal, "the shard's own state is damaged"};
+  return applied.decode(rest);
+}
+
+Status Shard::State::read_aux() {
+  const std::vector<std::byte> bytes = store->aux();
+  std::span<const std::byte> rest = bytes;
+  if (rest.empty()) return {};  // a new store
+  if (Status own = read_own_aux(rest); !own) return own;
+  while (!rest.empty()) {
+    BranchAux entry{};
+    if (!take(rest, entry) || entry.bytes > rest.size())
+      return Error{ErrorCode::internal, "what the shard knows of its branches is damaged"};
+    const auto number = static_cast<storage::HeadId>(entry.head);
+    if (store->has_head(number))
+      left_aside[number].assign(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(entry.bytes));
+    rest = rest.subspan(entry.bytes);
+  }
+  return {};
+}
+
+bool Shard::wants_checkpoint() const {
+  return state_->log_bytes >= kCheckpointLogBytes && state_->store && !state_->store->checkpoint_running();
+}
+
+void Shard::look_checkpoint(storage::Missing& missing) {
+  std::size_t bytes = state_->own_aux_bytes();
+  for (const auto& branch : state_->branches) bytes += sizeof(BranchAux) + branch->state_->own_aux_bytes();
+  for (const auto& [number, own] : state_->left_aside) bytes += sizeof(BranchAux) + own.size();
+  state_->store->look_checkpoint(bytes, missing);
+}
+
+Result<storage::CheckpointStep> Shard::begin_checkpoint() {
+  TZ_ASSERT(state_->store != nullptr);
+  state_->log_bytes = 0;
+  return state_->store->begin_checkpoint(state_->aux());
+}
+
+storage::CheckpointStep Shard::checkpoint_work(std::size_t pages, storage::Missing* missing) {
+  return state_->store->checkpoint_work(pages, missing);
+}
+
+Result<storage::CheckpointStep> Shard::checkpoint_synced(Status outcome) {
+  return state_->store->checkpoint_synced(std::move(outcome));
+}
+}  // namespace terrazzo::shard
