@@ -139,6 +139,9 @@ Status Recovery::read_logs() {
   for (const io::SegmentName& name : *names) {
     // This run's own first segments are being made by the workers at this moment; they are no past.
     if (name.incarnation == node_.incarnation) continue;
+    // What the run before could not sync must not be replayed into shards that then are on disk: were the power lost in
+    // the middle, the next start would lack it, and with it the other parts of edits over several shards.
+    if (Status looked = node_.data->look_at_disk(name); !looked) return looked;
     Result<std::vector<std::byte>> bytes = node_.data->read_segment(name.core, name.incarnation, name.number);
     if (!bytes) return bytes.error();
     Segment& segment = segments_.emplace_back(Segment{name, *std::move(bytes), {}, {}});

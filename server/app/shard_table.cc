@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/catalog/catalog.h"
+#include "server/io/durable_file.h"
 
 namespace terrazzo::app {
 namespace {
@@ -19,6 +20,9 @@ constexpr storage::PageNo kFirstPages = 64;
 std::string path_of(const Node& node, const shard::ShardKey& key) {
   return node.data->shard_path(key.world, key.position.x, key.position.y);
 }
+
+// Both roots, with all that the kernel may keep in one piece with them.
+constexpr std::size_t kLookedAtBytes = 2 << 20;
 
 storage::ShardIdentity identity_of(const shard::ShardKey& key) {
   return {main_world(key.world), key.position.x, key.position.y};
@@ -69,6 +73,8 @@ Result<ShardFile> open_unrecovered_file(const Node& node, const shard::ShardKey&
   const Result<bool> there = node.data->exists(path);
   if (!there) return there.error();
   if (!*there) return opened;
+  // Before a root is believed and the log put away on its word.
+  if (Status looked = io::look_at_disk(path, kLookedAtBytes); !looked) return looked.error();
   Result<std::unique_ptr<io::MmapPageFile>> file = io::MmapPageFile::open(path);
   if (!file) return file.error();
   opened.file = *std::move(file);

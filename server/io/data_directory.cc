@@ -469,4 +469,8 @@ Result<std::vector<std::byte>> DataDirectory::read_segment(std::uint32_t core, I
   return read_bytes(segment_path(core, incarnation, number), bytes_max);
 }
 
+Status DataDirectory::look_at_disk(const SegmentName& segment) const {
+  return io::look_at_disk(segment_path(segment.core, segment.incarnation, segment.number));
+}
+
 }  // namespace terrazzo::io

@@ -95,6 +95,8 @@ class DataDirectory {
   // At most the first `bytes_max` bytes.
   Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number,
                                               std::size_t bytes_max = SIZE_MAX) const;
+  // Before it is believed; see io::look_at_disk().
+  Status look_at_disk(const SegmentName& segment) const;
 
  private:
   explicit DataDirectory(std::string path) : path_(std::move(path)) {}

@@ -128,6 +128,15 @@ Result<std::vector<std::byte>> read_bytes(const std::string& path, std::size_t b
   return read_all<std::vector<std::byte>>(path, bytes_max);
 }
 
+Status look_at_disk(const std::string& path, std::size_t bytes) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return file_error(path, "cannot be opened", errno);
+  const int failed = ::fdatasync(fd) == 0 ? 0 : errno;
+  ::posix_fadvise(fd, 0, static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
+  ::close(fd);
+  return failed == 0 ? Status() : file_error(path, "cannot be synced", failed);
+}
+
 Status sync_folder(const std::string& path) {
   const int fd = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return failed(path, "cannot be opened");

@@ -21,6 +21,11 @@ Status replace_file(const std::string& path, std::string_view bytes, unsigned mo
 Result<std::string> read_file(const std::string& path);
 // At most the first `bytes_max` bytes.
 Result<std::vector<std::byte>> read_bytes(const std::string& path, std::size_t bytes_max = SIZE_MAX);
+// Before a file of an earlier run is believed: the next look at its first bytes (0: at all of it) is a look at the
+// disk. After a sync that failed the kernel takes pages for written that are not: every process reads them, later syncs
+// leave them out, and they are gone when the power is. Writes out what waits to be written and has the rest forgotten,
+// which the file systems of disks do for pages that nobody has mapped.
+Status look_at_disk(const std::string& path, std::size_t bytes = 0);
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& path);
 // Makes the folder and those above it that are missing, and their names durable.
