@@ -131,9 +131,11 @@ Options shrunk(Options options) {
     smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
     if (fails(smaller)) options = smaller;
   }
-  Options without_versions = options;
-  without_versions.without.emplace_back("versions");
-  if (fails(without_versions)) options = without_versions;
+  for (const char* what : {"versions", "branches", "moves"}) {
+    Options smaller = options;
+    smaller.without.emplace_back(what);
+    if (fails(smaller)) options = smaller;
+  }
   const auto try_values = [&](std::uint32_t Options::*field, std::initializer_list<std::uint32_t> values) {
     for (const std::uint32_t value : values) {
       Options smaller = options;

@@ -77,9 +77,11 @@ int Disk::before(Does does, const char*) {
   return fault(does);
 }
 
-int Disk::before(Does does, int) {
+int Disk::before(Does does, int fd) {
   if (does == Does::allocate && full_) return ENOSPC;
-  return fault(does);
+  const int error = fault(does);
+  if (error != 0 && does == Does::sync && machine_.faults.strikes(Fault::stranded, random_)) strand(fd);
+  return error;
 }
 
 std::size_t Disk::taken(std::size_t bytes) {
@@ -146,7 +148,11 @@ void Disk::closed(int fd) {
 void Disk::wrote(int fd, std::uint64_t offset, std::uint64_t bytes) {
   const auto found = files_by_fd_.find(fd);
   if (found == files_by_fd_.end() || bytes == 0) return;
-  auto& dirty = files_[found->second].dirty;
+  File& file = files_[found->second];
+  // Whole pages are written.
+  for (std::uint64_t page = offset / kPage; page <= (offset + bytes - 1) / kPage && !file.stranded.empty(); ++page)
+    if (file.stranded.erase(page) != 0) file.dirty.push_back({page * kPage, (page + 1) * kPage});
+  auto& dirty = file.dirty;
   if (!dirty.empty() && dirty.back().second == offset) {
     dirty.back().second += bytes;
   } else {
@@ -174,7 +180,62 @@ void Disk::synced(int fd) {
   }
   const auto found = files_by_fd_.find(fd);
   if (found == files_by_fd_.end()) return;
+  write_out(files_[found->second]);
+}
+
+std::string Disk::durable_page(const File& file, std::uint64_t page) {
+  std::string bytes = page * kPage < file.durable.size() ? file.durable.substr(page * kPage, kPage) : std::string();
+  bytes.resize(kPage);
+  return bytes;
+}
+
+// Linux (and others) mark the pages of a write that failed clean: they can be read, and nobody writes them any more. Of
+// mapped files these are the two roots only: whether a mapping has written a page again cannot be seen where it wrote
+// what was there, as a shard that replays the same edits into the same pages does; roots always differ.
+void Disk::strand(int fd) {
+  const auto found = files_by_fd_.find(fd);
+  if (found == files_by_fd_.end()) return;
   File& file = files_[found->second];
+  const bool all = random_.chance(0.5);
+  const std::uint64_t pages = file.is_mapped ? 2 : (size_of(file.keep_fd) + kPage - 1) / kPage;
+  for (std::uint64_t page = 0; page < pages; ++page) {
+    std::string now = page_of(file, page);
+    now.resize(kPage);
+    if (now != durable_page(file, page) && (all || random_.chance(0.5))) file.stranded.emplace(page, std::move(now));
+  }
+  // The others were written before the write that failed.
+  if (!file.is_mapped) write_out(file);
+}
+
+void Disk::forgotten(int fd, std::uint64_t offset, std::uint64_t bytes) {
+  const auto found = files_by_fd_.find(fd);
+  if (found == files_by_fd_.end()) return;
+  const Aside aside(*this);
+  File& file = files_[found->second];
+  std::erase_if(file.stranded, [&](const auto& entry) {
+    const auto& [page, was] = entry;
+    if (page * kPage < offset || (bytes != 0 && page * kPage >= offset + bytes)) return false;
+    std::string now = page_of(file, page);
+    now.resize(kPage);
+    if (now != was) return true;  // written again
+    const std::uint64_t size = size_of(file.keep_fd);
+    if (page * kPage >= size) return true;
+    const std::size_t count = std::min<std::size_t>(kPage, size - page * kPage);
+    const auto at = static_cast<off_t>(page * kPage);
+    TZ_ASSERT(::pwrite(file.keep_fd, durable_page(file, page).data(), count, at) == static_cast<ssize_t>(count));
+    return true;
+  });
+}
+
+void Disk::write_out(File& file) {
+  const Aside aside(*this);
+  std::map<std::uint64_t, std::string> left;
+  for (const auto& [page, was] : file.stranded) {
+    std::string now = page_of(file, page);
+    now.resize(kPage);
+    if (now == was) left.emplace(page, durable_page(file, page));
+  }
+  std::erase_if(file.stranded, [&](const auto& entry) { return !left.contains(entry.first); });
   if (file.is_mapped) file.dirty = {{0, ~std::uint64_t{0}}};
   const std::uint64_t size = size_of(file.keep_fd);
   file.durable.resize(size);
@@ -185,6 +246,10 @@ void Disk::synced(int fd) {
     TZ_ASSERT(got == static_cast<ssize_t>(end - from));
   }
   file.dirty.clear();
+  for (const auto& [page, bytes] : left)
+    if (page * kPage < size)
+      file.durable.replace(page * kPage, std::min<std::size_t>(kPage, size - page * kPage), bytes, 0,
+                           std::min<std::size_t>(kPage, size - page * kPage));
 }
 
 void Disk::made_folder(const char* path) {
@@ -231,6 +296,10 @@ std::string Disk::content(const File& file, int fate) {
   if (file.dirty.empty() && !file.is_mapped) return file.durable;
   if (fate == 1) return file.durable;
   std::string now = written(file);
+  for (const auto& [page, was] : file.stranded)
+    if (now.compare(page * kPage, kPage, was, 0, std::min<std::size_t>(kPage, now.size() - page * kPage)) == 0)
+      now.replace(page * kPage, kPage, durable_page(file, page), 0,
+                  std::min<std::size_t>(kPage, now.size() - page * kPage));
   if (fate == 0) return now;
   std::string after = file.durable;
   after.resize(random_.chance(0.5) ? after.size() : now.size());
@@ -295,7 +364,7 @@ void Disk::power_on() {
     TZ_ASSERT(fd >= 0);
     TZ_ASSERT(bytes.empty() || ::pwrite(fd, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
     const FileId id = ++last_id_;
-    files_[id] = {fd, std::move(bytes), {}, false};
+    files_[id] = {fd, std::move(bytes), {}, false, {}};
     names_[path] = {id, false};
   }
   durable_names_ = names_;

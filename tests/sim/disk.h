@@ -65,6 +65,7 @@ class Disk {
   void resized(int fd);
   void mapped(int fd);
   void synced(int fd);
+  void forgotten(int fd, std::uint64_t offset, std::uint64_t bytes);  // bytes 0: up to the end
   void made_folder(const char* path);
   void renamed(const char* from, const char* to);
   void removed(const char* path);
@@ -107,6 +108,9 @@ class Disk {
     std::string durable;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> dirty;  // [from, to)
     bool is_mapped = false;                                      // anything may be dirty
+    // Pages that a failed sync left in memory, as they were: the kernel takes them for written, so no later sync writes
+    // them, unless they are written again, and they are what they were on disk once they have left memory.
+    std::map<std::uint64_t, std::string> stranded;
   };
   struct Name {
     FileId file = 0;
@@ -130,6 +134,9 @@ class Disk {
   int fault(Does does);
   void change(const std::string& path, Name name);
   static void apply(std::map<std::string, Name>& names, const Change& change);
+  void strand(int fd);
+  void write_out(File& file);
+  static std::string durable_page(const File& file, std::uint64_t page);
   std::string written(const File& file) const;
   std::string content(const File& file, int fate);
   void say(const char* what, const std::string& path, std::uint64_t page) const;

@@ -16,7 +16,7 @@ constexpr std::array<Kind, kFaults> kKinds{{
     {"restart", 0.01, 0.15},      {"core-count", 0.5, 1},        {"sync-fail", 0.0001, 0.01},
     {"write-fail", 0.0001, 0.01}, {"short-write", 0.0001, 0.01}, {"read-fail", 0.0001, 0.01},
     {"slow-disk", 0.002, 0.1},    {"disk-full", 0.02, 0.3},      {"bit-rot", 0.02, 0.3},
-    {"clock-jump", 0.05, 1},
+    {"clock-jump", 0.05, 1},      {"stranded", 0.3, 1},
 }};
 
 }  // namespace

@@ -32,6 +32,7 @@ enum class Fault : std::uint8_t {
   disk_full,     // no space for a while
   bit_rot,       // a bit flips in a page that is not in memory
   clock_jump,    // the wall clock jumps
+  stranded,      // what a sync that fails should have written stays in memory, and no later sync writes it
   kCount,
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kCount);

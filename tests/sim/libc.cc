@@ -177,6 +177,12 @@ int fdatasync(int fd) {
   return sync_file(fd);
 }
 
+int posix_fadvise(int fd, off_t at, off_t size, int advice) noexcept {
+  if (Disk* const d = disk_of(fd); d != nullptr && advice == POSIX_FADV_DONTNEED)
+    d->forgotten(fd, static_cast<std::uint64_t>(at), static_cast<std::uint64_t>(size));
+  return static_cast<int>(::syscall(SYS_fadvise64, fd, at, size, advice));
+}
+
 int fallocate(int fd, int mode, off_t at, off_t size) {
   Disk* const d = disk_of(fd);
   if (d != nullptr && fails(d->before(Does::allocate, fd))) return -1;

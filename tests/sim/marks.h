@@ -36,6 +36,13 @@ enum class Mark : std::uint8_t {
   pages_brought,        // cold pages were brought into memory
   pages_released,       // memory was given back
   power_lost_at_start,  // the power failed while the server recovered
+  shard_moved,          // to another core
+  move_refused,
+  branch_made,
+  branch_refused,
+  branch_dropped,
+  branch_version_saved,
+  branch_restored,
   kCount,
 };
 inline constexpr std::size_t kMarks = static_cast<std::size_t>(Mark::kCount);

@@ -7,6 +7,7 @@
 
 #include "map/formats/world_json.h"
 #include "tests/sim/checks/atomicity.h"
+#include "tests/sim/checks/branches.h"
 #include "tests/sim/checks/convergence.h"
 #include "tests/sim/checks/pages.h"
 #include "tests/sim/checks/queues.h"
@@ -50,6 +51,10 @@ Simulation::Simulation(const Options& options)
       random_(machine_.random.split()),
       later_random_(options.seed ^ 0x5EED0F17A7E5ull),
       versions_(machine_, marks_),
+      branches_(
+          machine_, marks_, later_random_.split(), [this](const std::string& world) { people_come(world); },
+          [this](const std::string& world) { people_go(world); }),
+      moves_(machine_, marks_, later_random_.split()),
       order_(verdict_),
       once_(verdict_),
       gaps_(verdict_),
@@ -70,6 +75,8 @@ Simulation::Simulation(const Options& options)
   if (options.clients != 0) clients_ = options.clients;
   if (options.rounds != 0) rounds_ = options.rounds;
   if (options.round_seconds != 0) round_seconds_ = options.round_seconds;
+  has_branches_ = later_random_.chance(0.4);
+  has_moves_ = later_random_.chance(0.5);
   Machine::running = &machine_;
   disk_ = std::make_unique<Disk>(machine_, options.folder);
   network_ = std::make_unique<Network>(machine_);
@@ -89,9 +96,10 @@ Simulation::~Simulation() {
 std::string Simulation::description() const {
   const app::Config& config = server_->config();
   return fmt::format(
-      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}; faults:{}",
+      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}{}{}; faults:{}",
       options_.command(), clients_, cores_, rounds_, round_seconds_, config.conflate_bytes, config.memory_mib,
-      config.history_mib != 0 ? "kept" : "not kept", machine_.faults.text());
+      config.history_mib != 0 ? "kept" : "not kept", has_branches_ ? ", branches" : "", has_moves_ ? ", moves" : "",
+      machine_.faults.text());
 }
 
 Outcome Simulation::run() {
@@ -129,13 +137,19 @@ bool Simulation::advance(std::uint64_t duration_ns) {
   return !verdict_.failed();
 }
 
+bool Simulation::without(const char* what) const {
+  return std::ranges::find(options_.without, what) != options_.without.end();
+}
+
 void Simulation::round() {
   active_ = true;
   ++active_number_;
   machine_.faults.begin();
   for (auto& [number, actor] : actors_)
     if (!actor.inspector) act_later(number);
-  if (std::ranges::find(options_.without, "versions") == options_.without.end()) versions_.begin(*network_);
+  if (!without("versions")) versions_.begin(*network_);
+  if (has_branches_ && !without("branches")) branches_.begin(*network_);
+  if (has_moves_ && !without("moves")) moves_.begin(*network_);
   begin_faults();
   for (std::uint32_t tenth = 0; tenth < round_seconds_ * 10; ++tenth) {
     if (!advance(100 * kMillisecond)) return;
@@ -152,7 +166,7 @@ void Simulation::round() {
 
 void Simulation::heal() {
   active_ = false;
-  versions_.end();
+  for (HttpActor* const actor : asking()) actor->end();
   machine_.faults.end();
   disk_->set_full(false);
   for (auto& [number, actor] : actors_) {
@@ -183,7 +197,8 @@ void Simulation::heal() {
 }
 
 std::string Simulation::unrest() {
-  if (versions_.busy()) return "somebody waits for an answer about a version";
+  for (const HttpActor* const actor : asking())
+    if (actor->busy()) return "somebody waits for an answer about a version, a branch or a move";
   for (auto& [number, actor] : actors_) {
     Client& client = *actor.client;
     client::SyncMachine& machine = client.machine();
@@ -225,11 +240,16 @@ void Simulation::settle() {
 }
 
 void Simulation::check() {
-  for (auto& [number, actor] : actors_) check_convergence(actor.world, *actor.client, *truth_, verdict_);
+  for (auto& [number, actor] : actors_) check_convergence(actor.world.c_str(), *actor.client, *truth_, verdict_);
   check_durable_edits(diary_, *truth_, verdict_);
   once_.check(diary_, *truth_);
-  check_twins(*truth_, verdict_);
-  check_twins_of_versions(versions_.versions(), *truth_, verdict_);
+  check_twins(kPainting, *truth_, verdict_);
+  check_twins_of_versions(kPainting, versions_.versions(), *truth_, verdict_);
+  for (const auto& [branch, versions] : branches_.branches()) {
+    check_twins(branch.c_str(), *truth_, verdict_);
+    check_twins_of_versions(branch.c_str(), versions, *truth_, verdict_);
+  }
+  check_dropped(branches_.dropped(), *server_, verdict_);
   gaps_.check();
   check_pages(*server_, verdict_);
   take_marks();
@@ -248,7 +268,7 @@ void Simulation::create_world(const char* name) {
                     });
 }
 
-Simulation::Actor& Simulation::add_client(const char* world, bool inspector) {
+Simulation::Actor& Simulation::add_client(const std::string& world, bool inspector) {
   const std::uint32_t number = last_client_++;
   Actor& actor = actors_[number];
   actor.client = std::make_unique<Client>(machine_, *network_, number, world, static_cast<ClientObserver&>(*this));
@@ -258,6 +278,22 @@ Simulation::Actor& Simulation::add_client(const char* world, bool inspector) {
   actor.client->start();
   if (active_ && !inspector) act_later(number);
   return actor;
+}
+
+void Simulation::people_come(const std::string& branch) {
+  add_client(branch, true);
+  for (std::int64_t i = random_.between(1, 3); i > 0; --i) add_client(branch, false);
+}
+
+// Not from inside the network, which is about to tell them.
+void Simulation::people_go(const std::string& branch) {
+  machine_.schedule.after(1, [this, branch] {
+    std::erase_if(actors_, [&](const auto& entry) {
+      if (entry.second.world != branch) return false;
+      gaps_.gone(entry.first);
+      return true;
+    });
+  });
 }
 
 // An inspector sees every place where something is claimed of a cell.

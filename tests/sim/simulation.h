@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/branch_actor.h"
 #include "tests/sim/checks/damage.h"
 #include "tests/sim/checks/diary.h"
 #include "tests/sim/checks/gaps.h"
@@ -16,6 +18,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/marks.h"
+#include "tests/sim/move_actor.h"
 #include "tests/sim/network.h"
 #include "tests/sim/options.h"
 #include "tests/sim/outcome.h"
@@ -40,7 +43,7 @@ class Simulation final : private ClientObserver {
  private:
   struct Actor {
     std::unique_ptr<Client> client;
-    const char* world;
+    std::string world;
     bool inspector = false;  // looks at everything and does nothing
     bool held = false;
     double rate = 1;  // of what it does, per second
@@ -54,7 +57,11 @@ class Simulation final : private ClientObserver {
 
   void say(std::uint32_t client, const proto::ServerMessage& message) const;
   void create_world(const char* name);
-  Actor& add_client(const char* world, bool inspector);
+  Actor& add_client(const std::string& world, bool inspector);
+  void people_come(const std::string& branch);
+  void people_go(const std::string& branch);
+  bool without(const char* what) const;
+  std::array<HttpActor*, 3> asking() { return {&versions_, &branches_, &moves_}; }
   void look_around(Actor& actor);
   void act_later(std::uint32_t client);
   void act(Actor& actor);
@@ -110,6 +117,8 @@ class Simulation final : private ClientObserver {
   std::unique_ptr<Server> server_;
   std::unique_ptr<Truth> truth_;
   VersionActor versions_;
+  BranchActor branches_;
+  MoveActor moves_;
   Diary diary_;
   ShardOrder order_;
   AppliedOnce once_;
@@ -121,6 +130,7 @@ class Simulation final : private ClientObserver {
   std::uint32_t clients_, rounds_, round_seconds_;
   int cores_;
   int worlds_ = 0;  // that are there
+  bool has_branches_, has_moves_;
   bool active_ = false;
   std::uint64_t edits_ = 0;
   std::uint64_t active_number_ = 0;

@@ -63,7 +63,7 @@ void Simulation::strike_client_crash() {
 // The client is gone with all it knew, and another one comes.
 void Simulation::replace(std::uint32_t number) {
   const Actor& actor = actors_.at(number);
-  const char* const world = actor.world;
+  const std::string world = actor.world;
   const bool inspector = actor.inspector;
   actors_.erase(number);
   gaps_.gone(number);

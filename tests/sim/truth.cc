@@ -4,28 +4,29 @@
 
 namespace terrazzo::sim {
 
-const storage::ShardStore* Truth::store(const char* world, map::ShardPos shard, bool& open) {
-  open = false;
+std::optional<Truth::Line> Truth::line(const char* world, map::ShardPos shard) {
   app::Assembly& assembly = server_.assembly();
   const auto found = assembly.node.worlds.find(world);
-  if (!found) return nullptr;
+  if (!found) return std::nullopt;
   const shard::ShardKey key{found->id, shard};
   // Whose it is at the moment is the cores' business.
-  const app::ShardSlot* slot = nullptr;
+  app::ShardSlot* slot = nullptr;
   for (const auto& core : assembly.cores)
     if (slot == nullptr) slot = core->shards().find(key);
-  if (slot == nullptr || slot->shard == nullptr) return nullptr;
-  open = true;
-  return slot->shard->store();
+  if (slot == nullptr || slot->shard == nullptr) return std::nullopt;
+  Line line{slot->shard->store()};
+  const auto branch = assembly.node.branches.get(found->id);
+  if (branch) line.head = branch->number;
+  if (line.store != nullptr && !line.store->has_head(line.head)) return std::nullopt;  // nobody has asked for it
+  return line;
 }
 
 std::optional<Truth::Chunk> Truth::chunk(const char* world, map::LayerId layer, map::ChunkPos position) {
-  bool open = false;
-  const storage::ShardStore* const found = store(world, map::shard_of(position), open);
-  if (!open) return std::nullopt;
+  const auto found = line(world, map::shard_of(position));
+  if (!found) return std::nullopt;
   Chunk cells{};
-  if (found == nullptr) return cells;
-  const storage::ChunkRead read = found->read(layer, map::index_in_shard(position));
+  if (found->store == nullptr) return cells;
+  const storage::ChunkRead read = found->store->read(layer, map::index_in_shard(position), found->head);
   if (read.cells != nullptr) {
     std::copy_n(read.cells, cells.size(), cells.begin());
   } else {
@@ -42,14 +43,13 @@ std::optional<std::uint32_t> Truth::cell(const char* world, map::LayerId layer, 
 
 std::optional<std::uint32_t> Truth::cell_of_version(const char* world, std::uint64_t version, map::LayerId layer,
                                                     map::CellPos position) {
-  bool open = false;
   const map::ChunkPos chunk = map::chunk_of(position);
-  const storage::ShardStore* const found = store(world, map::shard_of(chunk), open);
-  if (!open) return std::nullopt;
-  if (found == nullptr) return 0;
-  const storage::PinInfo* const pin = found->find_pin(storage::PinKind::version, version);
+  const auto found = line(world, map::shard_of(chunk));
+  if (!found) return std::nullopt;
+  if (found->store == nullptr) return 0;
+  const storage::PinInfo* const pin = found->store->find_pin(storage::PinKind::version, version, found->head);
   if (pin == nullptr) return 0;
-  const storage::ChunkRead read = found->read(*pin, layer, map::index_in_shard(chunk));
+  const storage::ChunkRead read = found->store->read(*pin, layer, map::index_in_shard(chunk));
   return read.cells != nullptr ? read.cells[map::index_in_chunk(position)] : read.fill;
 }
 

@@ -21,9 +21,15 @@ class Truth {
   // As of a version; 0 where the shard was made after it.
   std::optional<std::uint32_t> cell_of_version(const char* world, std::uint64_t version, map::LayerId layer,
                                                map::CellPos position);
-  const storage::ShardStore* store(const char* world, map::ShardPos shard, bool& open);
 
  private:
+  // One of a shard's lines: the main one, or a branch. No store: the shard was never edited.
+  struct Line {
+    const storage::ShardStore* store = nullptr;
+    storage::HeadId head = storage::kMainHead;
+  };
+  std::optional<Line> line(const char* world, map::ShardPos shard);
+
   Server& server_;
 };
 

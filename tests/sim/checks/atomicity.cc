@@ -26,14 +26,16 @@ void compare(CellAt cell_at, const std::string& where, Verdict& verdict) {
 
 }  // namespace
 
-void check_twins(Truth& truth, Verdict& verdict) {
-  compare([&](map::CellPos at) { return truth.cell(kPainting, kLayers[0], at); }, "the present state", verdict);
+void check_twins(const char* world, Truth& truth, Verdict& verdict) {
+  compare([&](map::CellPos at) { return truth.cell(world, kLayers[0], at); },
+          fmt::format("the present state of \"{}\"", world), verdict);
 }
 
-void check_twins_of_versions(std::span<const std::uint64_t> versions, Truth& truth, Verdict& verdict) {
+void check_twins_of_versions(const char* world, std::span<const std::uint64_t> versions, Truth& truth,
+                             Verdict& verdict) {
   for (const std::uint64_t version : versions)
-    compare([&](map::CellPos at) { return truth.cell_of_version(kPainting, version, kLayers[0], at); },
-            fmt::format("version {}", version), verdict);
+    compare([&](map::CellPos at) { return truth.cell_of_version(world, version, kLayers[0], at); },
+            fmt::format("version {} of \"{}\"", version, world), verdict);
 }
 
 }  // namespace terrazzo::sim

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/branch_world.h"
 #include "map/coords.h"
 
 namespace terrazzo::sim {
@@ -35,7 +36,7 @@ bool Damage::touches_rotten(const Sent& sent, Server& server) const {
   const app::Node& node = server.assembly().node;
   const auto world = node.worlds.find(sent.world);
   return world && std::ranges::any_of(sent.shards, [&](const auto& shard) {
-           return rotten_.contains(node.data->shard_path(world->id, shard.first, shard.second));
+           return rotten_.contains(node.data->shard_path(main_world(world->id), shard.first, shard.second));
          });
 }
 
