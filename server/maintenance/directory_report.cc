@@ -7,6 +7,7 @@
 
 #include "map/formats/world_json.h"
 #include "server/io/read_only_page_file.h"
+#include "server/shard/undo_points.h"
 
 namespace terrazzo::maintenance {
 namespace {
@@ -67,7 +68,9 @@ ShardReport report_shard(const std::string& path, WorldId world, const io::Shard
     report.branches = (*store)->branches().size();
     for (const storage::PinInfo& pin : (*store)->pins()) {
       report.versions += pin.kind == storage::PinKind::version && !pin.dropping ? 1u : 0u;
-      report.undo_points += pin.kind == storage::PinKind::undo_point && !pin.dropping ? 1u : 0u;
+      // Of a huge edit two states are kept: the one before it counts.
+      const bool before = pin.kind == storage::PinKind::undo_point && (pin.id & shard::written_by(0)) == 0;
+      report.undo_points += before && !pin.dropping ? 1u : 0u;
     }
     count_layers(**file, **store, report);
     return report;

@@ -245,6 +245,9 @@ void ClaimDesk::part_done(const ClaimPart& part, std::uint64_t now_ns, ClaimOutp
   if (--entry.missing != 0) return;
   const State::Entry gone = std::move(entry);
   s.entries.erase(found);
+  // Not before: of a claim over shards one may have let go and another not, and nobody is told of a new claim there
+  // while this one counts for those who were told of it.
+  s.table.remove(gone.claim->serial);
   s.ended(gone, out);
 }
 
@@ -255,7 +258,6 @@ void ClaimDesk::State::begin_end(Entry& entry, proto::ReleaseReason reason, Sess
   entry.reason = reason;
   entry.asked = asked;
   entry.expires_ns = entry.leaves_ns = kNever;
-  table.remove(entry.claim->serial);
   // Also of one that waits: no shard knows it, but the answers come behind what was asked before.
   send_parts(entry, false, out);
 }

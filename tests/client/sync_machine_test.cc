@@ -76,7 +76,7 @@ TEST_F(SyncMachineTest, ARejectedEditRollsBackWithItsReason) {
   go_live();
   subscribe();
   const EditId edit = paint(3, 7);
-  machine.received(proto::Reject{edit, ErrorCode::forbidden, "no"}, 1000);
+  machine.received(proto::Reject{edit, ErrorCode::forbidden, "no", {}, {}}, 1000);
   EXPECT_EQ(shown(3), 0u);
   EXPECT_EQ(out.count<EditRejected>(), 1u);
   EXPECT_EQ(machine.held().rejection(edit)->message, "no");

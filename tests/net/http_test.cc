@@ -200,7 +200,8 @@ TEST(Http, AClientThatSendsOnWhileItsAnswerIsDueIsCutOff) {
     return count < 0 || host.counters().open == 0;
   }));
   ASSERT_TRUE(host.run_until([&] { return host.counters().open == 0; }));
-  EXPECT_LT(host.counters().bytes_in, std::uint64_t{2} << 20);
+  // What the kernel had of it at the moment may be some MiB.
+  EXPECT_LT(host.counters().bytes_in, std::uint64_t{16} << 20);
   host.network().respond(host.requests[0].connection, {});  // nobody's any more
   host.tick();
 }

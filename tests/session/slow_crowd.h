@@ -121,6 +121,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void refresh(std::unique_ptr<shard::RefreshRequest> request) override;
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
   void claim(std::unique_ptr<shard::ClaimRequest>) override {}  // there are none to look for
+  void undo(std::unique_ptr<shard::UndoRequest>) override {}    // likewise
   void presence(const SharedNote&) override {}
   void ask_presence(const PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const SharedNote&) override {}

@@ -141,12 +141,14 @@ TEST_F(ClaimDeskTest, IsToldWhenAllOwnersKnowAndOverWhenNoneDoes) {  // CL-3
   EXPECT_EQ(told(), Words{"+1/1"});
   for (const map::ShardPos shard : shards) EXPECT_EQ(out.claimed_in(shard), 1u);
   say(ask(Kind::release, 1, 1));
-  EXPECT_TRUE(desk.table().empty()) << "others may claim it again at once";
+  say(ask(Kind::claim, 2, 1, corner));
+  EXPECT_EQ(refusal(), ErrorCode::claimed) << "not over before it is told to be";
   for (const map::ShardPos shard : shards) {
     EXPECT_TRUE(told().empty());
     EXPECT_TRUE(out.run_one(shard, desk, now));
   }
   EXPECT_EQ(told(), Words{"-1/1 released"});
+  EXPECT_TRUE(desk.table().empty());
   for (const map::ShardPos shard : shards) EXPECT_EQ(out.claimed_in(shard), 0u);
 }
 

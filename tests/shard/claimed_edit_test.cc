@@ -24,7 +24,7 @@ class ClaimedEdits : public ShardTest {
  protected:
   EditOutcome paint(UserId user, std::uint64_t id, const map::Rect& rect, std::uint64_t coordinated = 0) {
     const map::Op op = fill(rect, 5);
-    const Origin origin{SessionId{user.value}, 0, 0, 0, user};
+    const Origin origin{SessionId{user.value}, 0, 0, 0, user, user};
     auto parts = split_edit(kWorld, origin, {EditId{id}, map::AckMode::durable, {&op, 1}, {}});
     EXPECT_EQ(parts->size(), 1u);
     parts->front()->coordinated = coordinated;
@@ -91,7 +91,7 @@ TEST(ClaimedOverShards, IsRefusedBeforeItIsLoggedUnlessItWasDecidedBefore) {  //
     const map::Op op{map::OpKind::fill, 0, map::Rect::of_size(-1, -1, 2, 2), map::Cell{1}, {}, {}};
     auto request = std::make_unique<CoordinatedRequest>();
     request->world = kWorld;
-    request->origin = {SessionId{user.value}, 0, 0, 0, user};
+    request->origin = {SessionId{user.value}, 0, 0, 0, user, user};
     request->id = EditId{id};
     request->parts = *split_edit(kWorld, request->origin, {request->id, map::AckMode::durable, {&op, 1}, {}});
     coordinator.submit(std::move(request), out, &claims);
