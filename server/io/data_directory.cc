@@ -231,9 +231,19 @@ std::string DataDirectory::shard_path(WorldId world, std::int32_t x, std::int32_
 }
 
 Status DataDirectory::make_shard_folder(WorldId world) {
-  const Result<bool> there = exists(world_folder(world));
-  if (!there) return there.error();
-  return *there ? Status() : make_folder(world_folder(world));
+  return have_folder(world_folder(world));
+}
+
+// That it exists is not enough: its name may never have got to disk, and all that is in it is lost with that.
+Status DataDirectory::have_folder(const std::string& path) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (durable_folders_.contains(path)) return {};
+  }
+  if (Status made = make_folder(path); !made) return made;
+  const std::lock_guard lock(mutex_);
+  durable_folders_.insert(path);
+  return {};
 }
 
 Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
@@ -326,8 +336,9 @@ Status DataDirectory::write_asset(const std::string& hash, std::string_view byte
   const std::string file = asset_path(hash);
   const Result<bool> there = exists(file);
   if (!there) return there.error();
-  if (*there) return {};  // the name says what is in it
-  if (Status made = make_folder(fs::path(file).parent_path().string()); !made) return made;
+  const std::string folder = fs::path(file).parent_path().string();
+  if (Status made = have_folder(folder); !made) return made;
+  if (*there) return sync_folder(folder);  // the name says what is in it, and may not have got to disk
   return replace_file(file, bytes);
 }
 
@@ -363,10 +374,7 @@ Result<int> DataDirectory::create_segment(std::uint32_t core, Incarnation incarn
                                           std::uint64_t bytes) {
   const std::string file = segment_path(core, incarnation, number);
   const std::string folder = fs::path(file).parent_path().string();
-  const Result<bool> there = exists(folder);
-  if (!there) return there.error();
-  if (!*there)
-    if (Status made = make_folder(folder); !made) return made.error();
+  if (Status made = have_folder(folder); !made) return made.error();
   // Never over another: it may hold edits that are nowhere else.
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return failed(file, "cannot be made");
@@ -419,9 +427,18 @@ Result<std::vector<SegmentName>> DataDirectory::list_segments() const {
   return segments;
 }
 
+Status DataDirectory::sync_log_folders() const {
+  const Result<std::vector<std::string>> folders = list(path_ + "/wal");
+  if (!folders) return folders.error();
+  for (const std::string& folder : *folders)
+    if (folder.starts_with("core-"))
+      if (Status synced = sync_folder(path_ + "/wal/" + folder); !synced) return synced;
+  return {};
+}
+
 Status DataDirectory::write_history(const SegmentName& segment, std::span<const std::byte> bytes) {
   const std::string folder = fmt::format("{}/history/core-{:02}", path_, segment.core);
-  if (Status made = make_folder(folder); !made) return made;
+  if (Status made = have_folder(folder); !made) return made;
   return replace_file(fmt::format("{}/{}-{}.hist", folder, segment.incarnation.value, segment.number),
                       {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +83,8 @@ class DataDirectory {
   // Out of the log, but not out of the folder: it gets `.damaged` behind its name.
   Status set_aside_segment(const SegmentName& segment);
   Result<std::vector<SegmentName>> list_segments() const;
+  // Segments that were removed stay so, whatever happens.
+  Status sync_log_folders() const;
   // Sealed segments: history/core-NN/<incarnation>-<number>.hist.
   Status write_history(const SegmentName& segment, std::span<const std::byte> bytes);
   struct HistoryFile {
@@ -105,12 +109,15 @@ class DataDirectory {
   Status expect_nothing_yet() const;
   Result<std::uint64_t> read_node() const;
   Status load_secret();
+  Status have_folder(const std::string& path) const;
   std::string world_folder(WorldId world) const;
   std::string versions_file(WorldId world) const;
   std::string asset_path(const std::string& hash) const;
   std::string segment_path(std::uint32_t core, Incarnation incarnation, std::uint32_t number) const;
 
   std::string path_;
+  mutable std::mutex mutex_;
+  mutable std::set<std::string> durable_folders_;  // whose names this run has seen to be on disk
   int lock_fd_ = -1;
   Incarnation incarnation_;
   std::array<std::byte, 32> secret_{};

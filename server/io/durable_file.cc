@@ -158,7 +158,8 @@ Status make_folder(const std::string& path) {
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) return failed(path, "cannot be looked at");
   if (!S_ISDIR(about.st_mode)) return file_error(path, "is no folder", ENOTDIR);
-  return {};
+  // Whoever made it may have ended, or failed, before its name was on disk.
+  return sync_folder(parent_of(path));
 }
 
 }  // namespace terrazzo::io
