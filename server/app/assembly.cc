@@ -94,7 +94,12 @@ Result<RecoveryReport> make_cores(Assembly& assembly, std::vector<CoreIo> io, co
   if (!recovered) return recovered;
   keep_history_limits(node);
   node.versions.forget_deleted();
-  node.branches.forget_deleted(recovered->worlds_in_log);
+  // A segment that the run before removed may be back after a power cut, and speak of what nobody knows any more.
+  if (const Status gone = node.data->sync_log_folders(); gone) {
+    node.branches.forget_deleted(recovered->worlds_in_log);
+  } else {
+    spdlog::warn("numbers of dropped branches stay taken until the next start: {}", gone.error().message);
+  }
   if (recovered->segments != 0) {
     spdlog::info("recovered from {} log segments: {} records, {} replayed onto {} shards, {} parts rolled forward",
                  recovered->segments, recovered->records, recovered->replayed, recovered->shards,
