@@ -176,6 +176,8 @@ bool CoreServices::quiet(const shard::ShardKey& shard) {
 
 std::unique_ptr<ShardSlot> CoreServices::give_up(const shard::ShardKey& shard) {
   std::unique_ptr<ShardSlot> slot = shards_.release(shard);
+  // The log may have failed in this tick, and its shards have not been told.
+  if (log_.failed()) slot->shard->read_only(LogDriver::failure());
   std::erase(waiting_, slot.get());
   memory_.forget(*slot);
   if (slot->logged > slot->covered) {
@@ -205,7 +207,7 @@ void CoreServices::take(const shard::ShardKey& shard, std::unique_ptr<ShardSlot>
   // Nothing of it in this core's log so far but what log_debts_ has.
   slot->logged = slot->covered = log_.appended_sequence();
   ShardSlot& here = *shards_.install(shard, std::move(slot));
-  if (log_.failed()) here.shard->read_only({ErrorCode::read_only, "the write-ahead log of this core failed"});
+  if (log_.failed()) here.shard->read_only(LogDriver::failure());
   // What the old core has not seen yet, and what this one last looked at without the shard.
   if (here.file && here.file->faulted()) find_faulted_shards();
   somebody_reads_ = somebody_reads_ || here.publisher;

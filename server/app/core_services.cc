@@ -309,8 +309,7 @@ void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {
 
 void CoreServices::on_log_durable() {
   if (log_.failed()) {
-    const Error why{ErrorCode::read_only,
-                    "the write-ahead log of this core failed; its shards take no more edits until the server restarts"};
+    const Error why = LogDriver::failure();
     spdlog::critical("core {}: {}", self_, why.message);
     shards_.for_each([&](ShardSlot& slot) { slot.shard->read_only(why); });
     for (auto& [world, coordinator] : coordinators_) coordinator->read_only(why);
@@ -535,7 +534,7 @@ shard::Coordinator& CoreServices::coordinator(WorldId world) {
   std::unique_ptr<shard::Coordinator>& found = coordinators_[world];
   if (!found) {
     found = std::make_unique<shard::Coordinator>(world, node_.incarnation);
-    if (log_.failed()) found->read_only({ErrorCode::read_only, "the write-ahead log of this core failed"});
+    if (log_.failed()) found->read_only(LogDriver::failure());
   }
   return *found;
 }

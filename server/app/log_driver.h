@@ -34,6 +34,10 @@ class LogDriver final : private runtime::Completion {
   std::uint64_t durable_sequence() const { return writer_.durable_sequence(); }
   std::size_t pending_bytes() const { return writer_.pending_bytes(); }  // that no group has taken yet
   bool failed() const { return writer_.failed(); }
+  static Error failure() {
+    return {ErrorCode::read_only,
+            "the write-ahead log of this core failed; its shards take no more edits until the server restarts"};
+  }
   bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
   // When submit() should be called again although nothing new happens: a group waits for a segment that could not be
   // made, and nobody is at it: the worker who makes one wakes the core.
