@@ -1,5 +1,6 @@
 #include "tests/sim/server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -21,7 +22,10 @@ Server::Server(Machine& machine, Disk& disk, Network& network)
   config_.memory_mib = 1 + static_cast<std::uint32_t>(random_.below(8));
   config_.chunk_cache_mib = static_cast<std::uint32_t>(random_.below(2));
   config_.conflate_bytes = static_cast<std::uint32_t>(random_.log_between(1 << 10, 1 << 17));
-  config_.outbox_bytes_max = config_.conflate_bytes * static_cast<std::uint32_t>(random_.log_between(4, 256));
+  // Not less than the answers to all the edits that a client may have on their way: with that it would come back, be
+  // answered and be closed for ever. The flag allows no such value.
+  config_.outbox_bytes_max = std::max<std::uint32_t>(
+      24u << 10, config_.conflate_bytes * static_cast<std::uint32_t>(random_.log_between(4, 256)));
   config_.publish_ms = random_.chance(0.3) ? 10 : 0;
   ring_capacity_ = 4096;
   if (machine.faults.rate(Fault::small_rings) > 0) {
