@@ -72,6 +72,8 @@ Status open_data(Node& node) {
   // Of a run that ended while it made a backup. Nothing depends on it.
   if (const Status removed = maintenance::remove_partial_folders(node.config.backup_folder()); !removed)
     spdlog::warn("unfinished backups stay where they are: {}", removed.error().message);
+  // Shards will take over what the lists say.
+  if (Status synced = node.data->sync_worlds(); !synced) return synced;
   if (Status loaded = load_worlds(node); !loaded) return loaded;
   return set_up_identity(node);
 }

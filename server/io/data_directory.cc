@@ -246,6 +246,15 @@ Status DataDirectory::have_folder(const std::string& path) const {
   return {};
 }
 
+Status DataDirectory::sync_worlds() const {
+  if (Status synced = sync_folder(path_ + "/worlds"); !synced) return synced;
+  const Result<std::vector<WorldId>> worlds = list_worlds();
+  if (!worlds) return worlds.error();
+  for (const WorldId world : *worlds)
+    if (Status synced = sync_folder(world_folder(world)); !synced) return synced;
+  return {};
+}
+
 Result<std::vector<WorldId>> DataDirectory::list_worlds() const {
   const Result<std::vector<std::string>> names = list(path_ + "/worlds");
   if (!names) return names.error();

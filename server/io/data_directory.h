@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +53,9 @@ class DataDirectory {
 
   // ---- worlds ----
   Result<std::vector<WorldId>> list_worlds() const;
+  // What is read of the worlds' metadata and lists from now on is what is on disk: a file that took another one's place
+  // may have done so in memory only.
+  Status sync_worlds() const;
   Result<std::string> read_world(WorldId world) const;
   // A new one's metadata; after an error there is none.
   Status write_world(WorldId world, std::string_view json);
