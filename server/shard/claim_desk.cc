@@ -55,7 +55,7 @@ struct ClaimDesk::State {
   ClaimLimits limits;
   std::uint64_t last_serial = 0;
   std::vector<Entry> entries;
-  ClaimTable table;  // all but those that end
+  ClaimTable table;  // of all, from when they are decided until no owner holds them any more
   std::uint64_t due_ns = kNever;
   ClaimCounters counters;
 

@@ -145,35 +145,34 @@ bool take_restore(Reader& reader, std::uint32_t areas, Restore& restore) {
   return true;
 }
 
+OpHeader header_of(std::uint8_t kind, map::LayerId layer, const map::Rect& rect) {
+  OpHeader head{};
+  head.kind = kind;
+  head.layer = layer;
+  head.x = static_cast<std::int32_t>(rect.x0);
+  head.y = static_cast<std::int32_t>(rect.y0);
+  head.width = static_cast<std::uint32_t>(rect.width());
+  head.height = static_cast<std::uint32_t>(rect.height());
+  return head;
+}
+
 void put_restore(const Restore& restore, std::vector<std::byte>& out) {
   for (const Restore::Area& area : restore.areas) {
-    const OpHeader head{kRestore,
-                        area.layer,
-                        static_cast<std::uint16_t>(static_cast<unsigned>(restore.from) |
-                                                   (restore.unless_changed ? kUnlessChanged : 0u)),
-                        static_cast<std::int32_t>(area.rect.x0),
-                        static_cast<std::int32_t>(area.rect.y0),
-                        static_cast<std::uint32_t>(area.rect.width()),
-                        static_cast<std::uint32_t>(area.rect.height()),
-                        static_cast<std::uint32_t>(restore.id),
-                        static_cast<std::uint32_t>(restore.id >> 32),
-                        0};
+    OpHeader head = header_of(kRestore, area.layer, area.rect);
+    head.reserved = static_cast<std::uint16_t>(static_cast<unsigned>(restore.from) |
+                                               (restore.unless_changed ? kUnlessChanged : 0u));
+    head.cell = static_cast<std::uint32_t>(restore.id);
+    head.from = static_cast<std::uint32_t>(restore.id >> 32);
     put(&head, sizeof head, out);
   }
 }
 
 void put_swaps(std::span<const Swap> swaps, std::vector<std::byte>& out) {
   for (const Swap& swap : swaps) {
-    const OpHeader head{kSwap,
-                        swap.layer,
-                        0,
-                        static_cast<std::int32_t>(swap.rect.x0),
-                        static_cast<std::int32_t>(swap.rect.y0),
-                        static_cast<std::uint32_t>(swap.rect.width()),
-                        static_cast<std::uint32_t>(swap.rect.height()),
-                        swap.to.bits,
-                        swap.from.bits,
-                        static_cast<std::uint32_t>(swap.from_cells.size())};
+    OpHeader head = header_of(kSwap, swap.layer, swap.rect);
+    head.cell = swap.to.bits;
+    head.from = swap.from.bits;
+    head.cell_count = static_cast<std::uint32_t>(swap.from_cells.size());
     put(&head, sizeof head, out);
     put(swap.from_cells.data(), swap.from_cells.size_bytes(), out);
     put(swap.to_cells.data(), swap.to_cells.size_bytes(), out);
@@ -182,16 +181,10 @@ void put_swaps(std::span<const Swap> swaps, std::vector<std::byte>& out) {
 
 void put_ops(std::span<const map::Op> ops, std::vector<std::byte>& out) {
   for (const map::Op& op : ops) {
-    const OpHeader head{static_cast<std::uint8_t>(op.kind),
-                        op.layer,
-                        0,
-                        static_cast<std::int32_t>(op.rect.x0),
-                        static_cast<std::int32_t>(op.rect.y0),
-                        static_cast<std::uint32_t>(op.rect.width()),
-                        static_cast<std::uint32_t>(op.rect.height()),
-                        op.cell.bits,
-                        op.from.bits,
-                        static_cast<std::uint32_t>(op.cells.size())};
+    OpHeader head = header_of(static_cast<std::uint8_t>(op.kind), op.layer, op.rect);
+    head.cell = op.cell.bits;
+    head.from = op.from.bits;
+    head.cell_count = static_cast<std::uint32_t>(op.cells.size());
     put(&head, sizeof head, out);
     put(op.cells.data(), op.cells.size_bytes(), out);
   }

@@ -23,6 +23,17 @@ namespace {
 // After a restore viewers get the chunks they watch as they are now, this many in a message.
 constexpr std::size_t kRestoredChunksPerMessage = 64;
 
+// All of an edit but its swaps, for ops to take their place. What the edit points to stays its own.
+void take_over(const EditRequest& edit, EditRequest& by) {
+  by.shard = edit.shard;
+  by.origin = edit.origin;
+  by.edit = edit.edit;
+  by.restore = edit.restore;
+  by.undo = edit.undo;
+  by.coordinated = edit.coordinated;
+  by.time_us = edit.time_us;
+}
+
 }  // namespace
 
 Shard::Shard(const ShardKey& key, std::shared_ptr<const map::World> world, const RunInfo& run, proto::Encoder& encoder,
@@ -298,12 +309,7 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (request.swaps.empty()) return s.edit(request, out);
   // From here on it is an edit like others, of what it does to the present state.
   EditRequest resolved;
-  resolved.shard = request.shard;
-  resolved.origin = request.origin;
-  resolved.edit = request.edit;
-  resolved.undo = request.undo;
-  resolved.coordinated = request.coordinated;
-  resolved.time_us = request.time_us;
+  take_over(request, resolved);
   const ResolvedSwaps swaps = resolve(s.head, request.swaps, resolved.arena);
   resolved.edit.ops = swaps.ops;
   s.edit(resolved, out, {swaps.restored, swaps.skipped});
@@ -418,12 +424,7 @@ Status Shard::roll_forward(const EditRequest& part, const BringPages& bring, std
   if (Status made = s.ensure_store(); !made) return made;
   s.reach_version(part.version);
   EditRequest whole;
-  whole.origin = part.origin;
-  whole.edit = part.edit;
-  whole.restore = part.restore;
-  whole.undo = part.undo;
-  whole.coordinated = part.coordinated;
-  whole.time_us = part.time_us;
+  take_over(part, whole);
   if (!part.swaps.empty()) whole.edit.ops = ops_around(part.swaps, whole.arena);
   if (Status there = s.bring_for(whole.edit, whole.restore, bring); !there) return there;
   RestoreCount swapped;
