@@ -62,13 +62,9 @@ Status claim_area(const CommandLine& line) {
   Result<std::unique_ptr<client::Client>> entered = enter(line, line.world);
   if (!entered) return entered.error();
   client::Client& client = **entered;
-  std::vector<map::LayerId> layers;
-  if (!line.layer.empty()) {
-    const Result<map::LayerId> one = tile_layer(*client.world(), line.layer);
-    if (!one) return one.error();
-    layers = {*one};
-  }
-  const Result<ClaimId> claim = client.claim(*line.rect, layers, 10s);
+  const Result<std::vector<map::LayerId>> layers = chosen_layers(*client.world(), line.layer, {});  // none: all
+  if (!layers) return layers.error();
+  const Result<ClaimId> claim = client.claim(*line.rect, *layers, 10s);
   if (!claim) return claim.error();
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);

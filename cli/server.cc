@@ -53,6 +53,13 @@ Result<map::LayerId> tile_layer(const map::World& world, const std::string& name
                "there is no tile layer \"" + name + "\"; there are: " + (known.empty() ? "none" : known)};
 }
 
+Result<std::vector<map::LayerId>> chosen_layers(const map::World& world, const std::string& name,
+                                                std::vector<map::LayerId> otherwise) {
+  if (name.empty()) return otherwise;
+  const Result<map::LayerId> one = tile_layer(world, name);
+  return one ? Result<std::vector<map::LayerId>>(std::vector{*one}) : one.error();
+}
+
 Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect,
                                      std::span<const map::LayerId> layers) {
   const Result<client::SubscriptionId> sub = client.subscribe(rect, layers);

@@ -18,6 +18,9 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
 // The tile layer by name or id; `fallback` decides where none is named: the topmost.
 Result<map::LayerId> tile_layer(const map::World& world, const std::string& name);
 std::vector<map::LayerId> tile_layers(const map::World& world);
+// Only the one that is named, or `otherwise` where none is.
+Result<std::vector<map::LayerId>> chosen_layers(const map::World& world, const std::string& name,
+                                                std::vector<map::LayerId> otherwise);
 // Subscribes, waits until the cells are there, and leaves the subscription in force.
 Result<client::SubscriptionId> fetch(client::Client& client, const map::Rect& rect,
                                      std::span<const map::LayerId> layers);

@@ -115,12 +115,9 @@ Status watch(const CommandLine& line) {
   if (!entered) return entered.error();
   client::Client& client = **entered;
   const map::World world = *client.world();
-  std::vector<map::LayerId> layers = tile_layers(world);
-  if (!line.layer.empty()) {
-    const Result<map::LayerId> one = tile_layer(world, line.layer);
-    if (!one) return one.error();
-    layers = {*one};
-  }
+  const Result<std::vector<map::LayerId>> chosen = chosen_layers(world, line.layer, tile_layers(world));
+  if (!chosen) return chosen.error();
+  const std::vector<map::LayerId>& layers = *chosen;
   HttpClient http(line.server, line.token, line.ca_file);
   const render::TileArt art =
       render::TileArt::load(world, [&](const map::Asset& asset) { return get_asset(http, line.world, asset.hash); });
