@@ -21,6 +21,7 @@
 #include "server/storage/shard_store.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "visitor.h"
 
 namespace terrazzo::integration {
 namespace {
@@ -34,12 +35,8 @@ const std::string kServer = TERRAZZO_BIN_DIR "/terrazzo-server";
 void fill(const fs::path& data) {
   ServerProcess server(data, {"--segment-mib", "1"});
   make_world(server.port(), "w", 1000);
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  client::Client client(options);
-  ASSERT_TRUE(client.connect().ok());
-  ASSERT_TRUE(client.open("w").ok());
-  ASSERT_TRUE(client.wait_live(10s).ok());
+  const std::unique_ptr<client::Client> entered = enter(server.port());
+  client::Client& client = *entered;
   ASSERT_TRUE(client.edit(client::EditDraft().fill(1, map::Rect::of_size(8000, 5, 400, 40), map::Cell{3})).ok());
   ASSERT_TRUE(client.wait_durable(10s));
   ASSERT_EQ(http(server.port(), "POST", "/v1/worlds/w/versions", R"({"name":"one"})").status, 201u);
@@ -172,8 +169,8 @@ TEST(Maintenance, AListOfVersionsThatIsOlderThanTheShardsIsFoundAndNothingIsDrop
   TemporaryFolder folder;
   const std::string path = (folder.path() / "data").string();
   fill(path);
-  EXPECT_EQ(ServerProcess(path).terminate(),
-            0);  // no log speaks of the shards any more: nobody looks before an edit does
+  // No log speaks of the shards any more: nobody looks before an edit does.
+  EXPECT_EQ(ServerProcess(path).terminate(), 0);
   const auto worlds = (*io::DataDirectory::look_at(path))->list_worlds();
   const fs::path list = fs::path(path) / "worlds" / std::to_string(worlds->front().value) / "versions.json";
   const fs::path aside = folder.path() / "aside";
@@ -183,12 +180,8 @@ TEST(Maintenance, AListOfVersionsThatIsOlderThanTheShardsIsFoundAndNothingIsDrop
   EXPECT_NE(verified.output.find("older than the shard"), std::string::npos) << verified.output;
   {
     ServerProcess server(path);
-    client::ConnectOptions options;
-    options.url = server.websocket_url();
-    client::Client client(options);
-    ASSERT_TRUE(client.connect().ok());
-    ASSERT_TRUE(client.open("w").ok());
-    ASSERT_TRUE(client.wait_live(10s).ok());
+    const std::unique_ptr<client::Client> entered = enter(server.port());
+    client::Client& client = *entered;
     std::string refused;
     client.on_event([&](const client::Event& event) {
       if (const auto* rejected = std::get_if<client::EditRejected>(&event)) refused = rejected->error.message;
@@ -208,12 +201,8 @@ TEST(Maintenance, AListOfVersionsThatIsOlderThanTheShardsIsFoundAndNothingIsDrop
 // What a server on a restored folder must show.
 void expect_restored(const std::string& data, std::uint32_t durable_before) {
   ServerProcess server(data);
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  client::Client client(options);
-  ASSERT_TRUE(client.connect().ok());
-  ASSERT_TRUE(client.open("w").ok());
-  ASSERT_TRUE(client.wait_live(10s).ok());
+  const std::unique_ptr<client::Client> entered = enter(server.port());
+  client::Client& client = *entered;
   const auto view = client.subscribe(map::Rect::of_size(8180, 30, 20, 20));
   ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
   std::vector<map::Cell> cells(8);
@@ -234,12 +223,8 @@ TEST(Maintenance, ABackupMadeWhilePeoplePaintIsWholeAndHoldsAllThatWasDurableBef
     ServerProcess server(data, {"--segment-mib", "1"});
     make_world(server.port(), "w", 1u << 20);
     make_world(server.port(), "empty");
-    client::ConnectOptions options;
-    options.url = server.websocket_url();
-    client::Client client(options);
-    ASSERT_TRUE(client.connect().ok());
-    ASSERT_TRUE(client.open("w").ok());
-    ASSERT_TRUE(client.wait_live(10s).ok());
+    const std::unique_ptr<client::Client> entered = enter(server.port());
+    client::Client& client = *entered;
     const auto paint = [&](std::uint32_t value) {
       return *client.edit(client::EditDraft().fill(1, map::Rect::of_size(8190, 40, 4, 2), map::Cell{value}));
     };
@@ -420,12 +405,8 @@ TEST(Maintenance, VerifyNamesADamagedRootThoughTheOtherOneIsWhole) {
 void paint_row(const fs::path& data, bool fresh, std::int32_t y, std::int32_t cells) {
   ServerProcess server(data, {"--segment-mib", "1"});
   if (fresh) make_world(server.port(), "w", 1000);
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  client::Client client(options);
-  ASSERT_TRUE(client.connect().ok());
-  ASSERT_TRUE(client.open("w").ok());
-  ASSERT_TRUE(client.wait_live(10s).ok());
+  const std::unique_ptr<client::Client> entered = enter(server.port());
+  client::Client& client = *entered;
   for (std::int32_t x = 0; x < cells; ++x) {
     ASSERT_TRUE(client.edit(client::EditDraft().set(1, {x, y}, map::Cell{5})).ok());
     if (x % 100 == 99) {
@@ -546,12 +527,8 @@ TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {
     EXPECT_EQ(entry.path().string().find(".readers"), std::string::npos) << entry.path();
   ASSERT_EQ(run_program(kServer, {"restore", backup, second}).exit_code, 0);
   ServerProcess server(second);
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  client::Client client(options);
-  ASSERT_TRUE(client.connect().ok());
-  ASSERT_TRUE(client.open("w").ok());
-  ASSERT_TRUE(client.wait_live(10s).ok());
+  const std::unique_ptr<client::Client> entered = enter(server.port());
+  client::Client& client = *entered;
   const auto view = client.subscribe(map::Rect::of_size(0, 0, 20, 20));
   ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*view); }, 10s));
   EXPECT_EQ(client.read(1, {6, 6}), map::Cell{9});
@@ -598,12 +575,8 @@ TEST(Maintenance, BackupsBuildOnEachOtherWhetherAServerRunsOrNot) {
   ASSERT_EQ(restored.exit_code, 0) << restored.output;
   EXPECT_NE(restored.output.find("2 shards"), std::string::npos) << restored.output;
   ServerProcess server(second);
-  client::ConnectOptions options;
-  options.url = server.websocket_url();
-  client::Client client(options);
-  ASSERT_TRUE(client.connect().ok());
-  ASSERT_TRUE(client.open("w").ok());
-  ASSERT_TRUE(client.wait_live(10s).ok());
+  const std::unique_ptr<client::Client> entered = enter(server.port());
+  client::Client& client = *entered;
   const auto near = client.subscribe(map::Rect::of_size(0, 0, 400, 40));
   const auto far = client.subscribe(map::Rect::of_size(8990, 0, 40, 40));
   ASSERT_TRUE(client.wait_until([&] { return client.is_ready(*near) && client.is_ready(*far); }, 10s));
