@@ -41,9 +41,6 @@ Status backup(const CommandLine& line) {
       if (const std::string problem = member(state, "problem", std::string()); !problem.empty())
         return Error{ErrorCode::internal, problem};
       fmt::print("backup {} is complete, in the server's backup folder\n", line.version);
-      if (const auto left_out = member(state, "branches_left_out", std::uint64_t{0}); left_out != 0)
-        fmt::print("branches that are not in it: {}; terrazzo-server backup, with the server stopped, takes them along\n",
-                   left_out);
       return {};
     }
     if (!bar) bar.emplace("backup", std::max<std::uint64_t>(member(state, "total", std::uint64_t{1}), 1));

@@ -7,7 +7,7 @@ namespace terrazzo::app {
 bool BackupBoard::begin(const std::string& name, const std::string& since) {
   const std::lock_guard lock(mutex_);
   if (info_.running) return false;
-  info_ = {name, since, true, 0, 0, "", 0};
+  info_ = {name, since, true, 0, 0, ""};
   return true;
 }
 
@@ -17,9 +17,14 @@ void BackupBoard::progress(std::uint64_t done, std::uint64_t total) {
   info_.total = total;
 }
 
-void BackupBoard::leaves_out(std::uint64_t branches) {
+void BackupBoard::copies(std::optional<WorldId> world) {
   const std::lock_guard lock(mutex_);
-  info_.branches_left_out += branches;
+  copied_ = world;
+}
+
+bool BackupBoard::is_copied(WorldId world) const {
+  const std::lock_guard lock(mutex_);
+  return copied_ == world;
 }
 
 void BackupBoard::end(const Status& outcome) {

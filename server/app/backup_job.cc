@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/branch_world.h"
 #include "map/formats/world_json.h"
+#include "server/catalog/catalog.h"
 
 namespace terrazzo::app {
 
@@ -20,12 +22,6 @@ void BackupJob::work(std::function<Status()> job, std::function<void(const Statu
 
 void BackupJob::start() {
   worlds_ = node_.worlds.list();
-  for (const auto& world : worlds_)
-    if (const std::size_t count = node_.branches.list(world->id).size(); count != 0) {
-      node_.backups.leaves_out(count);
-      spdlog::warn("backup {}: the {} branches of \"{}\" are not in it; a backup of a stopped server has them", name_,
-                   count, world->name);
-    }
   work([this] { return begin_folder(); }, [this](const Status& begun) { begun ? next_world() : end(begun); });
 }
 
@@ -49,13 +45,28 @@ void BackupJob::next_world() {
   if (at_ == worlds_.size())
     return work([this] { return write_assets(); }, [this](const Status& outcome) { end(outcome); });
   const WorldId world = worlds_[at_]->id;
-  auto self = shared_from_this();
-  out_.pin_world(world, "backup " + name_, [self, world](Result<std::uint64_t> version) {
-    if (!version) return self->end(version.error());
-    self->version_ = *version;
-    self->out_.gather_content(world, *version, [self](Result<std::unique_ptr<PinsGather>> gather) {
-      gather ? self->copy_world(*std::move(gather)) : self->world_done(gather.error());
-    });
+  // From here on none of its branches is dropped, and what one that is made from here on is like is not in the trees.
+  node_.backups.copies(world);
+  lines_.clear();
+  for (const catalog::NamedBranch& branch : node_.branches.list(world)) lines_.push_back(branch.world);
+  branches_json_ = node_.branches.to_json(world);
+  lines_.push_back(world);
+  versions_.clear();
+  pin_next(0);
+}
+
+void BackupJob::pin_next(std::size_t line) {
+  if (line == lines_.size()) return gather();
+  out_.pin_world(lines_[line], "backup " + name_, [self = shared_from_this(), line](Result<std::uint64_t> version) {
+    if (!version) return self->world_done(version.error());
+    self->versions_.push_back({self->lines_[line], *version});
+    self->pin_next(line + 1);
+  });
+}
+
+void BackupJob::gather() {
+  out_.gather_content(versions_, [self = shared_from_this()](Result<std::unique_ptr<PinsGather>> gather) {
+    gather ? self->copy_world(*std::move(gather)) : self->world_done(gather.error());
   });
 }
 
@@ -64,13 +75,24 @@ void BackupJob::copy_world(std::unique_ptr<PinsGather> gather) {
   work([this, found] { return write_world(*found); }, [this](const Status& outcome) { world_done(outcome); });
 }
 
-// Whatever came of it, the version goes.
+// Whatever came of it, the versions go.
 void BackupJob::world_done(const Status& outcome) {
-  auto self = shared_from_this();
-  out_.unpin_world(worlds_[at_]->id, version_, [self, outcome](const Status& unpinned) {
-    if (!outcome || !unpinned) return self->end(outcome ? unpinned : outcome);
-    ++self->at_;
-    self->next_world();
+  node_.backups.copies(std::nullopt);
+  unpin_next(outcome);
+}
+
+void BackupJob::unpin_next(const Status& outcome) {
+  if (versions_.empty()) {
+    if (!outcome) return end(outcome);
+    ++at_;
+    return next_world();
+  }
+  const shard::LineVersion pinned = versions_.back();
+  versions_.pop_back();
+  out_.unpin_world(pinned.line, pinned.version, [self = shared_from_this(), pinned, outcome](const Status& unpinned) {
+    // A branch that was dropped since has taken its versions along.
+    const bool gone = !unpinned && unpinned.error().code == ErrorCode::not_found && line_of(pinned.line) != 0;
+    self->unpin_next(outcome && !unpinned && !gone ? unpinned : outcome);
   });
 }
 
@@ -89,9 +111,13 @@ Status BackupJob::write_world(const PinsGather& gather) {
   const map::World& world = *worlds_[at_];
   const std::string folder = fmt::format("worlds/{}/", world.id.value);
   if (Status added = writer_->add_text(folder + "world.json", formats::world_to_json(world)); !added) return added;
-  // Not those that were saved since: their states are not in the trees.
-  const std::string versions = node_.versions.to_json_before(world.id, version_);
-  if (Status added = writer_->add_text(folder + "versions.json", versions); !added) return added;
+  if (lines_.size() > 1)
+    if (Status added = writer_->add_text(catalog::list_of_branches(world.id), branches_json_); !added) return added;
+  for (const auto& [line, version] : versions_) {
+    // Not those that were saved since: their states are not in the trees.
+    const std::string versions = node_.versions.to_json_before(line, version);
+    if (Status added = writer_->add_text(catalog::list_of_versions(line), versions); !added) return added;
+  }
   for (const PinsGather::Shard& shard : gather.found) {
     // A large world takes longer than a server may take to stop.
     if (node_.draining.load()) return Error{ErrorCode::overloaded, "the server was stopped meanwhile"};
@@ -99,6 +125,7 @@ Status BackupJob::write_world(const PinsGather& gather) {
     maintenance::ShardImage image{{world.id, shard.position.x, shard.position.y},
                                   shard.content->lsn,
                                   shard.content->top,
+                                  shard.content->branches,
                                   shard.content->pins,
                                   shard.content->aux};
     const std::string path = fmt::format("{}{}_{}.shard", folder, shard.position.x, shard.position.y);

@@ -20,16 +20,19 @@ namespace terrazzo::app {
 class BackupJobOutput {
  public:
   virtual ~BackupJobOutput() = default;
-  // Takes a temporary version of the world, a consistent cut, durable when `done` gets its number; and lets it go.
+  // Takes a temporary version of a line, a consistent cut, durable when `done` gets its number; and lets it go.
   virtual void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) = 0;
   virtual void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) = 0;
-  // The shards of a world as of a version; an error when one of them cannot be opened.
-  virtual void gather_content(WorldId world, std::uint64_t version,
+  // The shards of a world as of a version of each of these lines, the main one last; an error when one of them cannot
+  // be opened.
+  virtual void gather_content(const std::vector<shard::LineVersion>& lines,
                               std::function<void(Result<std::unique_ptr<PinsGather>>)> done) = 0;
 };
 
-// One backup of everything while edits go on: world by world a version is taken (a consistent cut), its pinned trees
-// are copied by a worker, and it is let go again, whatever came of it. Lives on the core that was asked.
+// One backup of everything while edits go on: world by world a version is taken of each branch and then of the main
+// line (a consistent cut each), the pinned trees are copied by a worker, and they are let go again, whatever came of
+// it. The main line comes last: then it has every version at which one of the branches began. Lives on the core that
+// was asked.
 class BackupJob : public std::enable_shared_from_this<BackupJob> {
  public:
   // `since`: name of the backup to build on; empty: none.
@@ -39,8 +42,11 @@ class BackupJob : public std::enable_shared_from_this<BackupJob> {
 
  private:
   void next_world();
+  void pin_next(std::size_t line);
+  void gather();
   void copy_world(std::unique_ptr<PinsGather> gather);
   void world_done(const Status& outcome);
+  void unpin_next(const Status& outcome);
   void end(const Status& outcome);
   // On a worker; `then` gets the outcome here, at once if no worker takes it on.
   void work(std::function<Status()> job, std::function<void(const Status&)> then);
@@ -56,7 +62,11 @@ class BackupJob : public std::enable_shared_from_this<BackupJob> {
   std::optional<maintenance::BackupWriter> writer_;
   std::vector<std::shared_ptr<const map::World>> worlds_;
   std::size_t at_ = 0;
-  std::uint64_t version_ = 0, done_ = 0, total_ = 0;
+  // Of the world that is being copied.
+  std::string branches_json_;
+  std::vector<WorldId> lines_;                // the main one last
+  std::vector<shard::LineVersion> versions_;  // of those that are pinned
+  std::uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace terrazzo::app

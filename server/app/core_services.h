@@ -174,6 +174,7 @@ class CoreServices final : private net::NetworkEvents,
   void drop_line(WorldId branch, storage::HeadId number);
   void gather_pins(std::unique_ptr<PinsGather> gather);
   void gather_from(ShardSlot& slot, PinsGather& gather);
+  std::optional<shard::ShardContent> content_as_of(ShardSlot& slot, PinsGather& gather);
   // Says that this core takes no more edits of a world, once none wait in the lobby.
   void answer_holds();
   // Holds and cuts that waited for the log.
@@ -191,7 +192,7 @@ class CoreServices final : private net::NetworkEvents,
   // BackupJobOutput
   void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) override;
   void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) override;
-  void gather_content(WorldId world, std::uint64_t version,
+  void gather_content(const std::vector<shard::LineVersion>& lines,
                       std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override;
 
   // http::ApiServices

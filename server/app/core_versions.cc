@@ -233,6 +233,16 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
   post(next, boxed(MeshKind::pins, std::move(gather)));
 }
 
+std::optional<shard::ShardContent> CoreServices::content_as_of(ShardSlot& slot, PinsGather& gather) {
+  for (const shard::LineVersion& branch : gather.branches) {
+    const std::optional<catalog::NamedBranch> known = node_.branches.get(branch.line);
+    if (!known || !slot.shard->store() || !slot.shard->store()->has_head(known->number)) continue;
+    const shard::Shard* const line = shards_.line(slot, branch.line);
+    if (line != nullptr && line->damage()) gather.problem = *line->damage();
+  }
+  return slot.shard->content_of(gather.a, gather.branches);
+}
+
 void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
   // Null: a branch that was dropped meanwhile; whoever compares notices.
   shard::Shard* const one = shards_.line(slot, gather.world);
@@ -251,7 +261,7 @@ void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
     return version == 0 ? at->take_snapshot(gather.snapshot) : at->version_top(version);
   };
   if (gather.with_content) {
-    found.content = slot.shard->content_of(gather.a);
+    found.content = content_as_of(slot, gather);
   } else {
     found.a = top(one, gather.a);
     found.b = top(other, gather.b);
@@ -285,14 +295,16 @@ void CoreServices::unpin_world(WorldId world, std::uint64_t version, std::functi
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
-void CoreServices::gather_content(WorldId world, std::uint64_t version,
+void CoreServices::gather_content(const std::vector<shard::LineVersion>& lines,
                                   std::function<void(Result<std::unique_ptr<PinsGather>>)> done) {
-  list_shards(world, [this, world, version, done](Result<std::vector<map::ShardPos>> shards) {
+  const WorldId world = lines.back().line;
+  list_shards(world, [this, world, lines, done](Result<std::vector<map::ShardPos>> shards) {
     if (!shards) return done(shards.error());
     auto gather = std::make_unique<PinsGather>();
     gather->world = world;
-    gather->a = version;
+    gather->a = lines.back().version;
     gather->with_content = true;
+    gather->branches.assign(lines.begin(), lines.end() - 1);
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
     gather->done = [done](std::unique_ptr<PinsGather> found) {

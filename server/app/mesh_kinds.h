@@ -122,7 +122,8 @@ struct PinsGather {
     shardfile::Entry a, b;
     std::optional<shard::ShardContent> content;
   };
-  bool with_content = false;  // of version `a`, instead of trees to compare
+  bool with_content = false;                 // of version `a`, instead of trees to compare
+  std::vector<shard::LineVersion> branches;  // likewise
   std::vector<Shard> found;
   std::optional<Error> problem;  // a shard that could not be opened
   shard::CoreId asked_by = 0;

@@ -280,6 +280,13 @@ void VersionDesk::branch_from(std::uint64_t version) {
 void VersionDesk::drop_branch() {
   const catalog::NamedBranch branch = *node_.branches.get(running_->world);
   if (Status removed = node_.branches.remove(branch); !removed) return finish(removed.error());
+  // Looked at after the removal: a backup that begins now does not find the branch any more.
+  if (node_.backups.is_copied(main_world(branch.world))) {
+    node_.branches.bring_back(branch);
+    return finish(Error{ErrorCode::conflict,
+                        "a backup is copying this world, its branches included; drop the branch "
+                        "when it is done: GET /v1/backups tells how far it is"});
+  }
   write_branches(branch, [this, branch](Status written) {
     if (!written) {
       node_.branches.bring_back(branch);

@@ -10,6 +10,12 @@
 namespace terrazzo::catalog {
 namespace {
 
+Error in_file(const std::string& file, const Error& error) {
+  return {error.code, file + ": " + error.message};
+}
+
+}  // namespace
+
 std::string list_of_versions(WorldId line) {
   return line_of(line) == 0 ? fmt::format("worlds/{}/versions.json", line.value)
                             : fmt::format("worlds/{}/versions-{}.json", main_world(line).value, line_of(line));
@@ -19,9 +25,7 @@ std::string list_of_branches(WorldId main) {
   return fmt::format("worlds/{}/branches.json", main.value);
 }
 
-Error in_file(const std::string& file, const Error& error) {
-  return {error.code, file + ": " + error.message};
-}
+namespace {
 
 Status load_versions(const io::DataDirectory& data, WorldId line, VersionRegistry& versions,
                      const BranchRegistry& branches) {

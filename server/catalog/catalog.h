@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/error.h"
 #include "base/strong_id.h"
 #include "server/catalog/branch_registry.h"
@@ -9,6 +11,10 @@
 
 // What a world's lists say of its lines, and whether its shard files agree.
 namespace terrazzo::catalog {
+
+// Where they are in a data folder.
+std::string list_of_versions(WorldId line);
+std::string list_of_branches(WorldId main);
 
 // Reads the lists of a world and of its branches; what has no file has an empty list. internal: one is damaged; the
 // message names the file.

@@ -58,7 +58,6 @@ struct BackupInfo {
   bool running = false;
   std::uint64_t done = 0, total = 0;  // shards
   std::string problem;                // why it failed; empty: it did not
-  std::uint64_t branches_left_out = 0;
 };
 
 // A shard that went from one core to another.

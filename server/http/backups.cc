@@ -23,13 +23,8 @@ void Api::backups(const net::HttpRequest& request, Respond respond) {
       return respond(problem(begun.error()));
   }
   const BackupInfo info = services_.backup();
-  const nlohmann::json answer{{"name", info.name},
-                              {"since", info.since},
-                              {"running", info.running},
-                              {"done", info.done},
-                              {"total", info.total},
-                              {"problem", info.problem},
-                              {"branches_left_out", info.branches_left_out}};
+  const nlohmann::json answer{{"name", info.name}, {"since", info.since}, {"running", info.running},
+                              {"done", info.done}, {"total", info.total}, {"problem", info.problem}};
   respond(json_response(request.method == "POST" ? 202 : 200,
                         answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
 }

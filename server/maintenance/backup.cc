@@ -143,9 +143,7 @@ Status BackupWriter::add_closed_shard(const std::string& path, const std::string
   const Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
   if (!opened) return in_file(from, opened.error());
   const storage::ShardStore& store = **opened;
-  // Trees that lead lives of their own are not for this form.
-  if (!store.branches().empty()) return add_file(path, from);
-  ShardImage image{identity, store.lsn(), store.top(), {}, store.aux()};
+  ShardImage image{identity, store.lsn(), store.top(), store.branch_states(), {}, store.aux()};
   for (const storage::PinInfo& pin : store.pins())
     if (!pin.dropping && pin.kind != storage::PinKind::snapshot) image.pins.push_back(pin);
   const std::span<const std::byte> bytes((*file)->base(), std::size_t{(*file)->page_count()} * storage::kPageBytes);

@@ -116,6 +116,9 @@ Status ShardImageWriter::finish() {
   }
   const ShardImage& image = trees_.roots;
   std::vector<shardfile::TableRecord> records;
+  for (const storage::BranchState& branch : image.branches)
+    records.push_back(
+        {shardfile::TableKind::branch, branch.head, branch.head, branch.lsn.value, 0, 0, top_of(branch.top)});
   for (const storage::PinInfo& pin : image.pins) {
     const auto kind =
         pin.kind == storage::PinKind::version ? shardfile::TableKind::version : shardfile::TableKind::undo_point;

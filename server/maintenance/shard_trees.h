@@ -16,7 +16,8 @@ namespace terrazzo::maintenance {
 struct ShardImage {
   storage::ShardIdentity identity;
   Lsn lsn;
-  shardfile::Entry top;                // becomes the main head
+  shardfile::Entry top;  // becomes the main head
+  std::vector<storage::BranchState> branches;
   std::vector<storage::PinInfo> pins;  // versions and undo points to keep
   std::vector<std::byte> aux;          // of the store's owner
 };

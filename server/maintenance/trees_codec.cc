@@ -14,7 +14,7 @@ using shardfile::Tag;
 
 constexpr std::uint64_t kMagic = 0x31455254'5A525254ull;  // "TRRZTRE1"
 
-// Followed by pins, aux, levels of nodes, origins of nodes, nodes, and blobs.
+// Followed by branches and pins, aux, levels of nodes, origins of nodes, nodes, and blobs.
 struct Header {
   std::uint64_t magic;
   std::uint64_t world;
@@ -22,16 +22,18 @@ struct Header {
   std::uint64_t lsn;
   Entry top;
   std::uint32_t base_cells, cells;
-  std::uint32_t pins, aux, nodes, blobs;
+  std::uint32_t heads, aux, nodes, blobs;
 };
 static_assert(sizeof(Header) == 72 && std::has_unique_object_representations_v<Header>);
 
-struct PinRecord {
+// A pin, by its kind; or a branch, which has its number as `id`.
+constexpr std::uint32_t kBranch = 3;
+struct HeadRecord {
   std::uint32_t kind, head;
   std::uint64_t id, lsn;
   Entry top;
 };
-static_assert(sizeof(PinRecord) == 40 && std::has_unique_object_representations_v<PinRecord>);
+static_assert(sizeof(HeadRecord) == 40 && std::has_unique_object_representations_v<HeadRecord>);
 
 struct BlobRecord {
   std::uint32_t origin, bytes;  // `bytes` follow here where there is no origin
@@ -68,7 +70,7 @@ class Decoder {
     made_.roots.lsn = Lsn{header.lsn};
     made_.roots.top = header.top;
     made_.cells = header.cells;
-    if (!pins(header.pins) || !resize(made_.roots.aux, header.aux) || !take(std::span(made_.roots.aux)) ||
+    if (!heads(header.heads) || !resize(made_.roots.aux, header.aux) || !take(std::span(made_.roots.aux)) ||
         !nodes(header.nodes) || !blobs(header.blobs) || !left_.empty() || !sound())
       return unsound();
     return std::move(made_);
@@ -90,10 +92,15 @@ class Decoder {
     return true;
   }
 
-  bool pins(std::uint32_t count) {
-    std::vector<PinRecord> records;
+  bool heads(std::uint32_t count) {
+    std::vector<HeadRecord> records;
     if (!resize(records, count) || !take(std::span(records))) return false;
-    for (const PinRecord& record : records) {
+    for (const HeadRecord& record : records) {
+      if (record.kind == kBranch) {
+        if (record.id != record.head || record.head == storage::kMainHead) return false;
+        made_.roots.branches.push_back({record.head, Lsn{record.lsn}, record.top});
+        continue;
+      }
       const auto kind = static_cast<storage::PinKind>(record.kind);
       if (record.kind != static_cast<std::uint8_t>(kind) ||
           (kind != storage::PinKind::version && kind != storage::PinKind::undo_point))
@@ -151,9 +158,9 @@ class Decoder {
       for (const Entry& entry : made_.nodes[i])
         if (!sound(entry, made_.levels[i] + 1, i)) return false;
     }
-    return sound(made_.roots.top, 0, made_.nodes.size()) &&
-           std::ranges::all_of(made_.roots.pins,
-                               [&](const storage::PinInfo& pin) { return sound(pin.top, 0, made_.nodes.size()); });
+    const auto whole = [&](const auto& head) { return sound(head.top, 0, made_.nodes.size()); };
+    return whole(made_.roots) && std::ranges::all_of(made_.roots.branches, whole) &&
+           std::ranges::all_of(made_.roots.pins, whole);
   }
 
   std::span<const std::byte> left_;
@@ -175,14 +182,18 @@ std::vector<std::byte> encode_trees(const CopiedTrees& copied, const ShardTrees*
                       roots.top,
                       base == nullptr ? 0 : base->cells,
                       trees.cells,
-                      size(roots.pins),
+                      size(roots.branches) + size(roots.pins),
                       size(roots.aux),
                       size(trees.nodes),
                       size(trees.blobs)};
   std::vector<std::byte> bytes;
   put(bytes, std::span(&header, 1));
+  for (const storage::BranchState& branch : roots.branches) {
+    const HeadRecord record{kBranch, branch.head, branch.head, branch.lsn.value, branch.top};
+    put(bytes, std::span(&record, 1));
+  }
   for (const storage::PinInfo& pin : roots.pins) {
-    const PinRecord record{static_cast<std::uint32_t>(pin.kind), pin.head, pin.id, pin.lsn.value, pin.top};
+    const HeadRecord record{static_cast<std::uint32_t>(pin.kind), pin.head, pin.id, pin.lsn.value, pin.top};
     put(bytes, std::span(&record, 1));
   }
   put(bytes, std::span(roots.aux));

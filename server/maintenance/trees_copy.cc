@@ -30,6 +30,8 @@ class TreesCopy {
       made_.trees.cells = base_->cells;
       taken_.resize(base_->cells);
       if (Status matched = match(image_.top, base_->roots.top, 0); !matched) return matched.error();
+      for (const storage::BranchState& branch : image_.branches)
+        if (Status matched = match(branch.top, base_of(branch), 0); !matched) return matched.error();
       for (const storage::PinInfo& pin : image_.pins)
         if (Status matched = match(pin.top, base_of(pin), 0); !matched) return matched.error();
     }
@@ -38,6 +40,11 @@ class TreesCopy {
     Result<Entry> top = copy(image_.top, base_ == nullptr ? Entry{} : base_->roots.top, 0);
     if (!top) return top.error();
     roots.top = *top;
+    for (storage::BranchState& branch : roots.branches) {
+      top = copy(branch.top, base_of(branch), 0);
+      if (!top) return top.error();
+      branch.top = *top;
+    }
     for (storage::PinInfo& pin : roots.pins) {
       top = copy(pin.top, base_of(pin), 0);
       if (!top) return top.error();
@@ -78,6 +85,11 @@ class TreesCopy {
       return known.kind == pin.kind && known.id == pin.id && known.head == pin.head && known.lsn == pin.lsn;
     });
     return found == base_->roots.pins.end() ? base_->roots.top : found->top;
+  }
+  Entry base_of(const storage::BranchState& branch) const {
+    if (base_ == nullptr) return {};
+    const auto found = std::ranges::find(base_->roots.branches, branch.head, &storage::BranchState::head);
+    return found == base_->roots.branches.end() ? base_->roots.top : found->top;
   }
   // What the base has below an entry: where that has no page, the same everywhere.
   Entry base_below(const Entry& base, unsigned i) const {

@@ -497,24 +497,6 @@ shardfile::Entry Shard::version_top(std::uint64_t id) const {
   return pin == nullptr ? shardfile::Entry{} : pin->top;
 }
 
-std::optional<ShardContent> Shard::content_of(std::uint64_t version) const {
-  const State& s = *state_;
-  const storage::PinInfo* of = s.head ? s.head.find_pin(storage::PinKind::version, version) : nullptr;
-  if (of == nullptr) return std::nullopt;
-  ShardContent content{of->lsn, of->top, {}, {}};
-  for (const storage::PinInfo& pin : s.head.pins()) {
-    const bool older = pin.kind == storage::PinKind::version
-                           ? pin.id < version
-                           : pin.kind == storage::PinKind::undo_point && pin.lsn <= of->lsn;
-    if (older && !pin.dropping) content.pins.push_back(pin);
-  }
-  const std::uint64_t numbers[] = {s.last_coordinated, version, s.born};
-  content.aux.resize(sizeof numbers);
-  std::memcpy(content.aux.data(), numbers, sizeof numbers);
-  DedupeWindow().encode(content.aux);
-  return content;
-}
-
 shardfile::Entry Shard::take_snapshot(std::uint64_t number) {
   return state_->head ? state_->head.pin(storage::PinKind::snapshot, number).top : shardfile::Entry{};
 }

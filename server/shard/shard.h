@@ -38,12 +38,19 @@ struct BranchInfo {
   RunInfo run = {};
 };
 
+// A version of a line.
+struct LineVersion {
+  WorldId line;
+  std::uint64_t version = 0;
+};
+
 // Everything of a shard as of one of its versions, for a copy of its file. The pinned trees stay as they are.
 struct ShardContent {
   Lsn lsn;
   shardfile::Entry top;
-  std::vector<storage::PinInfo> pins;  // older versions, and undo points
-  std::vector<std::byte> aux;          // of a store that nobody's session remembers
+  std::vector<storage::BranchState> branches;  // as of a version each
+  std::vector<storage::PinInfo> pins;          // older versions of all lines, and undo points
+  std::vector<std::byte> aux;                  // of a store that nobody's session remembers
 };
 
 // One shard: orders, checks, applies, logs and publishes its edits. Pure; lives on its owner core, one thread.
@@ -111,8 +118,9 @@ class Shard {
   void drop_version(std::uint64_t version);
   // The tree of a version, for readers on other threads; empty where the shard was made after it.
   shardfile::Entry version_top(std::uint64_t version) const;
-  // Nothing: the shard was made after the version.
-  std::optional<ShardContent> content_of(std::uint64_t version) const;
+  // Of a trunk, with these of its branches, all taken before `version`. Nothing: the shard was made after it. A branch
+  // that nobody had looked at here by then is left out: it begins, as ever, at its origin.
+  std::optional<ShardContent> content_of(std::uint64_t version, std::span<const LineVersion> branches = {}) const;
   // The present state's tree, which stays as it is until drop_snapshot().
   shardfile::Entry take_snapshot(std::uint64_t number);
   void drop_snapshot(std::uint64_t number);

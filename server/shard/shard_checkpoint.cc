@@ -1,4 +1,5 @@
 // What a shard keeps of its own with a checkpoint of its store, and when it wants one.
+#include <algorithm>
 #include <cstring>
 
 #include "server/shard/shard_state.h"
@@ -77,6 +78,46 @@ Status Shard::State::read_aux() {
     rest = rest.subspan(entry.bytes);
   }
   return {};
+}
+
+// Nobody's session is remembered: those who go on with the copy are others.
+void Shard::State::append_aux_as_of(std::uint64_t of_version, std::vector<std::byte>& out) const {
+  for (const std::uint64_t number : {last_coordinated, of_version, born}) append(out, number);
+  DedupeWindow().encode(out);
+}
+
+void Shard::State::add_pins_before(const storage::PinInfo& of, std::vector<storage::PinInfo>& pins) const {
+  for (const storage::PinInfo& pin : head.pins()) {
+    const bool older = pin.kind == storage::PinKind::version
+                           ? pin.id < of.id
+                           : pin.kind == storage::PinKind::undo_point && pin.lsn <= of.lsn;
+    if (older) pins.push_back(pin);
+  }
+}
+
+std::optional<ShardContent> Shard::content_of(std::uint64_t version, std::span<const LineVersion> branches) const {
+  const State& s = *state_;
+  const auto pinned = [](const State& line, std::uint64_t id) {
+    return line.head ? line.head.find_pin(storage::PinKind::version, id) : nullptr;
+  };
+  const storage::PinInfo* const of = pinned(s, version);
+  if (of == nullptr) return std::nullopt;
+  ShardContent content{of->lsn, of->top, {}, {}, {}};
+  s.add_pins_before(*of, content.pins);
+  s.append_aux_as_of(version, content.aux);
+  for (const auto& branch : s.branches) {
+    const State& b = *branch->state_;
+    const auto asked = std::ranges::find(branches, b.key.world, &LineVersion::line);
+    const storage::PinInfo* const at = asked == branches.end() ? nullptr : pinned(b, asked->version);
+    if (at == nullptr) continue;
+    content.branches.push_back({b.own_branch.head, at->lsn, at->top});
+    b.add_pins_before(*at, content.pins);
+    std::vector<std::byte> own;
+    b.append_aux_as_of(asked->version, own);
+    append(content.aux, BranchAux{b.own_branch.head, own.size()});
+    content.aux.insert(content.aux.end(), own.begin(), own.end());
+  }
+  return content;
 }
 
 bool Shard::wants_checkpoint() const {

@@ -155,6 +155,8 @@ struct Shard::State {
   }
   State& file() { return trunk == nullptr ? *this : *trunk; }
   void append_own_aux(std::vector<std::byte>& out) const;
+  void append_aux_as_of(std::uint64_t of_version, std::vector<std::byte>& out) const;
+  void add_pins_before(const storage::PinInfo& of, std::vector<storage::PinInfo>& pins) const;
   std::size_t own_aux_bytes() const;
   std::vector<std::byte> aux() const;
   Status read_own_aux(std::span<const std::byte>& rest);

@@ -389,6 +389,13 @@ std::vector<HeadId> ShardStore::branches() const {
   return ids;
 }
 
+std::vector<BranchState> ShardStore::branch_states() const {
+  std::vector<BranchState> states;
+  for (const State::Branch& branch : state_->branches)
+    states.push_back({branch.id, Lsn{branch.tree->lsn()}, branch.tree->top()});
+  return states;
+}
+
 // ---- looking ahead ----
 
 void ShardStore::look_read(const Access& access, Missing& missing, HeadId head) {

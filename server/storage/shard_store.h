@@ -52,6 +52,13 @@ struct Access {
 using HeadId = std::uint32_t;
 inline constexpr HeadId kMainHead = 0;
 
+// What a branch has at the moment.
+struct BranchState {
+  HeadId head = 0;
+  Lsn lsn;
+  shardfile::Entry top;
+};
+
 // What keeps a state's pages as they are.
 enum class PinKind : std::uint8_t {
   snapshot,    // until it is dropped or the run ends: for readers on other threads
@@ -136,6 +143,7 @@ class ShardStore {
   Status drop_branch(HeadId branch);  // with its pins; not_found; the pages come back through reclaim()
   bool has_head(HeadId head) const;
   std::vector<HeadId> branches() const;
+  std::vector<BranchState> branch_states() const;
 
   // ---- looking ahead ----
   // What is not in memory of what comes next: bring it, tell residency(), look again until nothing is missing. Nothing
@@ -188,9 +196,9 @@ class ShardStore {
 // newest is the damaged one; only who proves a file asks.
 std::optional<PageNo> damaged_root(PageFile& file);
 
-// The page of a root that is gone and may have been the newer one: what opens is a checkpoint older, and nothing but the
-// log can tell what is missing. A root fits a sector, so that a power cut leaves the old one or the new one whole; this
-// comes from the disk, or from somebody who wrote into the file.
+// The page of a root that is gone and may have been the newer one: what opens is a checkpoint older, and nothing but
+// the log can tell what is missing. A root fits a sector, so that a power cut leaves the old one or the new one whole;
+// this comes from the disk, or from somebody who wrote into the file.
 std::optional<PageNo> lost_root(PageFile& file);
 // Goes on with the older root: the lost one's page gets a copy of it, one generation below. The caller syncs the file.
 void give_up_lost_root(PageFile& file);

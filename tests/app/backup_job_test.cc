@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 class RecordingCore final : public BackupJobOutput {
  public:
   void pin_world(WorldId world, const std::string&, std::function<void(Result<std::uint64_t>)> done) override {
+    if (world == refuses) return done(Error{ErrorCode::read_only, "its log failed"});
+    order.push_back(world);
     pinned.insert(world);
     done(std::uint64_t{3});
   }
@@ -28,7 +30,9 @@ class RecordingCore final : public BackupJobOutput {
     pinned.erase(world);
     done({});
   }
-  void gather_content(WorldId, std::uint64_t, std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override {
+  void gather_content(const std::vector<shard::LineVersion>& lines,
+                      std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override {
+    EXPECT_EQ(lines.back().line, WorldId{7});
     if (gathering) gathering();
     if (problem) return done(*problem);
     auto found = std::make_unique<PinsGather>();
@@ -37,6 +41,8 @@ class RecordingCore final : public BackupJobOutput {
   }
 
   std::set<WorldId> pinned;
+  std::vector<WorldId> order;
+  std::optional<WorldId> refuses;
   std::optional<Error> problem;
   std::function<void()> gathering;
 };
@@ -110,6 +116,32 @@ TEST_F(BackupJobTest, OneThatIsCompleteHasItsNameAndLetsTheWorldGo) {
   EXPECT_EQ(node_.backups.info().problem, "");
   EXPECT_TRUE(fs::exists(backup("night") + "/manifest.json"));
   EXPECT_TRUE(core_.pinned.empty());
+}
+
+// A branch began at a version of its parent: whatever is pinned last has it.
+TEST_F(BackupJobTest, BranchesArePinnedBeforeTheMainLineAndAreNotDroppedMeanwhile) {
+  const auto branch = node_.branches.decide(WorldId{7}, "b", "me", 0, 1, true);
+  ASSERT_TRUE(branch.ok());
+  node_.branches.commit(*branch);
+  core_.gathering = [&] { EXPECT_TRUE(node_.backups.is_copied(WorldId{7})); };
+  back_up("night");
+  EXPECT_EQ(node_.backups.info().problem, "");
+  EXPECT_EQ(core_.order, (std::vector<WorldId>{branch->world, WorldId{7}}));
+  EXPECT_TRUE(core_.pinned.empty());
+  EXPECT_FALSE(node_.backups.is_copied(WorldId{7}));
+  for (const char* list : {"branches", "versions", "versions-1"})
+    EXPECT_TRUE(fs::exists(backup("night") + "/worlds/7/" + list + ".json.zst")) << list;
+}
+
+TEST_F(BackupJobTest, WhenTheMainLineCannotBePinnedTheBranchesAreLetGo) {
+  const auto branch = node_.branches.decide(WorldId{7}, "b", "me", 0, 1, true);
+  ASSERT_TRUE(branch.ok());
+  node_.branches.commit(*branch);
+  core_.refuses = WorldId{7};
+  back_up("night");
+  EXPECT_EQ(node_.backups.info().problem, "its log failed");
+  EXPECT_TRUE(core_.pinned.empty());
+  EXPECT_FALSE(node_.backups.is_copied(WorldId{7}));
 }
 
 TEST_F(BackupJobTest, WhenAShardCannotBeOpenedTheWorldIsLetGoAndNothingIsLeft) {

@@ -332,6 +332,84 @@ TEST_P(BranchesUnderLoad, AreConsistentCuts) {
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
 
+// The whole family: a branch, a branch of it, versions of each; painted on while the backup is made.
+TEST(Branches, AreInTheBackupOfARunningServerAndItsIncrements) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string(), restored = (folder.path() / "restored").string();
+  const std::string cli = TERRAZZO_BIN_DIR "/terrazzo";
+  const map::Rect corner = map::Rect::of_size(0, 0, 2, 4);
+  {
+    ServerProcess server(data, {"--cores", "2"});
+    const std::uint16_t port = server.port();
+    make_world(port, "w");
+    paint(port, "w", kBorder, 1);
+    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"b"})").status, 201u);
+    paint(port, "w@b", kBorder, 2);
+    ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/versions", R"({"name":"of-b"})").status, 201u);
+    ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/branches", R"({"name":"c","version":"of-b"})").status, 201u);
+    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"gone"})").status, 201u);
+    paint(port, "w@gone", kBorder, 9);
+    const Ran first = run_program(cli, {"backup", "monday", "--server", server.http_url()});
+    ASSERT_EQ(first.exit_code, 0) << first.output;
+
+    paint(port, "w@c", kBorder, 3);
+    paint(port, "w@b", corner, 4);
+    ASSERT_EQ(http(port, "DELETE", kBranches + "/gone").status, 200u);
+    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"unseen"})").status, 201u);
+    // Somebody paints on all the time; what was durable before is what must be there.
+    std::atomic<bool> done{false};
+    std::thread painter([&] {
+      client::Reactor reactor;
+      const auto on = enter(port, "w@b", &reactor);
+      for (std::uint32_t i = 0; !done.load(); ++i) {
+        static_cast<void>(
+            on->edit(client::EditDraft().fill(kLayer, map::Rect::of_size(20, 20, 4, 2), map::Cell{100 + i})));
+        reactor.run_once(1ms);
+      }
+      EXPECT_TRUE(on->wait_durable(30s));
+    });
+    const Ran second = run_program(cli, {"backup", "tuesday", "--since", "monday", "--server", server.http_url()});
+    done = true;
+    painter.join();
+    ASSERT_EQ(second.exit_code, 0) << second.output;
+    ASSERT_EQ(server.terminate(), 0);
+  }
+  const Ran proven = run_program(kServer, {"verify", data + "/backups/tuesday"});
+  EXPECT_EQ(proven.exit_code, 0) << proven.output;
+  const Ran made = run_program(kServer, {"restore", data + "/backups/tuesday", restored});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  const Ran whole = run_program(kServer, {"verify", restored});
+  EXPECT_EQ(whole.exit_code, 0) << whole.output;
+  auto server = std::make_unique<ServerProcess>(restored);
+  const std::uint16_t port = server->port();
+  const auto check = [&] {
+    EXPECT_EQ(look(port, "w", kBorder), all(1));
+    EXPECT_EQ(look(port, "w@b", kBorder), all(2));
+    EXPECT_EQ(look(port, "w@b", corner), all(4));
+    EXPECT_EQ(look(port, "w@c", kBorder), all(3));
+    EXPECT_EQ(look(port, "w@c", corner), all(0));
+    EXPECT_EQ(look(port, "w@unseen", kBorder), all(1));
+    const auto cut = look(port, "w@b", map::Rect::of_size(20, 20, 4, 2));
+    EXPECT_EQ(cut, all(cut[0])) << "half an edit";
+    EXPECT_EQ(http(port, "GET", "/v1/worlds/w@gone").status, 404u);
+    EXPECT_EQ(json::parse(http(port, "GET", "/v1/worlds/w@b/versions").body)["versions"].size(), 1u);
+  };
+  check();
+  // Its lines go on, and stay what they are over a kill.
+  paint(port, "w@b", map::Rect::of_size(40, 40, 4, 2), 7);
+  paint(port, "w", map::Rect::of_size(40, 40, 4, 2), 8);
+  server->kill();
+  server = std::make_unique<ServerProcess>(restored, std::vector<std::string>{}, port);
+  check();
+  EXPECT_EQ(look(port, "w@b", map::Rect::of_size(40, 40, 4, 2)), all(7));
+  EXPECT_EQ(look(port, "w", map::Rect::of_size(40, 40, 4, 2)), all(8));
+  ASSERT_EQ(http(port, "DELETE", kBranches + "/c").status, 200u);
+  ASSERT_EQ(http(port, "DELETE", kBranches + "/b").status, 200u);
+  ASSERT_EQ(server->terminate(), 0);
+  const Ran after = run_program(kServer, {"verify", restored});
+  EXPECT_EQ(after.exit_code, 0) << after.output;
+}
+
 INSTANTIATE_TEST_SUITE_P(Loads, BranchesUnderLoad, testing::Values(Load::plain, Load::kill, Load::moves));
 
 // Fills its rectangle with ever larger values.

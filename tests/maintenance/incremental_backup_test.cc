@@ -70,7 +70,7 @@ class EditedShard {
   }
 
   std::uint64_t pick(std::uint64_t below) { return random_() % below; }
-  void begin(std::uint32_t pages = 600) { EXPECT_TRUE(store_->begin_edit(next(store_->lsn()), pages)); }
+  void begin(std::uint32_t pages = 600) { EXPECT_TRUE(store_->begin_edit(next(store_->lsn(line_)), pages, line_)); }
   void paint(std::uint8_t layer, std::uint16_t chunk, int different) {
     begin();
     std::uint32_t* cells = store_->write(layer, chunk);
@@ -79,9 +79,12 @@ class EditedShard {
   }
   // Any kind of edit, or what happens to versions and checkpoints between edits.
   void step() {
+    const auto lines = store_->branches();
+    const std::size_t of = pick(2 * lines.size() + 1);
+    line_ = of < lines.size() ? lines[of] : storage::kMainHead;
     const auto layer = static_cast<std::uint8_t>(pick(3));
     const auto chunk = static_cast<std::uint16_t>(pick(4) * 4096 + pick(40));
-    switch (pick(12)) {
+    switch (pick(13)) {
       case 0:
         begin();
         return store_->fill_chunk(layer, chunk, static_cast<std::uint32_t>(pick(3)));
@@ -95,7 +98,7 @@ class EditedShard {
         return store_->write_blob(2, chunk, bytes);
       }
       case 3:
-        store_->pin(pick(2) == 0 ? PinKind::version : PinKind::undo_point, ++pins_);
+        store_->pin(pick(2) == 0 ? PinKind::version : PinKind::undo_point, ++pins_, line_);
         return;
       case 4:
         return drop_a_pin();
@@ -106,6 +109,8 @@ class EditedShard {
       case 7:
         store_->reclaim(pick(3000));
         return;
+      case 8:
+        return branch_or_drop();
       default:
         return paint(layer, chunk, 5);
     }
@@ -114,7 +119,15 @@ class EditedShard {
     const auto pins = kept();
     if (pins.size() < 4) return;
     const storage::PinInfo& pin = pins[pick(pins.size())];
-    EXPECT_TRUE(store_->unpin(pin.kind, pin.id));
+    EXPECT_TRUE(store_->unpin(pin.kind, pin.id, pin.head));
+  }
+  void branch_or_drop() {
+    const auto pins = kept();
+    if (pins.empty() || (line_ != storage::kMainHead && pick(3) == 0)) {
+      EXPECT_TRUE(line_ == storage::kMainHead || store_->drop_branch(line_));
+    } else {
+      EXPECT_TRUE(store_->add_branch(++branches_, pins[pick(pins.size())]));
+    }
   }
   void go_back() {
     const auto pins = kept();
@@ -134,8 +147,13 @@ class EditedShard {
   // As a running server does it: of a version that goes afterwards.
   void back_up(const std::vector<std::pair<std::string, std::string>>& name_and_since) {
     const std::vector<storage::PinInfo> older = kept();
-    const storage::PinInfo cut = store_->pin(PinKind::version, ++pins_);
-    const ShardImage image{kIdentity, cut.lsn, cut.top, older, std::vector<std::byte>(24)};
+    std::vector<storage::BranchState> branches;
+    for (const storage::HeadId head : store_->branches()) {
+      const storage::PinInfo& cut = store_->pin(PinKind::version, kCut, head);
+      branches.push_back({head, cut.lsn, cut.top});
+    }
+    const storage::PinInfo cut = store_->pin(PinKind::version, kCut);
+    const ShardImage image{kIdentity, cut.lsn, cut.top, branches, older, std::vector<std::byte>(24)};
     for (const auto& [name, since] : name_and_since) {
       Result<BackupWriter> writer = BackupWriter::create(name, since);
       ASSERT_TRUE(writer.ok()) << writer.error().message;
@@ -144,7 +162,8 @@ class EditedShard {
       ASSERT_TRUE(added.ok()) << added.error().message;
       ASSERT_TRUE(writer->finish());
     }
-    EXPECT_TRUE(store_->unpin(PinKind::version, cut.id));
+    EXPECT_TRUE(store_->unpin(PinKind::version, kCut));
+    for (const storage::BranchState& branch : branches) EXPECT_TRUE(store_->unpin(PinKind::version, kCut, branch.head));
   }
   // As of a stopped server.
   void back_up_closed(const std::string& name, const std::string& since) {
@@ -167,7 +186,9 @@ class EditedShard {
   std::mt19937_64 random_;
   std::unique_ptr<io::MmapPageFile> file_;
   std::unique_ptr<ShardStore> store_;
+  static constexpr std::uint64_t kCut = 1'000'000;
   std::uint64_t pins_ = 0;
+  storage::HeadId line_ = storage::kMainHead, branches_ = 0;
 };
 
 void restore(const std::string& backup, const std::string& to) {
@@ -175,7 +196,26 @@ void restore(const std::string& backup, const std::string& to) {
   ASSERT_TRUE(restored.ok()) << restored.error().message;
 }
 
-// Every page is proven, and chunks hold what the shard had them hold.
+// Chunks of a line hold what they do in the shard, revisions included.
+void expect_same_line(const ShardStore& restored, const ShardStore& source, storage::HeadId line) {
+  ASSERT_EQ(restored.lsn(line), source.lsn(line));
+  for (unsigned layer = 0; layer < 3; ++layer) {
+    for (unsigned at = 0; at < 65536; at += (at % 4096 == 63 ? 4096 - 63 : 1)) {
+      const auto here = static_cast<std::uint16_t>(at);
+      const auto level = static_cast<std::uint8_t>(layer);
+      const storage::ChunkRead is = restored.read(level, here, line), was = source.read(level, here, line);
+      ASSERT_EQ(is.revision, was.revision) << "line " << line << ", " << layer << " " << at;
+      ASSERT_EQ(is.fill, was.fill);
+      ASSERT_EQ(is.cells == nullptr, was.cells == nullptr);
+      if (is.cells != nullptr) {
+        ASSERT_TRUE(std::equal(is.cells, is.cells + 1024, was.cells)) << layer << " " << at;
+      }
+      ASSERT_EQ(restored.read_blob(level, here, line), source.read_blob(level, here, line));
+    }
+  }
+}
+
+// Every page is proven, and all lines hold what the shard had them hold.
 void expect_holds(const std::string& restored, const ShardStore& source, bool closed) {
   const auto file = io::MmapPageFile::open(restored + "/" + kShard);
   ASSERT_TRUE(file.ok());
@@ -183,22 +223,11 @@ void expect_holds(const std::string& restored, const ShardStore& source, bool cl
   ASSERT_TRUE(store.ok()) << store.error().message;
   const Status verified = (*store)->verify({}, true);
   ASSERT_TRUE(verified.ok()) << verified.error().message;
-  EXPECT_EQ((*store)->lsn(), source.lsn());
   EXPECT_TRUE(closed || (*store)->pages().free == 0);
-  for (unsigned layer = 0; layer < 3; ++layer) {
-    for (unsigned at = 0; at < 65536; at += (at % 4096 == 63 ? 4096 - 63 : 1)) {
-      const auto here = static_cast<std::uint16_t>(at);
-      const auto level = static_cast<std::uint8_t>(layer);
-      const storage::ChunkRead is = (*store)->read(level, here), was = source.read(level, here);
-      ASSERT_EQ(is.revision, was.revision) << layer << " " << at;
-      ASSERT_EQ(is.fill, was.fill);
-      ASSERT_EQ(is.cells == nullptr, was.cells == nullptr);
-      if (is.cells != nullptr) {
-        ASSERT_TRUE(std::equal(is.cells, is.cells + 1024, was.cells)) << layer << " " << at;
-      }
-      ASSERT_EQ((*store)->read_blob(level, here), source.read_blob(level, here));
-    }
-  }
+  ASSERT_EQ((*store)->branches(), source.branches());
+  ASSERT_NO_FATAL_FAILURE(expect_same_line(**store, source, storage::kMainHead));
+  for (const storage::HeadId branch : source.branches())
+    ASSERT_NO_FATAL_FAILURE(expect_same_line(**store, source, branch));
 }
 
 std::uint64_t seed() {
