@@ -226,12 +226,12 @@ bool Recovery::all_lines_went_on(const ShardSlot& slot) const {
   const auto went_on = [&](WorldId world) { return went_on_.contains(slot.shard->find(world)); };
   return went_on(slot.shard->key().world) &&
          std::ranges::all_of(node_.branches.list(slot.shard->key().world), [&](const catalog::NamedBranch& branch) {
-           return !slot.shard->store()->has_head(branch.number) || went_on(branch.world);
+           return went_on(branch.world);
          });
 }
 
 // A shard may lack its newest root. If the log goes on where the other one ends, it has all that is missing; of lines
-// it says nothing of, nobody knows.
+// it says nothing of, nobody knows: also a branch that this root has no head of may have been painted here since.
 Status Recovery::judge_root(ShardSlot& slot) {
   if (slot.shard->store() == nullptr || all_lines_went_on(slot)) return {};
   return judge_lost_root(node_, slot.shard->key(), *slot.file, *slot.shard->store());

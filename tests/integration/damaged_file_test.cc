@@ -153,5 +153,24 @@ TEST_F(LostRoot, IsNoLossWhereTheLogGoesOn) {
   EXPECT_EQ(shown(*client, 7), map::Cell{6});
 }
 
+// The branch may have been painted here after the older root, and that part of the log sealed.
+TEST_F(LostRoot, IsToldWhereTheLogGoesOnWithoutAWordOfABranch) {
+  {
+    ServerProcess server(data_);
+    ASSERT_EQ(http(server.port(), "POST", "/v1/worlds/w/branches", R"({"name":"b"})").status, 201u);
+    EXPECT_EQ(server.terminate(), 0);
+  }
+  damage_newest_root();
+  fs::remove_all(data_ / "wal");
+  fs::copy(log_, data_ / "wal", fs::copy_options::recursive);
+  const Ran refused = run_program(TERRAZZO_BIN_DIR "/terrazzo-server",
+                                  {"--data", data_.string(), "--listen", "127.0.0.1:0", "--cores", "1"});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_NE(refused.output.find("--accept-log-loss"), std::string::npos) << refused.output;
+  ServerProcess server(data_, {"--accept-log-loss"});
+  const auto client = enter(server.port());
+  EXPECT_EQ(shown(*client, 7), map::Cell{6});
+}
+
 }  // namespace
 }  // namespace terrazzo::integration
