@@ -28,6 +28,7 @@ constexpr map::LayerId kLayer = kPaintedLayer;
 const std::string kServer = TERRAZZO_BIN_DIR "/terrazzo-server";
 const std::string kBranches = "/v1/worlds/w/branches";
 const map::Rect kBorder = map::Rect::of_size(8190, 10, 4, 2);  // in two shards
+const map::Rect kCorner = map::Rect::of_size(0, 0, 2, 4), kPaintedOn = map::Rect::of_size(20, 20, 4, 2);
 
 std::vector<std::uint32_t> all(std::uint32_t tile, std::size_t count = 8) {
   return std::vector<std::uint32_t>(count, tile);
@@ -332,48 +333,61 @@ TEST_P(BranchesUnderLoad, AreConsistentCuts) {
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
 
+// Somebody who paints one rectangle again and again until told to stop.
+class Painting {
+ public:
+  Painting(std::uint16_t port, const std::string& world, const map::Rect& rect)
+      : thread_([this, port, world, rect] {
+          client::Reactor reactor;
+          const auto on = enter(port, world, &reactor);
+          for (std::uint32_t i = 0; !done_.load(); ++i) {
+            static_cast<void>(on->edit(client::EditDraft().fill(kLayer, rect, map::Cell{100 + i})));
+            reactor.run_once(1ms);
+          }
+          EXPECT_TRUE(on->wait_durable(30s));
+        }) {}
+  ~Painting() {
+    done_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
 // The whole family: a branch, a branch of it, versions of each; painted on while the backup is made.
+void back_up_a_family(const std::string& data) {
+  const std::string cli = TERRAZZO_BIN_DIR "/terrazzo";
+  ServerProcess server(data, {"--cores", "2"});
+  const std::uint16_t port = server.port();
+  make_world(port, "w");
+  paint(port, "w", kBorder, 1);
+  ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"b"})").status, 201u);
+  paint(port, "w@b", kBorder, 2);
+  ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/versions", R"({"name":"of-b"})").status, 201u);
+  ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/branches", R"({"name":"c","version":"of-b"})").status, 201u);
+  ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"gone"})").status, 201u);
+  paint(port, "w@gone", kBorder, 9);
+  const Ran first = run_program(cli, {"backup", "monday", "--server", server.http_url()});
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+
+  paint(port, "w@c", kBorder, 3);
+  paint(port, "w@b", kCorner, 4);
+  ASSERT_EQ(http(port, "DELETE", kBranches + "/gone").status, 200u);
+  ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"unseen"})").status, 201u);
+  {
+    const Painting painting(port, "w@b", kPaintedOn);
+    const Ran second = run_program(cli, {"backup", "tuesday", "--since", "monday", "--server", server.http_url()});
+    ASSERT_EQ(second.exit_code, 0) << second.output;
+  }
+  ASSERT_EQ(server.terminate(), 0);
+}
+
 TEST(Branches, AreInTheBackupOfARunningServerAndItsIncrements) {
   TemporaryFolder folder;
   const std::string data = (folder.path() / "data").string(), restored = (folder.path() / "restored").string();
-  const std::string cli = TERRAZZO_BIN_DIR "/terrazzo";
-  const map::Rect corner = map::Rect::of_size(0, 0, 2, 4);
-  {
-    ServerProcess server(data, {"--cores", "2"});
-    const std::uint16_t port = server.port();
-    make_world(port, "w");
-    paint(port, "w", kBorder, 1);
-    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"b"})").status, 201u);
-    paint(port, "w@b", kBorder, 2);
-    ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/versions", R"({"name":"of-b"})").status, 201u);
-    ASSERT_EQ(http(port, "POST", "/v1/worlds/w@b/branches", R"({"name":"c","version":"of-b"})").status, 201u);
-    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"gone"})").status, 201u);
-    paint(port, "w@gone", kBorder, 9);
-    const Ran first = run_program(cli, {"backup", "monday", "--server", server.http_url()});
-    ASSERT_EQ(first.exit_code, 0) << first.output;
-
-    paint(port, "w@c", kBorder, 3);
-    paint(port, "w@b", corner, 4);
-    ASSERT_EQ(http(port, "DELETE", kBranches + "/gone").status, 200u);
-    ASSERT_EQ(http(port, "POST", kBranches, R"({"name":"unseen"})").status, 201u);
-    // Somebody paints on all the time; what was durable before is what must be there.
-    std::atomic<bool> done{false};
-    std::thread painter([&] {
-      client::Reactor reactor;
-      const auto on = enter(port, "w@b", &reactor);
-      for (std::uint32_t i = 0; !done.load(); ++i) {
-        static_cast<void>(
-            on->edit(client::EditDraft().fill(kLayer, map::Rect::of_size(20, 20, 4, 2), map::Cell{100 + i})));
-        reactor.run_once(1ms);
-      }
-      EXPECT_TRUE(on->wait_durable(30s));
-    });
-    const Ran second = run_program(cli, {"backup", "tuesday", "--since", "monday", "--server", server.http_url()});
-    done = true;
-    painter.join();
-    ASSERT_EQ(second.exit_code, 0) << second.output;
-    ASSERT_EQ(server.terminate(), 0);
-  }
+  ASSERT_NO_FATAL_FAILURE(back_up_a_family(data));
   const Ran proven = run_program(kServer, {"verify", data + "/backups/tuesday"});
   EXPECT_EQ(proven.exit_code, 0) << proven.output;
   const Ran made = run_program(kServer, {"restore", data + "/backups/tuesday", restored});
@@ -385,11 +399,11 @@ TEST(Branches, AreInTheBackupOfARunningServerAndItsIncrements) {
   const auto check = [&] {
     EXPECT_EQ(look(port, "w", kBorder), all(1));
     EXPECT_EQ(look(port, "w@b", kBorder), all(2));
-    EXPECT_EQ(look(port, "w@b", corner), all(4));
+    EXPECT_EQ(look(port, "w@b", kCorner), all(4));
     EXPECT_EQ(look(port, "w@c", kBorder), all(3));
-    EXPECT_EQ(look(port, "w@c", corner), all(0));
+    EXPECT_EQ(look(port, "w@c", kCorner), all(0));
     EXPECT_EQ(look(port, "w@unseen", kBorder), all(1));
-    const auto cut = look(port, "w@b", map::Rect::of_size(20, 20, 4, 2));
+    const auto cut = look(port, "w@b", kPaintedOn);
     EXPECT_EQ(cut, all(cut[0])) << "half an edit";
     EXPECT_EQ(http(port, "GET", "/v1/worlds/w@gone").status, 404u);
     EXPECT_EQ(json::parse(http(port, "GET", "/v1/worlds/w@b/versions").body)["versions"].size(), 1u);
