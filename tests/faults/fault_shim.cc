@@ -9,6 +9,7 @@
 //   TERRAZZO_FAULT_PAGE    of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends), a page that gives SIGBUS
 //   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
+//   TERRAZZO_FAULT_LIE     syncs of what has a path that ends so do nothing and say that all is well
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ struct Settings {
   const char* while_exists = std::getenv("TERRAZZO_FAULT_WHILE");
   const char* disk = std::getenv("TERRAZZO_FAULT_DISK");
   const char* page_of = std::getenv("TERRAZZO_FAULT_PAGE_OF");
+  const char* lie = std::getenv("TERRAZZO_FAULT_LIE");
   long page = number("TERRAZZO_FAULT_PAGE");
 
   static long number(const char* name) {
@@ -186,11 +188,12 @@ void path_of(int fd, char* path) {
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   path[std::max<ssize_t>(::readlink(link, path, 4095), 0)] = 0;
 }
-bool has_bad_page(int fd) {
-  if (settings().page_of == nullptr) return false;
+// `ending` null: no path does.
+bool path_ends(int fd, const char* ending) {
+  if (ending == nullptr) return false;
   char path[4096];
   path_of(fd, path);
-  return std::string_view(path).ends_with(settings().page_of);
+  return std::string_view(path).ends_with(ending);
 }
 
 void synced(int fd) {
@@ -267,6 +270,15 @@ ssize_t pwrite_as(const char* name, int fd, const void* bytes, size_t size, off_
   return transfer_as("pwrite", Does::write, size, [&](size_t count) { return write_real(fd, bytes, count, at); });
 }
 
+int sync_as(const char* name, int fd) {
+  if (inside(fd)) {
+    if (fails(name, Does::sync)) return -1;
+    if (path_ends(fd, settings().lie)) return 0;
+    if (journaled()) synced(fd);
+  }
+  return real<int(int)>(name)(fd);
+}
+
 }  // namespace
 
 extern "C" {
@@ -318,14 +330,10 @@ ssize_t read(int fd, void* bytes, size_t size) {
   return transfer_as("read", Does::read, size, [&](size_t count) { return read_real(fd, bytes, count); });
 }
 int fsync(int fd) {
-  if (inside(fd) && fails("fsync", Does::sync)) return -1;
-  if (inside(fd) && journaled()) synced(fd);
-  return real<int(int)>("fsync")(fd);
+  return sync_as("fsync", fd);
 }
 int fdatasync(int fd) {
-  if (inside(fd) && fails("fdatasync", Does::sync)) return -1;
-  if (inside(fd) && journaled()) synced(fd);
-  return real<int(int)>("fdatasync")(fd);
+  return sync_as("fdatasync", fd);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
   if (inside(fd) && chosen("fallocate", Does::allocate)) {
@@ -407,7 +415,7 @@ void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offse
   if (inside(fd) && fails("mmap", Does::look)) return reinterpret_cast<void*>(-1);
   void* const memory = map_real(at, size, protection, flags, fd, offset);
   const off_t bad = settings().page * 4096;
-  if (memory != MAP_FAILED && inside(fd) && has_bad_page(fd) && bad >= offset &&
+  if (memory != MAP_FAILED && inside(fd) && path_ends(fd, settings().page_of) && bad >= offset &&
       bad < offset + static_cast<off_t>(size)) {
     // A page behind the end of an empty file is what a page that the disk does not give looks like.
     static const int nothing = ::memfd_create("nothing", MFD_CLOEXEC);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,8 @@ class Disk {
  public:
   Disk(const fs::path& folder, const fs::path& disk) : folder_(folder), disk_(disk) {
     std::ifstream journal(disk / "journal");
-    std::string what;
-    while (journal >> what) read(what, journal);
+    // A line that a kill cut short is of a change that nobody relied on: nothing was synced after it.
+    for (std::string line; std::getline(journal, line) && !journal.eof();) read(line);
     for (const auto& entry : fs::recursive_directory_iterator(folder))
       if (entry.is_regular_file()) live_[inode_of(entry.path())] = entry.path();
   }
@@ -61,10 +62,11 @@ class Disk {
   }
 
  private:
-  void read(const std::string& what, std::ifstream& journal) {
-    std::string name, to;
+  void read(const std::string& line) {
+    std::istringstream journal(line);
+    std::string what, name, to;
     Change change;
-    journal >> name;
+    journal >> what >> name;
     if (what == "synced-folder") {
       auto changes = pending_.extract(fs::path(name));
       if (!changes.empty())

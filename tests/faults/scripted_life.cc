@@ -237,7 +237,7 @@ ShimSettings::ShimSettings(const std::filesystem::path& folder, long at, int kin
   set("TERRAZZO_FAULT_FOLDER", folder.string());
   set("TERRAZZO_FAULT_AT", std::to_string(at));
   set("TERRAZZO_FAULT_KIND", std::to_string(kind));
-  set("TERRAZZO_FAULT_COUNT", count.string());
+  if (!count.empty()) set("TERRAZZO_FAULT_COUNT", count.string());
 }
 
 ShimSettings::~ShimSettings() {

@@ -91,7 +91,7 @@ class Painter {
 
 // ---- the shim ----
 
-// Environment for the servers started in its lifetime.
+// Environment for the servers started in its lifetime. `count` empty: nobody asks.
 class ShimSettings {
  public:
   ShimSettings(const std::filesystem::path& folder, long at, int kind, const std::filesystem::path& count);

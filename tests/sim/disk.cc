@@ -171,7 +171,6 @@ void Disk::mapped(int fd) {
 }
 
 void Disk::synced(int fd) {
-  ++syncs_;
   if (const auto folder = folders_by_fd_.find(fd); folder != folders_by_fd_.end()) {
     const auto changes = pending_.extract(folder->second);
     if (!changes.empty())

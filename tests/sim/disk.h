@@ -72,7 +72,6 @@ class Disk {
   bool would_grow(int fd, std::uint64_t end) const;
 
   std::uint64_t operations() const { return operations_; }
-  std::uint64_t syncs() const { return syncs_; }
 
   // For what the simulator itself does with files: nothing fails, nothing is counted.
   class Aside {
@@ -162,7 +161,7 @@ class Disk {
   std::int64_t cut_in_ = -1;
   bool dead_ = false, full_ = false, failed_once_ = false;
   int aside_ = 0;
-  std::uint64_t operations_ = 0, syncs_ = 0;
+  std::uint64_t operations_ = 0;
 };
 
 }  // namespace terrazzo::sim

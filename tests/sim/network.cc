@@ -198,7 +198,6 @@ void Network::feed_client(Link link) {
   if (!socket->down.there.empty()) {
     const std::vector<std::byte> bytes(socket->down.there.begin(), socket->down.there.end());
     socket->down.there.clear();
-    bytes_down_ += bytes.size();
     machine_.schedule.mix(crc32c(bytes));
     if (socket->dialer != nullptr) socket->dialer->on_bytes(bytes);
     Socket* const still = find(link);

@@ -75,8 +75,6 @@ class Network {
   // All of the server's sockets go: its process is dead. What it said in this moment was never sent.
   void server_died();
 
-  std::uint64_t bytes_down() const { return bytes_down_; }
-
  private:
   struct Listener {
     Loop* loop = nullptr;
@@ -126,7 +124,6 @@ class Network {
   int next_fd_;
   std::uint64_t latency_ns_;
   std::size_t room_low_, room_high_;
-  std::uint64_t bytes_down_ = 0;
 };
 
 }  // namespace terrazzo::sim

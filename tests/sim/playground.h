@@ -18,7 +18,6 @@ inline constexpr map::Rect kFree{-96, -96, 96, 96};
 // Twins (in the painting): the cells of a group are in different shards and only ever written together, by one edit
 // with a value of its own.
 inline constexpr int kTwinGroups = 6;
-inline constexpr int kTwinCells = 4;
 constexpr map::CellPos twin_cell(int group, int cell) {
   const int x = 200 + 3 * group, y = 200 + (cell & 2) * 40;
   return {cell % 2 == 0 ? x : -x, cell / 2 == 0 ? y : -y};
