@@ -131,7 +131,7 @@ void add_versions(CLI::App& app, CommandLine& line) {
   add_server(backup, line);
 }
 
-void add_branches(CLI::App& app, CommandLine& line) {
+void add_branches(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   const auto command = [&](const char* name, const char* help) {
     CLI::App* made = app.add_subcommand(name, help);
     made->add_option("world", line.world, "name or id")->required();
@@ -153,6 +153,20 @@ void add_branches(CLI::App& app, CommandLine& line) {
       ->add_option("--with", line.with, "main: the world as it is now; origin: what the branch began with")
       ->check(CLI::IsMember({"main", "origin"}))
       ->capture_default_str();
+  CLI::App* merge = named(
+      "merge",
+      "bring what was changed in a branch into the line that it began in, as one edit that `terrazzo undo` takes back. "
+      "Cells that both have changed, and not to the same, are conflicts: they are listed, and nothing is merged until "
+      "it is said what becomes of them");
+  merge->add_flag("--preview", line.preview, "only say what would be merged, and where the conflicts are");
+  merge->add_option("--take", line.take, "what all conflicts become: ours (they stay) or theirs (as in the branch)")
+      ->check(CLI::IsMember({"ours", "theirs"}));
+  const auto choice = [&](const char* name, std::vector<std::int64_t>& rects, const char* help) {
+    merge->add_option(name, rects, help)->delimiter(',')->type_size(4)->expected(1, 1000)->type_name("X,Y,W,H");
+  };
+  choice("--ours", line.ours, "conflicts here stay as they are; may be given again");
+  choice("--theirs", line.theirs, "conflicts here become what they are in the branch; may be given again");
+  add_rect(merge, rect, "merge only this part, in cells");
 }
 
 void add_claims(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
@@ -228,7 +242,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_render(app, line, rect);
   add_read_local(app, line, rect);
   add_versions(app, line);
-  add_branches(app, line);
+  add_branches(app, line, rect);
   add_claims(app, line, rect);
   add_cores(app, line);
   add_token_and_doctor(app, line);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "map/coords.h"
 
@@ -19,6 +20,9 @@ struct CommandLine {
   std::string version, other_version = "now";  // of a world, by name or number; of backup: its name
   std::string branch;                          // its name
   std::string with = "main";                   // of diff-branch: main or origin
+  std::string take;                            // of merge: ours or theirs; empty: refuse where both have changed
+  std::vector<std::int64_t> ours, theirs;      // of merge: four numbers a rectangle
+  bool preview = false;                        // of merge
   std::string shard;                           // of move: X,Y
   unsigned core = 0;                           // of move
   std::uint64_t session = 0;                   // of release: whose claim

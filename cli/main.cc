@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
                    {"branch", make_branch},
                    {"drop-branch", drop_branch},
                    {"diff-branch", diff_branch},
+                   {"merge", merge_branch},
                    {"claim", claim_area},
                    {"claims", list_claims},
                    {"release", break_claim},

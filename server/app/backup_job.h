@@ -16,13 +16,17 @@
 
 namespace terrazzo::app {
 
-// What a backup makes its core do.
-class BackupJobOutput {
+// What backups and merges make their core do.
+class LinePins {
  public:
-  virtual ~BackupJobOutput() = default;
+  virtual ~LinePins() = default;
   // Takes a temporary version of a line, a consistent cut, durable when `done` gets its number; and lets it go.
   virtual void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) = 0;
   virtual void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) = 0;
+};
+
+class BackupJobOutput : public virtual LinePins {
+ public:
   // The shards of a world as of a version of each of these lines, the main one last; an error when one of them cannot
   // be opened.
   virtual void gather_content(const std::vector<shard::LineVersion>& lines,

@@ -32,8 +32,12 @@ net::NetworkLimits network_limits(const Config& config) {
   return limits;
 }
 
+Result<session::Identity> CoreServices::identify(std::string_view authorization) {
+  return node_.authenticator->authenticate(without_bearer(authorization));
+}
+
 Status CoreServices::authorize(std::string_view authorization, Right right) {
-  const Result<session::Identity> identity = node_.authenticator->authenticate(without_bearer(authorization));
+  const Result<session::Identity> identity = identify(authorization);
   if (!identity) return identity.error();
   if (right != Right::read && identity->role == session::Role::viewer)
     return Error{ErrorCode::forbidden, "a viewer cannot change anything: use a token with the role editor or owner"};
@@ -43,7 +47,7 @@ Status CoreServices::authorize(std::string_view authorization, Right right) {
 }
 
 std::string CoreServices::user(std::string_view authorization) {
-  const Result<session::Identity> identity = node_.authenticator->authenticate(without_bearer(authorization));
+  const Result<session::Identity> identity = identify(authorization);
   return identity ? identity->user : std::string();
 }
 

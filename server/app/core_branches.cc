@@ -59,8 +59,47 @@ void CoreServices::drop_branch(WorldId world, std::string_view name, BranchDone 
 void CoreServices::diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) {
   const Result<catalog::NamedBranch> found = node_.branches.find(world, name);
   if (!found) return done(found.error());
-  const StateOf with = with_origin ? StateOf{found->parent, found->origin} : StateOf{main_world(world)};
+  const shard::LineVersion with =
+      with_origin ? shard::LineVersion{found->parent, found->origin} : shard::LineVersion{main_world(world), 0};
   diff_states({found->world, 0}, with, std::move(done));
+}
+
+// ---- merging ----
+
+void CoreServices::merge_branch(WorldId world, std::string_view name, http::MergeAsk ask,
+                                std::string_view authorization, MergeDone done) {
+  const Result<catalog::NamedBranch> found = node_.branches.find(world, name);
+  if (!found) return done(found.error());
+  const Result<session::Identity> identity = identify(authorization);
+  if (!identity) return done(identity.error());
+  shard::Origin origin;
+  origin.session = new_session();
+  origin.core = self_;
+  origin.user = origin.claimant = user_id(*identity, ask.name);
+  const auto job = std::make_shared<MergeJob>(node_, static_cast<MergeJobOutput&>(*this), *found, std::move(ask),
+                                              origin, time_us(), std::move(done));
+  merges_.emplace(origin.session, job);
+  job->start();
+}
+
+void CoreServices::submit_merge(std::vector<std::unique_ptr<shard::EditRequest>> parts) {
+  if (parts.size() == 1) return edit(std::move(parts.front()));
+  auto whole = std::make_unique<shard::CoordinatedRequest>();
+  whole->world = parts.front()->shard.world;
+  whole->origin = parts.front()->origin;
+  whole->id = parts.front()->edit.id;
+  whole->parts = std::move(parts);
+  coordinate(std::move(whole));
+}
+
+void CoreServices::note_merged(WorldId branch, std::uint64_t version, std::function<void(Status)> done) {
+  auto ask = std::make_unique<VersionAsk>();
+  ask->kind = VersionAsk::Kind::merged;
+  ask->world = branch;
+  ask->id = version;
+  ask->asked_by = self_;
+  ask->done = [done](const Result<catalog::NamedVersion>& noted) { done(noted ? Status() : Status(noted.error())); };
+  post(shard::coordinator_core(branch, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
 }  // namespace terrazzo::app

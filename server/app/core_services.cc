@@ -304,6 +304,8 @@ void CoreServices::publish_roots(std::uint64_t now_ns) {
 void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {
   for (const auto& [world, desk] : desks_)
     if (desk->outcome(outcome)) return;
+  if (const auto merge = merges_.find(outcome.origin.session); merge != merges_.end()) [[unlikely]]
+    return std::shared_ptr(merge->second)->outcome(outcome);
   home_.outcome(outcome);
 }
 

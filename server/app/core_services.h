@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include "server/app/load_meter.h"
 #include "server/app/log_driver.h"
 #include "server/app/memory_budget.h"
+#include "server/app/merge_job.h"
 #include "server/app/mesh_kinds.h"
 #include "server/app/metrics_page.h"
 #include "server/app/node.h"
@@ -51,6 +53,7 @@ class CoreServices final : private net::NetworkEvents,
                            private ShardLobbyOutput,
                            private VersionDeskOutput,
                            private BackupJobOutput,
+                           private MergeJobOutput,
                            private ShardMoverOutput,
                            private UndoDeskOutput,
                            private http::ApiServices {
@@ -192,8 +195,16 @@ class CoreServices final : private net::NetworkEvents,
   // BackupJobOutput
   void pin_world(WorldId world, const std::string& name, std::function<void(Result<std::uint64_t>)> done) override;
   void unpin_world(WorldId world, std::uint64_t version, std::function<void(Status)> done) override;
-  void gather_content(const std::vector<shard::LineVersion>& lines,
-                      std::function<void(Result<std::unique_ptr<PinsGather>>)> done) override;
+  void gather_content(const std::vector<shard::LineVersion>& lines, GatherDone done) override;
+
+  // MergeJobOutput
+  void gather_trees(std::vector<shard::LineVersion> states, GatherDone done) override;
+  void release_trees(PinsGather gather) override;
+  // Whether nobody has deleted one of the states since.
+  bool all_there(const PinsGather& gather) const override;
+  void note_merged(WorldId branch, std::uint64_t version, std::function<void(Status)> done) override;
+  void submit_merge(std::vector<std::unique_ptr<shard::EditRequest>> parts) override;
+  void merge_over(SessionId session) override { merges_.erase(session); }
 
   // http::ApiServices
   Status authorize(std::string_view authorization, Right right) override;
@@ -216,14 +227,12 @@ class CoreServices final : private net::NetworkEvents,
                    BranchDone done) override;
   void drop_branch(WorldId world, std::string_view name, BranchDone done) override;
   void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) override;
+  void merge_branch(WorldId world, std::string_view name, http::MergeAsk ask, std::string_view authorization,
+                    MergeDone done) override;
+  Result<session::Identity> identify(std::string_view authorization);
   http::BranchInfo branch_info(const catalog::NamedBranch& branch) const;
 
-  // A state: a version of a world or branch, 0: the present one.
-  struct StateOf {
-    WorldId world;
-    std::uint64_t version = 0;
-  };
-  void diff_states(const StateOf& a, const StateOf& b, DiffDone done);
+  void diff_states(const shard::LineVersion& a, const shard::LineVersion& b, DiffDone done);
   void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
   // A round of all its shards begins.
   void gather_all(std::unique_ptr<PinsGather> gather);
@@ -301,6 +310,7 @@ class CoreServices final : private net::NetworkEvents,
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
   std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;  // by main line
+  std::map<SessionId, std::shared_ptr<MergeJob>> merges_;
   // Of worlds whose desk is here: the move under way.
   std::unordered_map<WorldId, std::unique_ptr<MoveAsk>> moves_;
   // Shards that went to other cores, whose records here no checkpoint covers yet.

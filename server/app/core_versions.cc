@@ -234,39 +234,38 @@ void CoreServices::gather_pins(std::unique_ptr<PinsGather> gather) {
 }
 
 std::optional<shard::ShardContent> CoreServices::content_as_of(ShardSlot& slot, PinsGather& gather) {
-  for (const shard::LineVersion& branch : gather.branches) {
+  const auto branches = std::span(gather.states).first(gather.states.size() - 1);
+  for (const shard::LineVersion& branch : branches) {
     const std::optional<catalog::NamedBranch> known = node_.branches.get(branch.line);
     if (!known || !slot.shard->store() || !slot.shard->store()->has_head(known->number)) continue;
     const shard::Shard* const line = shards_.line(slot, branch.line);
     if (line != nullptr && line->damage()) gather.problem = *line->damage();
   }
-  return slot.shard->content_of(gather.a, gather.branches);
+  return slot.shard->content_of(gather.states.back().version, branches);
 }
 
 void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
-  // Null: a branch that was dropped meanwhile; whoever compares notices.
-  shard::Shard* const one = shards_.line(slot, gather.world);
-  shard::Shard* const other = shards_.line(slot, gather.other.value_or(gather.world));
-  if (gather.release) {
-    if (one != nullptr) one->drop_snapshot(gather.snapshot);
-    if (other != nullptr) other->drop_snapshot(gather.snapshot);
+  const map::ShardPos position = slot.shard->key().position;
+  PinsGather::Shard found{position, node_.data->shard_path(gather.world, position.x, position.y), {}, {}};
+  if (gather.with_content) {
+    if (const Error* const why = slot.shard->damage()) gather.problem = *why;
+    found.content = content_as_of(slot, gather);
+    gather.found.push_back(std::move(found));
     return;
   }
-  for (const shard::Shard* line : {one, other})
-    if (line != nullptr && line->damage()) gather.problem = *line->damage();
-  const map::ShardPos position = slot.shard->key().position;
-  PinsGather::Shard found{position, node_.data->shard_path(gather.world, position.x, position.y), {}, {}, {}};
-  const auto top = [&](shard::Shard* at, std::uint64_t version) {
-    if (at == nullptr) return shardfile::Entry{};
-    return version == 0 ? at->take_snapshot(gather.snapshot) : at->version_top(version);
-  };
-  if (gather.with_content) {
-    found.content = content_as_of(slot, gather);
-  } else {
-    found.a = top(one, gather.a);
-    found.b = top(other, gather.b);
+  for (const auto& [world, version] : gather.states) {
+    // Null: a branch that was dropped meanwhile; whoever compares notices.
+    shard::Shard* const line = shards_.line(slot, world);
+    if (line != nullptr && gather.release) {
+      line->drop_snapshot(gather.snapshot);
+    } else if (line != nullptr) {
+      if (const Error* const why = line->damage()) gather.problem = *why;
+      found.trees.push_back(version == 0 ? line->take_snapshot(gather.snapshot) : line->version_top(version));
+    } else {
+      found.trees.emplace_back();
+    }
   }
-  gather.found.push_back(std::move(found));
+  if (!gather.release) gather.found.push_back(std::move(found));
 }
 
 // ---- backups ----
@@ -277,7 +276,7 @@ void CoreServices::pin_world(WorldId world, const std::string& name, std::functi
   ask->temporary = true;
   ask->world = world;
   ask->name = name;
-  ask->author = "backup";
+  ask->author = "server";
   ask->asked_by = self_;
   ask->done = [done](Result<catalog::NamedVersion> made) {
     done(made ? Result<std::uint64_t>(made->id) : Result<std::uint64_t>(made.error()));
@@ -295,16 +294,14 @@ void CoreServices::unpin_world(WorldId world, std::uint64_t version, std::functi
   post(shard::coordinator_core(world, node_.cores), boxed(MeshKind::version_ask, std::move(ask)));
 }
 
-void CoreServices::gather_content(const std::vector<shard::LineVersion>& lines,
-                                  std::function<void(Result<std::unique_ptr<PinsGather>>)> done) {
+void CoreServices::gather_content(const std::vector<shard::LineVersion>& lines, GatherDone done) {
   const WorldId world = lines.back().line;
   list_shards(world, [this, world, lines, done](Result<std::vector<map::ShardPos>> shards) {
     if (!shards) return done(shards.error());
     auto gather = std::make_unique<PinsGather>();
     gather->world = world;
-    gather->a = lines.back().version;
+    gather->states = lines;
     gather->with_content = true;
-    gather->branches.assign(lines.begin(), lines.end() - 1);
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
     gather->done = [done](std::unique_ptr<PinsGather> found) {
@@ -405,21 +402,38 @@ void CoreServices::diff_versions(WorldId world, std::string_view a, std::string_
   diff_states({world, *from}, {world, *to}, std::move(done));
 }
 
-void CoreServices::diff_states(const StateOf& a, const StateOf& b, DiffDone done) {
+void CoreServices::gather_trees(std::vector<shard::LineVersion> states, GatherDone done) {
   // Numbered by core and counter, so that no two lookers share a snapshot.
   const std::uint64_t snapshot = std::uint64_t{self_} << 32 | next_snapshot_++;
-  list_shards(a.world, [this, a, b, snapshot, done](Result<std::vector<map::ShardPos>> shards) {
+  const WorldId world = states.front().line;
+  list_shards(world, [this, world, states, snapshot, done](Result<std::vector<map::ShardPos>> shards) {
     if (!shards) return done(shards.error());
     auto gather = std::make_unique<PinsGather>();
-    gather->world = a.world;
-    gather->other = b.world;
-    gather->a = a.version;
-    gather->b = b.version;
+    gather->world = world;
+    gather->states = states;
     gather->snapshot = snapshot;
     gather->shards = *std::move(shards);
     gather->asked_by = self_;
-    gather->done = [this, done](std::unique_ptr<PinsGather> found) { compare(std::move(found), done); };
+    gather->done = [done](std::unique_ptr<PinsGather> found) { done(std::move(found)); };
     gather_all(std::move(gather));
+  });
+}
+
+void CoreServices::release_trees(PinsGather gather) {
+  gather.release = true;
+  gather.done = [](std::unique_ptr<PinsGather>) {};
+  gather_all(std::make_unique<PinsGather>(std::move(gather)));
+}
+
+bool CoreServices::all_there(const PinsGather& gather) const {
+  return std::ranges::all_of(gather.states, [&](const shard::LineVersion& state) {
+    return node_.worlds.find(state.line) && (state.version == 0 || node_.versions.get(state.line, state.version).ok());
+  });
+}
+
+void CoreServices::diff_states(const shard::LineVersion& a, const shard::LineVersion& b, DiffDone done) {
+  gather_trees({a, b}, [this, done](Result<std::unique_ptr<PinsGather>> found) {
+    found ? compare(*std::move(found), done) : done(found.error());
   });
 }
 
@@ -427,15 +441,10 @@ void CoreServices::diff_states(const StateOf& a, const StateOf& b, DiffDone done
 void CoreServices::compare(std::unique_ptr<PinsGather> gather, const DiffDone& done) {
   const std::shared_ptr<PinsGather> found = std::move(gather);
   const auto finished = [this, found, done](Result<std::vector<http::ShardDiff>> diffs) {
-    const auto gone = [&](WorldId world, std::uint64_t version) {
-      return !node_.worlds.find(world) || (version != 0 && !node_.versions.get(world, version).ok());
-    };
     if (found->problem) diffs = *found->problem;
-    if (gone(found->world, found->a) || gone(found->other.value_or(found->world), found->b))
+    if (!all_there(*found))
       diffs = Error{ErrorCode::not_found, "one of the states was deleted while they were being compared"};
-    found->release = true;
-    found->done = [](std::unique_ptr<PinsGather>) {};
-    gather_all(std::make_unique<PinsGather>(std::move(*found)));
+    release_trees(std::move(*found));
     done(std::move(diffs));
   };
   const bool asked = node_.workers->submit(self_, [found, finished]() -> WorkerPool::Done {

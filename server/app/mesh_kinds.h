@@ -106,24 +106,22 @@ struct LogCovered {
   std::uint64_t checkpoint = 0;
 };
 
-// Which trees two states of a world are, shard by shard; goes from owner to owner, as an edit of the shards would, and
+// Which trees some states of a world are, shard by shard; goes from owner to owner, as an edit of the shards would, and
 // comes back. A version of 0 is the present state, pinned as a snapshot for as long as somebody looks.
 struct PinsGather {
-  WorldId world;                 // of `a`
-  std::optional<WorldId> other;  // of `b`: another line of it; nothing: the same
-  std::uint64_t a = 0, b = 0;
-  std::uint64_t snapshot = 0;         // number of the snapshots
-  bool release = false;               // second round: let the snapshots go
-  std::vector<map::ShardPos> shards;  // that have files
-  std::vector<map::ShardPos> left;    // of them, in this round; the present core's are being looked at from the front
+  WorldId world;                           // or any line of it
+  std::vector<shard::LineVersion> states;  // of its lines
+  std::uint64_t snapshot = 0;              // number of the snapshots
+  bool release = false;                    // second round: let the snapshots go
+  std::vector<map::ShardPos> shards;       // that have files
+  std::vector<map::ShardPos> left;  // of them, in this round; the present core's are being looked at from the front
   struct Shard {
     map::ShardPos position;
     std::string path;
-    shardfile::Entry a, b;
+    std::vector<shardfile::Entry> trees;  // of each state
     std::optional<shard::ShardContent> content;
   };
-  bool with_content = false;                 // of version `a`, instead of trees to compare
-  std::vector<shard::LineVersion> branches;  // likewise
+  bool with_content = false;  // of versions, the main line's last, for a copy of the file; instead of trees
   std::vector<Shard> found;
   std::optional<Error> problem;  // a shard that could not be opened
   shard::CoreId asked_by = 0;

@@ -6,12 +6,10 @@
 #include "base/assert.h"
 #include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
+#include "server/shard/swaps.h"
 
 namespace terrazzo::app {
 namespace {
-
-// The coordinator writes all parts into one record of its log.
-constexpr std::size_t kSwapBytesMax = 32 << 20;
 
 shard::EditName name_of(const shard::UndoRequest& request) {
   return {request.origin.session, request.id};
@@ -102,15 +100,15 @@ Result<std::unique_ptr<UndoDesk::Prepared>> UndoDesk::prepare(const io::DataDire
       const auto swaps = shard::swaps_against(*edit, part->arena);
       if (!swaps) return swaps.error();
       part->swaps = *swaps;
-      for (const shard::Swap& swap : *swaps) bytes += sizeof swap + swap.from_cells.size_bytes() * 2;
+      bytes += shard::bytes_of(*swaps);
     }
     prepared->parts.push_back(std::move(part));
   }
-  if (bytes > kSwapBytesMax && prepared->parts.size() > 1) {
+  if (bytes > shard::kSwapBytesMax && prepared->parts.size() > 1) {
     return Error{ErrorCode::too_large,
                  "this edit changed so many different cells in so many shards that undoing it in one step would take " +
-                     std::to_string(bytes >> 20) + " MiB of log; at most " + std::to_string(kSwapBytesMax >> 20) +
-                     ": go back to a named version instead"};
+                     std::to_string(bytes >> 20) + " MiB of log; at most " +
+                     std::to_string(shard::kSwapBytesMax >> 20) + ": go back to a named version instead"};
   }
   return prepared;
 }

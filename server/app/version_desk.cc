@@ -47,6 +47,8 @@ void VersionDesk::begin() {
       return branch();
     case VersionAsk::Kind::drop_branch:
       return drop_branch();
+    case VersionAsk::Kind::merged:
+      return merged();
     case VersionAsk::Kind::other:
       return running_->begin();
   }
@@ -297,6 +299,22 @@ void VersionDesk::drop_branch() {
     node_.worlds.remove(branch.world);
     out_.drop_branch(branch);
     drop_origin(branch);
+  });
+}
+
+// The version takes the place of the one at which it was merged before.
+void VersionDesk::merged() {
+  const Result<catalog::NamedVersion> version = node_.versions.get(running_->world, running_->id);
+  const std::optional<catalog::NamedBranch> branch = node_.branches.get(running_->world);
+  if (!version || !branch) return finish(Error{ErrorCode::not_found, "the branch was dropped"});
+  node_.branches.set_merged(branch->world, version->id);
+  write_branches(*branch, [this, branch = *branch, version = *version](Status written) {
+    if (!written) {
+      node_.branches.set_merged(branch.world, branch.merged);
+      return write_branches(branch, [this, why = written.error()](const Status&) { finish(why); });
+    }
+    if (branch.merged != 0) give_back(branch.world, branch.merged);
+    finish(version);
   });
 }
 

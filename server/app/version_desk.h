@@ -19,10 +19,10 @@ namespace terrazzo::app {
 
 // What somebody wants of a world's versions or branches. `done` runs on the core that asked.
 struct VersionAsk {
-  enum class Kind : std::uint8_t { save, remove, restore, branch, drop_branch, other };
+  enum class Kind : std::uint8_t { save, remove, restore, branch, drop_branch, merged, other };
   Kind kind = Kind::save;
   WorldId world;         // or a branch of one
-  std::uint64_t id = 0;  // of remove and restore; of branch: where it begins, 0: at the present state
+  std::uint64_t id = 0;  // of remove, restore and merged; of branch: where it begins, 0: at the present state
   std::string name, author;
   bool temporary = false;  // of save
   shard::CoreId asked_by = 0;
@@ -84,6 +84,7 @@ class VersionDesk {
   void branch_from(std::uint64_t version);
   void drop_branch();
   void give_back(WorldId world, std::uint64_t version);
+  void merged();
   void drop_origin(const catalog::NamedBranch& branch);
   void submit_restore(std::vector<map::ShardPos> shards);
   void finish(Result<catalog::NamedVersion> result);

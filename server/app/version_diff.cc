@@ -38,7 +38,7 @@ Result<std::vector<http::ShardDiff>> diff_shards(const std::vector<PinsGather::S
   for (const PinsGather::Shard& shard : shards) {
     const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(shard.path);
     if (!file) return file.error();
-    const shardfile::TreeReader a((*file)->bytes(), shard.a), b((*file)->bytes(), shard.b);
+    const shardfile::TreeReader a((*file)->bytes(), shard.trees[0]), b((*file)->bytes(), shard.trees[1]);
     http::ShardDiff diff;
     diff.shard = shard.position;
     const bool whole = shardfile::diff_trees(a, b, [&](std::uint8_t layer, std::uint16_t chunk) {

@@ -43,7 +43,7 @@ Status BranchRegistry::load(WorldId main, std::string_view json) {
         !take(item, "name", branch.name) || !take(item, "author", branch.author) ||
         !take(item, "created_ms", branch.created_ms) || !take(item, "parent_line", parent) ||
         !take(item, "origin", branch.origin) || !take(item, "own_origin", branch.own_origin) ||
-        !take(item, "deleted", branch.deleted))
+        !take(item, "deleted", branch.deleted) || (item.contains("merged") && !take(item, "merged", branch.merged)))
       return damaged();
     if (branch.number == 0 || branch.number > loaded.last || line == 0 || line >= kLinesMax || parent >= kLinesMax ||
         (!loaded.entries.empty() && branch.number <= loaded.entries.back().branch.number))
@@ -73,6 +73,7 @@ std::string BranchRegistry::to_json(WorldId world) const {
                                   {"parent_line", line_of(branch.parent)},
                                   {"origin", branch.origin},
                                   {"own_origin", branch.own_origin},
+                                  {"merged", branch.merged},
                                   {"deleted", branch.deleted || going}});
   }
   return to_file(text);
@@ -211,6 +212,19 @@ std::optional<NamedBranch> BranchRegistry::began_at(WorldId line, std::uint64_t 
     for (const Entry& each : known->entries)
       if (!each.branch.deleted && each.branch.parent == line && each.branch.origin == version) return each.branch;
   return std::nullopt;
+}
+
+void BranchRegistry::set_merged(WorldId branch, std::uint64_t version) {
+  const std::lock_guard lock(mutex_);
+  const auto known = worlds_.find(main_world(branch));
+  if (known == worlds_.end()) return;
+  for (Entry& each : known->second.entries)
+    if (each.there() && each.branch.world == branch) each.branch.merged = version;
+}
+
+bool BranchRegistry::is_needed(WorldId line, std::uint64_t version) const {
+  const std::optional<NamedBranch> own = get(line);
+  return (own && own->merged == version) || began_at(line, version).has_value();
 }
 
 void BranchRegistry::forget_deleted(const std::unordered_set<WorldId>& seen) {

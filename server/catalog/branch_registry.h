@@ -25,6 +25,7 @@ struct NamedBranch {
   WorldId parent;               // the main line, or an older branch
   std::uint64_t origin = 0;     // the version of `parent` that it began at
   bool own_origin = false;      // the version was taken for it and goes with it
+  std::uint64_t merged = 0;     // its own version of when it was last merged into its parent; 0: never
   // Dropped, but log records may still speak of it until the next recovery.
   bool deleted = false;
 };
@@ -63,8 +64,11 @@ class BranchRegistry {
   // The highest number ever given; 0: none. A head with a higher one shows that the list is older than the shard's
   // file.
   storage::HeadId last(WorldId world) const;
+  void set_merged(WorldId branch, std::uint64_t version);
   // The branch that began at this version of this line, if any.
   std::optional<NamedBranch> began_at(WorldId line, std::uint64_t version) const;
+  // Whether a branch began at it or was last merged at it.
+  bool is_needed(WorldId line, std::uint64_t version) const;
   // After recovery, of which log records still speak of `seen`.
   void forget_deleted(const std::unordered_set<WorldId>& seen);
 

@@ -32,8 +32,7 @@ Status load_versions(const io::DataDirectory& data, WorldId line, VersionRegistr
   const Result<std::string> text = data.read_versions(line);
   if (!text && text.error().code == ErrorCode::not_found) return {};
   const Status loaded =
-      text ? versions.load(line, *text,
-                           [&](std::uint64_t version) { return branches.began_at(line, version).has_value(); })
+      text ? versions.load(line, *text, [&](std::uint64_t version) { return branches.is_needed(line, version); })
            : Status(text.error());
   return loaded ? loaded : Status(in_file(list_of_versions(line), loaded.error()));
 }

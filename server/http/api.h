@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,38 @@ struct ShardDiff {
     map::Rect chunks;  // in the world's chunk coordinates
   };
   std::vector<Area> areas;
+};
+
+// What becomes of a branch in the line that it began in. Three states count: the branch, the line, and what both come
+// from (what the branch began with, or what it was when it was last merged). A cell that only the branch has changed
+// becomes what it is there; one that both have, and not to the same, is a conflict.
+struct MergeAsk {
+  enum class Conflicts : std::uint8_t { refuse, ours, theirs };  // ours: the line's; theirs: the branch's
+  Conflicts conflicts = Conflicts::refuse;
+  struct Choice {
+    std::optional<map::LayerId> layer;  // nothing: all
+    map::Rect rect;                     // cells
+    bool theirs = false;
+  };
+  std::vector<Choice> choices;    // of conflicts, before the rule for all; the first one that has the cell counts
+  std::optional<map::Rect> area;  // only these cells
+  bool preview = false;           // only look
+  std::string name;               // who asks, where nobody has to prove it
+};
+struct MergeInfo {
+  bool done = false;            // otherwise nothing was changed
+  std::uint64_t cells = 0;      // that become what they are in the branch
+  std::uint64_t same = 0;       // that both have changed alike
+  std::uint64_t conflicts = 0;  // cells
+  std::uint64_t undecided = 0;  // of these, those that nobody has decided on
+  std::uint64_t left = 0;       // that somebody changed while it was done; they are as that one left them
+  struct Area {
+    map::LayerId layer = 0;
+    map::Rect rect;
+    std::uint64_t cells = 0;  // conflicts in it
+  };
+  std::vector<Area> areas;  // of conflicts, at most kAreasMax
+  static constexpr std::size_t kAreasMax = 1000;
 };
 
 // The newest backup of this run; no name: there was none.
@@ -115,6 +148,10 @@ class ApiServices {
   virtual void drop_branch(WorldId world, std::string_view name, BranchDone done) = 0;
   // Between what a branch is now and what the world's main line is; or what the branch was when it began.
   virtual void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) = 0;
+  using MergeDone = std::function<void(Result<MergeInfo>)>;
+  // Of a branch into the line that it began in, as one edit of who the Authorization header says is asking.
+  virtual void merge_branch(WorldId world, std::string_view name, MergeAsk ask, std::string_view authorization,
+                            MergeDone done) = 0;
   using ClaimsDone = std::function<void(const std::vector<ClaimInfo>&)>;
   virtual void claims(WorldId world, ClaimsDone done) = 0;
   // It has begun to end when `done` is called; not_found: there is none.
@@ -150,6 +187,7 @@ class Api {
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/branches.
   void branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  void merge(const net::HttpRequest& request, WorldId world, std::string_view branch, Respond respond);
   void branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/claims.
   void claims(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);

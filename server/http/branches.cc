@@ -51,6 +51,112 @@ void Api::branches(const net::HttpRequest& request, std::string_view name, std::
                         });
 }
 
+namespace {
+
+// [x, y, width, height]
+std::optional<map::Rect> rect_of(const nlohmann::json& value) {
+  if (!value.is_array() || value.size() != 4) return std::nullopt;
+  std::int64_t at[4];
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (!value[i].is_number_integer()) return std::nullopt;
+    at[i] = value[i].get<std::int64_t>();
+    if (at[i] < -(std::int64_t{1} << 31) || at[i] > std::int64_t{1} << 32) return std::nullopt;
+  }
+  if (at[2] < 1 || at[3] < 1) return std::nullopt;
+  return map::Rect::of_size(at[0], at[1], at[2], at[3]);
+}
+
+std::optional<MergeAsk::Choice> choice_of(const nlohmann::json& value) {
+  if (!value.is_object() || !value.contains("rect")) return std::nullopt;
+  const std::optional<map::Rect> rect = rect_of(value["rect"]);
+  const std::string take = value.contains("take") && value["take"].is_string() ? value["take"] : "";
+  if (!rect || (take != "ours" && take != "theirs")) return std::nullopt;
+  MergeAsk::Choice choice{std::nullopt, *rect, take == "theirs"};
+  if (value.contains("layer")) {
+    if (!value["layer"].is_number_unsigned() || value["layer"] > 255) return std::nullopt;
+    choice.layer = value["layer"].get<map::LayerId>();
+  }
+  return choice;
+}
+
+std::optional<MergeAsk> merge_of(std::string_view text) {
+  const nlohmann::json body = text.empty() ? nlohmann::json::object() : nlohmann::json::parse(text, nullptr, false);
+  if (!body.is_object()) return std::nullopt;
+  MergeAsk ask;
+  for (const auto& [member, value] : body.items()) {
+    if (member == "conflicts") {
+      if (value != "refuse" && value != "ours" && value != "theirs") return std::nullopt;
+      ask.conflicts = value == "ours"     ? MergeAsk::Conflicts::ours
+                      : value == "theirs" ? MergeAsk::Conflicts::theirs
+                                          : MergeAsk::Conflicts::refuse;
+    } else if (member == "area") {
+      if (!(ask.area = rect_of(value))) return std::nullopt;
+    } else if (member == "choices" && value.is_array()) {
+      for (const nlohmann::json& each : value) {
+        const std::optional<MergeAsk::Choice> choice = choice_of(each);
+        if (!choice) return std::nullopt;
+        ask.choices.push_back(*choice);
+      }
+    } else if (member == "preview" && value.is_boolean()) {
+      ask.preview = value.get<bool>();
+    } else if (member == "name" && value.is_string()) {
+      ask.name = value.get<std::string>();
+    } else {
+      return std::nullopt;
+    }
+  }
+  return ask;
+}
+
+nlohmann::json json_of(const MergeInfo& info) {
+  nlohmann::json areas = nlohmann::json::array();
+  for (const MergeInfo::Area& area : info.areas)
+    areas.push_back({{"layer", area.layer},
+                     {"rect", {area.rect.x0, area.rect.y0, area.rect.width(), area.rect.height()}},
+                     {"cells", area.cells}});
+  return {{"merged", info.done},         {"cells", info.cells}, {"same", info.same}, {"conflicts", info.conflicts},
+          {"undecided", info.undecided}, {"left", info.left},   {"areas", areas}};
+}
+
+// Conflicts that nobody has decided on are in the answer, to be decided on.
+net::HttpResponse refused_for(const MergeInfo& info) {
+  net::HttpResponse response =
+      problem({ErrorCode::conflict,
+               std::to_string(info.undecided) +
+                   " cells were changed in the branch and where it is merged into, and not to the same; "
+                   "nothing was merged. Say "
+                   "{\"conflicts\": \"ours\"} or \"theirs\" for all, or decide area by area with "
+                   "\"choices\": [{\"rect\": [x, y, "
+                   "width, height], \"take\": \"theirs\"}]; \"preview\": true shows them without merging"});
+  nlohmann::json body = nlohmann::json::parse(response.body);
+  body.update(json_of(info));
+  response.body = body.dump();
+  return response;
+}
+
+}  // namespace
+
+void Api::merge(const net::HttpRequest& request, WorldId world, std::string_view branch, Respond respond) {
+  if (request.method != "POST") return respond(wrong_method("POST"));
+  std::optional<MergeAsk> ask = merge_of(request.body);
+  if (!ask) {
+    return respond(problem(
+        {ErrorCode::bad_message,
+         "a merge is told by {}, or with \"conflicts\": \"refuse\", \"ours\" or \"theirs\"; \"choices\": [{\"rect\": "
+         "[x, "
+         "y, width, height], \"take\": \"ours\" or \"theirs\", \"layer\": number of one}] for some of the conflicts; "
+         "\"area\": [x, y, width, height] for a part of the world; \"preview\": true to change nothing; \"name\": who "
+         "merges, where tokens do not say it"}));
+  }
+  const bool preview = ask->preview;
+  services_.merge_branch(world, branch, *std::move(ask), request.authorization,
+                         [respond = std::move(respond), preview](Result<MergeInfo> merged) {
+                           if (!merged) return respond(problem(merged.error()));
+                           if (!preview && !merged->done) return respond(refused_for(*merged));
+                           respond(json_response(200, json_of(*merged).dump()));
+                         });
+}
+
 void Api::branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond) {
   const std::size_t slash = tail.find('/');
   const Result<std::string> name = percent_decode(tail.substr(0, slash));
@@ -69,7 +175,8 @@ void Api::branch(const net::HttpRequest& request, WorldId world, std::string_vie
           respond(diffs ? json_response(200, http::json_of(*diffs).dump()) : problem(diffs.error()));
         });
   }
-  respond(problem({ErrorCode::not_found, "a branch has …/diff/main and …/diff/origin"}));
+  if (action == "merge") return merge(request, world, *name, std::move(respond));
+  respond(problem({ErrorCode::not_found, "a branch has …/merge, …/diff/main and …/diff/origin"}));
 }
 
 }  // namespace terrazzo::http

@@ -10,6 +10,7 @@
 
 #include "map/edit_apply.h"
 #include "server/shard/store_apply.h"
+#include "server/shard/swaps.h"
 
 namespace terrazzo::shard {
 namespace {
@@ -28,68 +29,6 @@ void paint(Canvases& canvases, const map::Op& op, Cells Canvas::*side) {
     if (!canvas) canvas = std::make_unique<Canvas>();
     map::apply_op(op, chunk, (*canvas).*side);
   });
-}
-
-// Rectangles of cells, in the chunk, that hold every changed one and not many others: one around all, or rows.
-std::vector<map::Rect> rects_of_change(const Canvas& canvas) {
-  constexpr std::int64_t kSize = map::kChunkSize;
-  std::vector<map::Rect> rows;  // runs in rows, joined where the row above has the same
-  std::int64_t changed = 0;
-  map::Rect box{kSize, kSize, 0, 0};
-  for (std::int64_t y = 0; y < kSize; ++y) {
-    for (std::int64_t x = 0; x < kSize; ++x) {
-      const auto differs = [&](std::int64_t at) {
-        const auto i = static_cast<std::size_t>(y * kSize + at);
-        return at < kSize && canvas.before[i] != canvas.after[i];
-      };
-      if (!differs(x)) continue;
-      std::int64_t end = x + 1;
-      while (differs(end)) ++end;
-      changed += end - x;
-      box = {std::min(box.x0, x), std::min(box.y0, y), std::max(box.x1, end), y + 1};
-      const auto above =
-          std::ranges::find_if(rows, [&](const map::Rect& run) { return run.y1 == y && run.x0 == x && run.x1 == end; });
-      if (above != rows.end()) {
-        above->y1 = y + 1;
-      } else {
-        rows.push_back({x, y, end, y + 1});
-      }
-      x = end;
-    }
-  }
-  // What a rectangle takes in the log besides its cells is as much as eight of these.
-  const auto around_all = static_cast<std::int64_t>(box.empty() ? 0 : box.area());
-  if (!rows.empty() && around_all <= 4 * changed && around_all - changed <= 8 * static_cast<std::int64_t>(rows.size()))
-    return {box};
-  return rows;
-}
-
-Swap swap_of(const Canvas& canvas, map::LayerId layer, map::ChunkPos chunk, const map::Rect& in_chunk, Arena& arena) {
-  const map::Rect origin = map::cells_of(chunk);
-  Swap swap;
-  swap.layer = layer;
-  swap.rect = {origin.x0 + in_chunk.x0, origin.y0 + in_chunk.y0, origin.x0 + in_chunk.x1, origin.y0 + in_chunk.y1};
-  const std::span<map::Cell> from = arena.allocate_array<map::Cell>(swap.rect.area()),
-                             to = arena.allocate_array<map::Cell>(swap.rect.area());
-  std::size_t count = 0;
-  for (std::int64_t y = in_chunk.y0; y < in_chunk.y1; ++y) {
-    for (std::int64_t x = in_chunk.x0; x < in_chunk.x1; ++x, ++count) {
-      const auto i = static_cast<std::size_t>(y * map::kChunkSize + x);
-      from[count] = canvas.after[i];
-      to[count] = canvas.before[i];
-    }
-  }
-  const auto uniform = [](std::span<const map::Cell> cells) {
-    return std::ranges::all_of(cells, [&](map::Cell cell) { return cell == cells[0]; });
-  };
-  if (uniform(from) && uniform(to)) {
-    swap.from = from[0];
-    swap.to = to[0];
-  } else {
-    swap.from_cells = from;
-    swap.to_cells = to;
-  }
-  return swap;
 }
 
 // The part of `rect` that is in none of `others`, as rectangles.
@@ -126,8 +65,7 @@ Result<std::span<const Swap>> swaps_against(const LoggedEdit& edit, Arena& arena
   for (const map::Op& op : edit.edit.ops) paint(canvases, op, &Canvas::after);
   std::vector<Swap> swaps;
   for (const auto& [at, canvas] : canvases)
-    for (const map::Rect& rect : rects_of_change(*canvas))
-      swaps.push_back(swap_of(*canvas, std::get<0>(at), {std::get<2>(at), std::get<1>(at)}, rect, arena));
+    add_swaps(std::get<0>(at), {std::get<2>(at), std::get<1>(at)}, canvas->after, canvas->before, arena, swaps);
   return arena.copy(std::span<const Swap>(swaps));
 }
 

@@ -38,7 +38,7 @@ struct BranchInfo {
   RunInfo run = {};
 };
 
-// A version of a line.
+// A version of a line; 0, where it is said: its present state.
 struct LineVersion {
   WorldId line;
   std::uint64_t version = 0;
