@@ -169,6 +169,31 @@ void add_branches(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& r
   add_rect(merge, rect, "merge only this part, in cells");
 }
 
+void add_history(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
+  const auto command = [&](const char* name, const char* help) {
+    CLI::App* made = app.add_subcommand(name, help);
+    made->add_option("world", line.world, "name or id")->required();
+    made->add_option("--layer", line.layer, "only this tile layer, by name or id (default: all)");
+    made->add_option("--by", line.by, "only this user's edits");
+    add_server(made, line);
+    return made;
+  };
+  CLI::App* history = command(
+      "history",
+      "list the edits of a world, the newest first, as far back as the server keeps them; AUTHOR:NUMBER is what "
+      "`terrazzo undo --edit` takes");
+  add_rect(history, rect, "only edits that touch these cells");
+  history->add_option("--hours", line.hours, "only edits of the last so many hours")->check(CLI::PositiveNumber);
+  history->add_option("--limit", line.limit, "at most so many")->check(CLI::Range(1, 1000))->capture_default_str();
+  history->add_option("--before", line.before, "older ones than the last list, as it said at its end");
+  command("blame", "who wrote a cell last")
+      ->add_option("cell", line.cell, "X,Y")
+      ->delimiter(',')
+      ->expected(2)
+      ->type_name("X,Y")
+      ->required();
+}
+
 void add_claims(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   CLI::App* claim = app.add_subcommand(
       "claim", "keep a part of a world for yourself: nobody else can paint there while this runs (Ctrl-C lets it go)");
@@ -243,6 +268,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_read_local(app, line, rect);
   add_versions(app, line);
   add_branches(app, line, rect);
+  add_history(app, line, rect);
   add_claims(app, line, rect);
   add_cores(app, line);
   add_token_and_doctor(app, line);

@@ -23,6 +23,11 @@ struct CommandLine {
   std::string take;                            // of merge: ours or theirs; empty: refuse where both have changed
   std::vector<std::int64_t> ours, theirs;      // of merge: four numbers a rectangle
   bool preview = false;                        // of merge
+  std::string by;                              // of history: whose edits
+  std::string before;                          // of history: where the page before ended
+  double hours = 0;                            // of history: how far back; 0: as far as there is
+  unsigned limit = 20;                         // of history
+  std::vector<std::int64_t> cell;              // of blame: two numbers
   std::string shard;                           // of move: X,Y
   unsigned core = 0;                           // of move
   std::uint64_t session = 0;                   // of release: whose claim

@@ -25,6 +25,8 @@ Status make_branch(const CommandLine& line);
 Status drop_branch(const CommandLine& line);
 Status diff_branch(const CommandLine& line);
 Status merge_branch(const CommandLine& line);
+Status show_history(const CommandLine& line);
+Status blame(const CommandLine& line);
 Status claim_area(const CommandLine& line);
 Status list_claims(const CommandLine& line);
 Status break_claim(const CommandLine& line);

@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
                    {"drop-branch", drop_branch},
                    {"diff-branch", diff_branch},
                    {"merge", merge_branch},
+                   {"history", show_history},
+                   {"blame", blame},
                    {"claim", claim_area},
                    {"claims", list_claims},
                    {"release", break_claim},

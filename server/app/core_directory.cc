@@ -70,7 +70,13 @@ Incarnation CoreServices::incarnation() const {
 
 // Who proves nothing is whom he says he is.
 UserId CoreServices::user_id(const session::Identity& identity, std::string_view name) {
-  const std::string text = identity.proven ? "user " + identity.user : "name " + std::string(name);
+  const UserId user = user_number(identity.proven, identity.proven ? identity.user : name);
+  node_.user_names.note(user, identity.proven ? identity.user : name);
+  return user;
+}
+
+UserId user_number(bool proven, std::string_view name) {
+  const std::string text = (proven ? "user " : "name ") + std::string(name);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   const int hashed = EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
   TZ_ASSERT(hashed == 1);

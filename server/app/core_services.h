@@ -45,6 +45,9 @@ shard::ClaimLimits claim_limits(const Config& config);
 
 // One core: its connections, sessions, shards and log, and the tick that moves effects between them. Wiring without
 // rules of its own. Constructed before the thread, run() on it; nothing else touches it.
+// What records of the log call a user; `proven`: by a token.
+UserId user_number(bool proven, std::string_view name);
+
 class CoreServices final : private net::NetworkEvents,
                            private shard::ShardOutput,
                            private shard::ClaimOutput,
@@ -227,6 +230,7 @@ class CoreServices final : private net::NetworkEvents,
                    BranchDone done) override;
   void drop_branch(WorldId world, std::string_view name, BranchDone done) override;
   void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) override;
+  void history(WorldId world, http::HistoryAsk ask, HistoryDone done) override;
   void merge_branch(WorldId world, std::string_view name, http::MergeAsk ask, std::string_view authorization,
                     MergeDone done) override;
   Result<session::Identity> identify(std::string_view authorization);

@@ -14,6 +14,7 @@
 #include "server/app/history_counters.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
+#include "server/app/user_names.h"
 #include "server/app/user_table.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
@@ -36,6 +37,7 @@ struct Node {
   BackupBoard backups;
   SessionTable sessions;
   UserTable users;
+  UserNames user_names;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<CertificateStore> certificates;  // none: connections are not sealed
   std::unique_ptr<ResumeTokens> resume_tokens;

@@ -225,9 +225,8 @@ Status Recovery::replay() {
 bool Recovery::all_lines_went_on(const ShardSlot& slot) const {
   const auto went_on = [&](WorldId world) { return went_on_.contains(slot.shard->find(world)); };
   return went_on(slot.shard->key().world) &&
-         std::ranges::all_of(node_.branches.list(slot.shard->key().world), [&](const catalog::NamedBranch& branch) {
-           return went_on(branch.world);
-         });
+         std::ranges::all_of(node_.branches.list(slot.shard->key().world),
+                             [&](const catalog::NamedBranch& branch) { return went_on(branch.world); });
 }
 
 // A shard may lack its newest root. If the log goes on where the other one ends, it has all that is missing; of lines

@@ -107,6 +107,7 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
       return branches(request, *name, tail.substr(8), std::move(respond));
     if (tail == "claims" || tail.starts_with("claims/"))
       return claims(request, *name, tail.substr(6), std::move(respond));
+    if (tail == "history") return history(request, *name, std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
   }
   respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +

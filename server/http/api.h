@@ -85,6 +85,52 @@ struct MergeInfo {
   static constexpr std::size_t kAreasMax = 1000;
 };
 
+// An edit's place among those of a world, the newest first.
+struct EditPlace {
+  std::uint64_t time_us = 0;  // since 1970
+  SessionId author;
+  EditId edit;
+  auto operator<=>(const EditPlace&) const = default;
+};
+
+// Which of the edits that are kept somebody wants to see.
+struct HistoryAsk {
+  std::optional<map::Rect> area;                    // that touch these cells; nothing: all
+  std::optional<map::LayerId> layer;                // nothing: all
+  std::optional<std::string> user;                  // nothing: everybody's
+  std::optional<std::uint64_t> since_us, until_us;  // since 1970; the second one not included
+  std::size_t limit = 50;                           // at most kLimitMax
+  std::optional<EditPlace> before;                  // only what comes after it in the order of the answer
+  static constexpr std::size_t kLimitMax = 1000;
+};
+struct HistoryEntry {
+  EditPlace place;
+  UserId user;       // 0: nobody knows
+  std::string name;  // of the user; empty: not known in this run
+  // That it took back, or did again.
+  struct Undo {
+    SessionId author;
+    EditId edit;
+    bool redo = false;
+  };
+  std::optional<Undo> undo;
+  struct Change {
+    map::ShardPos shard;
+    Lsn lsn;  // there
+    const char* what = "";
+    map::LayerId layer = 0;
+    map::Rect rect;
+    std::optional<map::Cell> cell;  // where all become one
+  };
+  std::vector<Change> changes;  // in the area and layer that was asked for, at most kChangesMax
+  std::uint64_t all_changes = 0;
+  static constexpr std::size_t kChangesMax = 64;
+};
+struct HistoryPage {
+  std::vector<HistoryEntry> entries;  // the newest first
+  std::optional<EditPlace> next;      // there is more: ask for what comes before this
+};
+
 // The newest backup of this run; no name: there was none.
 struct BackupInfo {
   std::string name, since;
@@ -152,6 +198,8 @@ class ApiServices {
   // Of a branch into the line that it began in, as one edit of who the Authorization header says is asking.
   virtual void merge_branch(WorldId world, std::string_view name, MergeAsk ask, std::string_view authorization,
                             MergeDone done) = 0;
+  using HistoryDone = std::function<void(Result<HistoryPage>)>;
+  virtual void history(WorldId world, HistoryAsk ask, HistoryDone done) = 0;
   using ClaimsDone = std::function<void(const std::vector<ClaimInfo>&)>;
   virtual void claims(WorldId world, ClaimsDone done) = 0;
   // It has begun to end when `done` is called; not_found: there is none.
@@ -187,6 +235,7 @@ class Api {
   void versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/branches.
   void branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
+  void history(const net::HttpRequest& request, std::string_view name, Respond respond);
   void merge(const net::HttpRequest& request, WorldId world, std::string_view branch, Respond respond);
   void branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/claims.
