@@ -12,6 +12,7 @@
 
 #include "../integration/http_peer.h"
 #include "../integration/server_process.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

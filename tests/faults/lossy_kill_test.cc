@@ -18,6 +18,7 @@
 #include "diarist.h"
 #include "lossy_server.h"
 #include "scripted_life.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

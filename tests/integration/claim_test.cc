@@ -13,6 +13,7 @@
 
 #include "http_peer.h"
 #include "server_process.h"
+#include "tests/test_paths.h"
 #include "typed_peer.h"
 
 namespace terrazzo::integration {

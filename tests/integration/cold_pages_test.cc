@@ -16,6 +16,7 @@
 #include "server/storage/shard_store.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "tests/test_paths.h"
 #include "visitor.h"
 
 namespace terrazzo::integration {

@@ -19,6 +19,7 @@
 #include "server/storage/wal.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "tests/test_paths.h"
 #include "visitor.h"
 
 namespace terrazzo::integration {

@@ -14,6 +14,7 @@
 #include "denied_calls.h"
 #include "http_peer.h"
 #include "server_process.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

@@ -15,6 +15,7 @@
 #include "http_peer.h"
 #include "server_process.h"
 #include "terrazzo/client.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

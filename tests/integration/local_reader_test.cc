@@ -26,6 +26,7 @@
 #include "server_process.h"
 #include "terrazzo/client.h"
 #include "terrazzo/local_shard.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

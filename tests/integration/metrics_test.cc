@@ -10,6 +10,7 @@
 
 #include "http_peer.h"
 #include "server_process.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

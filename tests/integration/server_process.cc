@@ -1,4 +1,5 @@
 #include "server_process.h"
+#include "tests/test_paths.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

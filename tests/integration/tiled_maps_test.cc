@@ -17,6 +17,7 @@
 #include "server_process.h"
 #include "terrazzo/client.h"
 #include "terrazzo/render.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

@@ -9,6 +9,7 @@
 #include "tests/integration/server_process.h"
 #include "tests/net/certificates.h"
 #include "tests/net/tls_client.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

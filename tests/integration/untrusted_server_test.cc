@@ -15,6 +15,7 @@
 #include "map/formats/sha256.h"
 #include "tests/integration/http_peer.h"
 #include "tests/integration/server_process.h"
+#include "tests/test_paths.h"
 
 namespace terrazzo::integration {
 namespace {

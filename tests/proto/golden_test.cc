@@ -8,6 +8,7 @@
 #include "proto/codec.h"
 #include "tests/proto/golden_messages.h"
 #include "tests/proto/message_text.h"
+#include "tests/test_paths.h"
 
 // The files in tests/proto/golden are what encoders must write, byte by byte. After a wanted change
 // of the wire:

@@ -7,6 +7,7 @@
 #include "proto/codec.h"
 #include "proto/wire/limits.h"
 #include "tests/proto/message_text.h"
+#include "tests/test_paths.h"
 
 // PROTOCOL.md is the normative text, so its examples are tests: every ```json block decodes, each
 // line of it a payload. A block's first word after ```json says who sends it.
