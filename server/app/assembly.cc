@@ -83,7 +83,7 @@ Result<RecoveryReport> make_cores(Assembly& assembly, std::vector<CoreIo> io, co
   Node& node = assembly.node;
   std::vector<runtime::EventLoop*> wakers;
   for (const CoreIo& core : io) wakers.push_back(core.loop.get());
-  node.mesh = std::make_unique<runtime::Mesh>(wakers, sizes.mesh_capacity);
+  node.mesh = std::make_unique<runtime::Mesh>(wakers, sizes.mesh_capacity, sizes.mesh_backlog_max);
   const auto wake = [&node](unsigned core) { node.mesh->wake(static_cast<int>(core)); };
   node.workers = std::make_unique<WorkerPool>(sizes.worker_threads, static_cast<unsigned>(node.cores), wake);
   node.page_workers = std::make_unique<WorkerPool>(sizes.page_threads, static_cast<unsigned>(node.cores), wake);

@@ -26,6 +26,7 @@ struct AssemblySizes {
   unsigned worker_threads = 2;
   unsigned page_threads = 4;           // they wait for the disk more than they work
   std::uint32_t mesh_capacity = 4096;  // messages per pair of cores before the sender keeps them itself
+  std::size_t mesh_backlog_max = runtime::Mesh::kBacklogMax;  // of those, before it takes no more edits
 };
 
 // Takes the data folder that the node's configuration names and reads what is known of its worlds.

@@ -22,6 +22,8 @@ constexpr std::uint32_t kRetryAfterMs = 1000;
 // When the page workers have too much to do, and while a shard is about to leave.
 constexpr std::uint64_t kRetryNs = 1'000'000;
 constexpr std::uint64_t kDrainNs = 4'000'000'000;
+// All of it, the last checkpoints included: what kills a server that was told to stop often waits five seconds at most.
+constexpr std::uint64_t kExitNs = 4'700'000'000;
 // Between tries of what a full disk keeps from being applied.
 constexpr std::uint64_t kParkedNs = 200'000'000;
 
@@ -78,6 +80,7 @@ void CoreServices::tick() {
   working_since_ns_ = now;
   if (node_.draining.load(std::memory_order_relaxed) && drain_began_ns_ == 0) start_draining();
   if (node_.certificates && node_.certificates->generation() != certificate_) use_newest_certificate();
+  mesh_behind_ = node_.mesh->is_behind(self_);
   home_.set_time(now);
   network_.dispatch(now);
   ticks_.mesh_messages.record(
@@ -375,9 +378,8 @@ bool CoreServices::nothing_waits() const {
 
 void CoreServices::last_checkpoints() {
   checkpoints_.hurry();
-  const std::uint64_t began = runtime::monotonic_ns();
   // Whatever does not fit into the time is replayed from the log at the next start.
-  while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - began < kDrainNs) {
+  while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - drain_began_ns_ < kExitNs) {
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
     if (checkpoints_.running() && !checkpoints_.wants_a_step()) io_.loop->submit_and_wait(kMaxWaitNs);
     io_.files->collect();
@@ -550,7 +552,9 @@ std::uint64_t CoreServices::log(const storage::Record& record) {
   return sequence;
 }
 
-std::optional<Error> CoreServices::log_busy() const {
+std::optional<Error> CoreServices::busy() const {
+  if (mesh_behind_)
+    return Error{ErrorCode::overloaded, "a core of the server does not keep up; send this edit again in a moment"};
   return log_.overloaded();
 }
 

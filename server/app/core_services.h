@@ -119,7 +119,7 @@ class CoreServices final : private net::NetworkEvents,
 
   // shard::ShardOutput
   std::uint64_t log(const storage::Record& record) override;
-  std::optional<Error> log_busy() const override;
+  std::optional<Error> busy() const override;
   void publish(shard::CoreMask cores, shard::SharedPublication publication) override;
   void reply(std::unique_ptr<shard::StatesReply> reply) override;
   void outcome(shard::EditOutcome outcome) override;
@@ -128,6 +128,7 @@ class CoreServices final : private net::NetworkEvents,
 
   // session::SessionOutput
   void send(session::Connection connection, const proto::ServerMessage& message) override;
+  bool is_behind() const override { return mesh_behind_; }
   void send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) override;
   void send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
                  std::vector<session::Connection>& refused) override;
@@ -361,6 +362,7 @@ class CoreServices final : private net::NetworkEvents,
   std::uint64_t bus_faults_ = 0;
   std::uint64_t next_publication_ns_ = 0, next_dead_readers_ns_ = 0;
   bool somebody_reads_ = false, somebody_read_ = false;
+  bool mesh_behind_ = false;  // as of this tick's beginning
   std::uint64_t drain_began_ns_ = 0;
   bool counted_drained_ = false;
 };

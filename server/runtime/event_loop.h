@@ -33,8 +33,8 @@ class EventLoop {
   // Every connection that comes: its descriptor (SOCK_CLOEXEC) or -errno, until a completion without kMore.
   virtual void accept(int listen_fd, Completion* done) = 0;
   // Bytes that come, each time in a buffer that is the caller's until give_back(): their number; 0: the other side
-  // sends no more; -errno; until a completion without kMore. Without a free buffer it waits for one, or ends with
-  // -ENOBUFS; asked again it goes on.
+  // sends no more; -errno; until a completion without kMore, which may be one with bytes. Without a free buffer it
+  // waits for one, or ends with -ENOBUFS; asked again it goes on.
   virtual void receive(int fd, Completion* done) = 0;
   virtual std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const = 0;
   virtual void give_back(std::uint16_t id) = 0;

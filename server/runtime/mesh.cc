@@ -2,8 +2,11 @@
 
 namespace terrazzo::runtime {
 
-Mesh::Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity)
-    : cores_(static_cast<int>(cores.size())), wakers_(cores.begin(), cores.end()), sleeps_(cores.size()) {
+Mesh::Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity, std::size_t backlog_max)
+    : cores_(static_cast<int>(cores.size())),
+      backlog_max_(backlog_max),
+      wakers_(cores.begin(), cores.end()),
+      sleeps_(cores.size()) {
   for (std::size_t i = 0; i < cores.size() * cores.size(); ++i) lanes_.push_back(std::make_unique<Lane>(capacity));
 }
 
@@ -32,6 +35,12 @@ void Mesh::flush(int from) {
 bool Mesh::has_backlog(int from) const {
   for (int to = 0; to < cores_; ++to)
     if (!lane(from, to).overflow.empty()) return true;
+  return false;
+}
+
+bool Mesh::is_behind(int from) const {
+  for (int to = 0; to < cores_; ++to)
+    if (backlog(from, to) >= backlog_max_) return true;
   return false;
 }
 

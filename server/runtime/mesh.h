@@ -25,8 +25,9 @@ static_assert(sizeof(MeshMessage) == 64);
 // A ring for every ordered pair of cores.
 //  1. Messages of one core to another arrive in the order posted.
 //  2. post() neither blocks nor fails: beyond the ring's capacity the sender keeps the messages and hands them over as
-//  the
-//     ring empties. What may grow without bound is refused at admission (sessions' limits), not here.
+//     the ring empties. Who sends asks is_behind() before it takes on work that would make more of them, once per tick:
+//     so a core that does not run costs the others `backlog_max` messages each, those of one tick, and answers to what
+//     sessions had asked before, which their limits bound.
 //  3. A core that sleeps is woken by the first flush() after a post to it; none is missed.
 class Mesh {
  public:
@@ -36,8 +37,10 @@ class Mesh {
   // be 40 million a second.
   static constexpr std::uint64_t kBacklogWaitNs = 100'000;
 
+  static constexpr std::size_t kBacklogMax = 1 << 17;  // 8 MiB of messages, and what they own
+
   // The cores' loops, for waking them.
-  Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity);
+  Mesh(std::span<EventLoop* const> cores, std::uint32_t capacity, std::size_t backlog_max = kBacklogMax);
   Mesh(const Mesh&) = delete;
   Mesh& operator=(const Mesh&) = delete;
 
@@ -48,6 +51,8 @@ class Mesh {
   // Messages of `from` for `to` that wait on the sender's side.
   std::size_t backlog(int from, int to) const { return lane(from, to).overflow.size(); }
   bool has_backlog(int from) const;
+  // Some core does not keep up with what `from` posts to it.
+  bool is_behind(int from) const;
   // Messages of `from` that found a ring full so far, and those that still wait on its side.
   std::uint64_t overflowed(int from) const;
   std::size_t backlog(int from) const;
@@ -84,6 +89,7 @@ class Mesh {
   const Lane& lane(int from, int to) const { return *lanes_[static_cast<std::size_t>(from * cores_ + to)]; }
 
   const int cores_;
+  const std::size_t backlog_max_;
   std::vector<EventLoop*> wakers_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Sleep> sleeps_;

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -42,10 +43,12 @@ constexpr unsigned kSetups[] = {
     IORING_SETUP_R_DISABLED,
 };
 
+constexpr std::size_t kSetupOf5_19 = 1;
+
 // 0 or -errno.
-int set_up(std::uint32_t entries, ::io_uring& ring, unsigned& flags) {
+int set_up(std::uint32_t entries, RingAge age, ::io_uring& ring, unsigned& flags) {
   int error = -EINVAL;
-  for (const unsigned setup : kSetups) {
+  for (const unsigned setup : std::span(kSetups).subspan(age == RingAge::linux_5_19 ? kSetupOf5_19 : 0)) {
     ::io_uring_params params{};
     params.flags = setup | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = entries * kCompletionsPerEntry;
@@ -98,13 +101,13 @@ bool provided_buffers_work(::io_uring& ring) {
   return works;
 }
 
-RingFeatures features_of(::io_uring& ring, unsigned setup) {
+RingFeatures features_of(::io_uring& ring, unsigned setup, RingAge age) {
   RingFeatures features;
   features.defer_taskrun = (setup & IORING_SETUP_DEFER_TASKRUN) != 0;
   if (::io_uring_probe* probe = ::io_uring_get_probe_ring(&ring); probe != nullptr) {
     // Multishot has no bit of its own. Accept learned it in 5.19, with IORING_OP_SOCKET; receive in 6.0, with SEND_ZC.
     features.multishot_accept = ::io_uring_opcode_supported(probe, IORING_OP_SOCKET) != 0;
-    features.multishot_receive = ::io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
+    features.multishot_receive = age == RingAge::newest && ::io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
     features.message_ring = ::io_uring_opcode_supported(probe, IORING_OP_MSG_RING) != 0;
     ::io_uring_free_probe(probe);
   }
@@ -122,13 +125,13 @@ RingFeatures features_of(::io_uring& ring, unsigned setup) {
 RingFeatures probe_ring() {
   ::io_uring ring{};
   unsigned setup = 0;
-  const int error = set_up(8, ring, setup);
+  const int error = set_up(8, RingAge::newest, ring, setup);
   if (error < 0) {
     RingFeatures features;
     features.why_not = denial(error);
     return features;
   }
-  RingFeatures features = features_of(ring, setup);
+  RingFeatures features = features_of(ring, setup, RingAge::newest);
   ::io_uring_queue_exit(&ring);
   return features;
 }
@@ -257,18 +260,18 @@ Ring::Ring(std::unique_ptr<State> state) : state_(std::move(state)) {
 }
 Ring::~Ring() = default;
 
-Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries, std::uint16_t receive_buffers) {
+Result<std::unique_ptr<Ring>> Ring::create(std::uint32_t entries, std::uint16_t receive_buffers, RingAge age) {
   auto state = std::make_unique<State>();
   // queue_exit on a ring that was never set up would unmap address zero.
   ::io_uring ring{};
-  const int error = set_up(entries, ring, state->setup);
+  const int error = set_up(entries, age, ring, state->setup);
   if (error < 0) {
     state->ring.ring_fd = -1;
     (void)state.release();
     return Error{ErrorCode::unsupported, denial(error)};
   }
   state->ring = ring;
-  state->features = features_of(state->ring, state->setup);
+  state->features = features_of(state->ring, state->setup, age);
   if (!state->features.available) return Error{ErrorCode::unsupported, state->features.why_not};
   if (receive_buffers != 0) state->buffers = std::make_unique<RingBuffers>(state->ring, receive_buffers);
   state->wake_fd = ::eventfd(0, EFD_CLOEXEC);

@@ -22,6 +22,9 @@ struct RingFeatures {
   std::string why_not;  // when not available: what denied it and what to do
 };
 RingFeatures probe_ring();
+// What of the kernel a ring uses: all that is there, or what Linux 5.19 had, the oldest that will do (for the suites
+// that every loop must pass).
+enum class RingAge : std::uint8_t { newest, linux_5_19 };
 
 // The event loop on one io_uring: sockets, files and wake-ups on one queue. The only files that know liburing's flags
 // are ring.cc and ring_buffers.cc. The kernel refuses calls of other threads than the owner's
@@ -29,7 +32,8 @@ RingFeatures probe_ring();
 class Ring final : public EventLoop {
  public:
   // `receive_buffers`: how many receives may hold bytes at once, a power of two; 0: this ring receives nothing.
-  static Result<std::unique_ptr<Ring>> create(std::uint32_t entries, std::uint16_t receive_buffers = 0);
+  static Result<std::unique_ptr<Ring>> create(std::uint32_t entries, std::uint16_t receive_buffers = 0,
+                                              RingAge age = RingAge::newest);
   ~Ring() override;
   const RingFeatures& features() const;
 

@@ -32,6 +32,11 @@ void Home::presence_said(Session& session) {
 
 void Home::send_presences(std::uint64_t now_ns) {
   presence_looked_ns_ = now_ns;
+  // Each session's newest waits with it.
+  if (out_.is_behind()) {
+    presence_due_ns_ = now_ns + kLookEveryNs;
+    return;
+  }
   std::uint64_t next = kNever;
   std::erase_if(presence_waiting_, [&](Connection connection) {
     Session* session = find(connection);

@@ -94,6 +94,8 @@ class SessionOutput {
   virtual void subscribe(std::unique_ptr<shard::SubscribeRequest> request) = 0;
   virtual void refresh(std::unique_ptr<shard::RefreshRequest> request) = 0;
   virtual void interest_off(std::unique_ptr<shard::InterestOff> off) = 0;
+  // Another core does not keep up: what can wait here, such as presence, waits.
+  virtual bool is_behind() const = 0;
   // To every core, this one included.
   virtual void presence(const SharedNote& note) = 0;
   // To every core, this one included.

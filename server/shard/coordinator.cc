@@ -95,7 +95,7 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
       if (entry.answered()) s.answer(entry, out);
       return;
     }
-  } else if (std::optional<Error> why = s.read_only ? s.read_only : out.log_busy()) {
+  } else if (std::optional<Error> why = s.read_only ? s.read_only : out.busy()) {
     EditOutcome refused;
     refused.origin = request->origin;
     refused.world = request->world;

@@ -299,7 +299,7 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (s.read_only) return s.reject(request, *s.read_only, out);
   // A part of a decided edit is taken in any case: its whole is in a log already.
   if (request.coordinated == 0) {
-    if (std::optional<Error> busy = out.log_busy()) return s.reject(request, *std::move(busy), out);
+    if (std::optional<Error> busy = out.busy()) return s.reject(request, *std::move(busy), out);
     if (s.behind) return s.reject(request, *s.behind, out);
     if (!s.claims.empty()) [[unlikely]] {
       const std::vector<SharedClaim> others = s.claims.in_the_way(request.origin.claimant, request);

@@ -18,8 +18,8 @@ class ShardOutput {
   virtual ~ShardOutput() = default;
   // Appends to the core's log; returns the record's sequence, reported back by log_durable().
   virtual std::uint64_t log(const storage::Record& record) = 0;
-  // Why no new edit should be logged at the moment; asked before each.
-  virtual std::optional<Error> log_busy() const = 0;
+  // Why no new edit should be taken at the moment; asked before each.
+  virtual std::optional<Error> busy() const = 0;
   virtual void publish(CoreMask cores, SharedPublication publication) = 0;
   virtual void reply(std::unique_ptr<StatesReply> reply) = 0;
   virtual void outcome(EditOutcome outcome) = 0;

@@ -166,6 +166,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
     mail_.push_back(boxed(MeshKind::interest_off, std::move(off)));
   }
   void claim(std::unique_ptr<shard::ClaimRequest>) override {}  // there are none to look for
+  bool is_behind() const override { return false; }
   void presence(const session::SharedNote&) override {}
   void ask_presence(const session::PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const session::SharedNote&) override {}
@@ -187,7 +188,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
 
   // shard::ShardOutput
   std::uint64_t log(const storage::Record&) override { return ++sequence_; }
-  std::optional<Error> log_busy() const override { return std::nullopt; }
+  std::optional<Error> busy() const override { return std::nullopt; }
   void publish(shard::CoreMask, shard::SharedPublication publication) override {
     mail_.push_back(shared(MeshKind::publication, std::move(publication)));
   }

@@ -9,6 +9,7 @@
 //   TERRAZZO_FAULT_PAGE    of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends), a page that gives SIGBUS
 //   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
+//   TERRAZZO_FAULT_SLOW    while this file exists, each sync takes 200 ms more
 //   TERRAZZO_FAULT_LIE     syncs of what has a path that ends so do nothing and say that all is well
 #include <dirent.h>
 #include <dlfcn.h>
@@ -41,6 +42,7 @@ struct Settings {
   int kind = static_cast<int>(number("TERRAZZO_FAULT_KIND"));
   const char* count = std::getenv("TERRAZZO_FAULT_COUNT");
   const char* while_exists = std::getenv("TERRAZZO_FAULT_WHILE");
+  const char* slow_while_exists = std::getenv("TERRAZZO_FAULT_SLOW");
   const char* disk = std::getenv("TERRAZZO_FAULT_DISK");
   const char* page_of = std::getenv("TERRAZZO_FAULT_PAGE_OF");
   const char* lie = std::getenv("TERRAZZO_FAULT_LIE");
@@ -206,10 +208,12 @@ void synced(int fd) {
   journal.write("synced-folder %s\n", path);
 }
 
-bool full() {
-  if (settings().while_exists == nullptr) return false;
+bool there(const char* file) {
   static auto* const look = real<int(const char*, int)>("access");
-  return look(settings().while_exists, F_OK) == 0;
+  return file != nullptr && look(file, F_OK) == 0;
+}
+bool full() {
+  return there(settings().while_exists);
 }
 
 // True: the operation fails, errno is set.
@@ -274,6 +278,7 @@ int sync_as(const char* name, int fd) {
   if (inside(fd)) {
     if (fails(name, Does::sync)) return -1;
     if (path_ends(fd, settings().lie)) return 0;
+    if (there(settings().slow_while_exists)) ::usleep(200'000);
     if (journaled()) synced(fd);
   }
   return real<int(int)>(name)(fd);

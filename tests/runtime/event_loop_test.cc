@@ -41,6 +41,8 @@ struct Outcome final : Completion {
   };
   void complete(std::int32_t result, std::uint32_t flags) override { words.push_back({result, flags}); }
   bool ended() const { return !words.empty() && (words.back().flags & kMore) == 0; }
+  // Ended with bytes: a receive that is to be asked again for what comes after them.
+  bool ended_with_bytes() const { return ended() && words.back().result > 0; }
   std::int32_t last() const { return words.back().result; }
   std::vector<Word> words;
 };
@@ -379,8 +381,15 @@ TEST_P(EventLoopTest, WhoClosesOneHalfStillReadsTheOther) {
   ASSERT_EQ(::send(pair.other, "last words", 10, 0), 10);
   ::shutdown(pair.other, SHUT_WR);
   ASSERT_TRUE(run_until([&] { return receiving.ended(); }));
+  std::string words = take(receiving);
+  if (receiving.ended_with_bytes()) {
+    receiving.words.clear();
+    loop_->receive(pair.ours, &receiving);
+    ASSERT_TRUE(run_until([&] { return receiving.ended(); }));
+    words += take(receiving);
+  }
   EXPECT_EQ(receiving.last(), 0);
-  EXPECT_EQ(take(receiving), "last words");
+  EXPECT_EQ(words, "last words");
   Sender sender("answer", 3);
   sender.start(*loop_, pair.ours);
   ASSERT_TRUE(run_until([&] { return sender.outcome.ended(); }));
@@ -456,7 +465,7 @@ TEST_P(EventLoopTest, WithoutBuffersBytesWaitAndComeWhenSomeAreBack) {
     for (std::size_t i = 0; i < kPairs; ++i) {
       texts[i] += take(receiving[i]);
       const bool again = receiving[i].ended();
-      EXPECT_TRUE(!again || receiving[i].last() == -ENOBUFS) << receiving[i].last();
+      EXPECT_TRUE(!again || receiving[i].ended_with_bytes() || receiving[i].last() == -ENOBUFS) << receiving[i].last();
       receiving[i].words.clear();
       if (again) loop_->receive(pairs[i].ours, &receiving[i]);
     }
@@ -543,7 +552,9 @@ TEST_P(EventLoopTest, ANewSocketWithAnOldNumberHearsNothingOld) {
     ASSERT_TRUE(run_until([&] { return sender.outcome.ended() && !receiving.words.empty(); }));
     EXPECT_EQ(sender.outcome.last(), static_cast<std::int32_t>(text.size()));
     EXPECT_EQ(take(receiving), text);
+    const bool again = receiving.ended_with_bytes();
     receiving.words.clear();
+    if (again) loop_->receive(pair.ours, &receiving);
     // Left behind for whoever comes next: bytes, an end, a reset.
     ASSERT_EQ(::send(pair.other, "stale", i % 2 == 0 ? 5 : 0, 0), i % 2 == 0 ? 5 : 0);
     close_other(pair, i % 3 == 0);
@@ -650,7 +661,7 @@ TEST_P(EventLoopTest, EchoesOfManyPacesAreWhole) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, EventLoopTest, testing::Values(LoopKind::ring, LoopKind::epoll),
+INSTANTIATE_TEST_SUITE_P(Kinds, EventLoopTest, testing::Values(LoopKind::ring, LoopKind::old_ring, LoopKind::epoll),
                          [](const auto& each) { return name_of(each.param); });
 
 }  // namespace

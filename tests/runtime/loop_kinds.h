@@ -13,7 +13,7 @@
 namespace terrazzo::runtime {
 
 // The kinds of event loop, for suites that each of them must pass.
-enum class LoopKind : std::uint8_t { ring, epoll };
+enum class LoopKind : std::uint8_t { ring, old_ring, epoll };
 
 // nullptr, and why the test is skipped: io_uring is not there. Anything else that goes wrong fails the test.
 inline std::unique_ptr<EventLoop> make_loop(LoopKind kind, std::uint16_t receive_buffers = 0) {
@@ -22,7 +22,7 @@ inline std::unique_ptr<EventLoop> make_loop(LoopKind kind, std::uint16_t receive
     EXPECT_TRUE(loop.ok());
     return loop ? *std::move(loop) : nullptr;
   }
-  auto ring = Ring::create(256, receive_buffers);
+  auto ring = Ring::create(256, receive_buffers, kind == LoopKind::old_ring ? RingAge::linux_5_19 : RingAge::newest);
   if (ring) return *std::move(ring);
   EXPECT_FALSE(probe_ring().available) << ring.error().message;
   return nullptr;
@@ -40,7 +40,8 @@ inline LoopKind loop_kind_of_this_run() {
 }
 
 inline const char* name_of(LoopKind kind) {
-  return kind == LoopKind::ring ? "Ring" : "Epoll";
+  if (kind == LoopKind::epoll) return "Epoll";
+  return kind == LoopKind::ring ? "Ring" : "OldRing";
 }
 
 }  // namespace terrazzo::runtime

@@ -41,7 +41,7 @@ std::vector<std::uint64_t> drained(Mesh& mesh, int to) {
 }
 
 class MeshTest : public testing::TestWithParam<LoopKind> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, MeshTest, testing::Values(LoopKind::ring, LoopKind::epoll),
+INSTANTIATE_TEST_SUITE_P(Kinds, MeshTest, testing::Values(LoopKind::ring, LoopKind::old_ring, LoopKind::epoll),
                          [](const auto& each) { return name_of(each.param); });
 
 TEST_P(MeshTest, KeepsOrderThroughTheOverflow) {
@@ -61,6 +61,21 @@ TEST_P(MeshTest, KeepsOrderThroughTheOverflow) {
   EXPECT_EQ(drained(mesh, 1), (std::vector<std::uint64_t>{8, 9, 10}));
   EXPECT_FALSE(mesh.has_backlog(0));
   EXPECT_TRUE(mesh.empty(1));
+}
+
+TEST_P(MeshTest, SaysThatACoreIsBehindUntilItHasCaughtUp) {
+  Cores cores(GetParam(), 3);
+  if (!cores.there()) GTEST_SKIP() << "io_uring is not there";
+  Mesh mesh(cores.raw, 4, 3);
+  for (std::uint64_t i = 0; i < 6; ++i) mesh.post(0, 2, numbered(i));
+  EXPECT_FALSE(mesh.is_behind(0));
+  mesh.post(0, 2, numbered(6));
+  EXPECT_TRUE(mesh.is_behind(0));
+  EXPECT_FALSE(mesh.is_behind(1));  // which posted nothing to it
+  drained(mesh, 2);
+  EXPECT_TRUE(mesh.is_behind(0));  // until what waits has been handed over
+  mesh.flush(0);
+  EXPECT_FALSE(mesh.is_behind(0));
 }
 
 TEST_P(MeshTest, DrainTakesFromEveryOtherCore) {

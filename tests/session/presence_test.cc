@@ -32,6 +32,24 @@ TEST_F(PresenceTest, TheNewestGoesOutThirtyTimesASecondAtMost) {  // PR-2
   EXPECT_EQ(home.next_tick_ns(), UINT64_MAX);
 }
 
+TEST_F(PresenceTest, WhileACoreIsBehindTheNewestWaits) {  // PR-5
+  const Connection ada = enter(), bob = enter("bob");
+  out.behind = true;
+  move(ada, 1);
+  move(bob, 7);
+  home.tick(kStart);
+  move(ada, 2);
+  ASSERT_LT(home.next_tick_ns(), kStart + 1100 * kMs);
+  home.tick(home.next_tick_ns());
+  EXPECT_TRUE(out.notes.empty());
+  out.behind = false;
+  home.tick(home.next_tick_ns());
+  ASSERT_EQ(out.notes.size(), 2u);
+  EXPECT_EQ(out.notes[0]->cursor, (map::CellPos{2, 0}));
+  EXPECT_EQ(out.notes[1]->cursor, (map::CellPos{7, 0}));
+  EXPECT_EQ(home.next_tick_ns(), UINT64_MAX);
+}
+
 TEST_F(PresenceTest, APartThatIsAbsentStaysAsItWas) {  // PR-1
   const Connection ada = enter();
   say(ada, R"({"type":"presence","cursor":[1,2],"viewport":[0,0,10,10],"tool":"brush"})");

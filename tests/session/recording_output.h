@@ -74,6 +74,7 @@ class RecordingOutput final : public SessionOutput {
   void subscribe(std::unique_ptr<shard::SubscribeRequest> request) override { requests.push_back(std::move(request)); }
   void claim(std::unique_ptr<shard::ClaimRequest> request) override { claims.push_back(std::move(request)); }
   void interest_off(std::unique_ptr<shard::InterestOff> off) override { offs.push_back(std::move(off)); }
+  bool is_behind() const override { return behind; }
   void presence(const SharedNote& note) override { notes.push_back(note); }
   void ask_presence(const PresenceAsk& ask) override { asked.push_back(ask); }
   void presence_to(const shard::Origin& newcomer, const SharedNote& note) override {
@@ -95,6 +96,7 @@ class RecordingOutput final : public SessionOutput {
   std::vector<Connection> full;  // the test's word: nothing that can wait goes to these
   std::vector<Connection> busy;  // and to these no presence
   std::vector<Connection> tell_rooms;
+  bool behind = false;
   std::vector<SharedNote> notes;
   std::vector<std::pair<shard::Origin, SharedNote>> notes_to;
   std::vector<PresenceAsk> asked;

@@ -122,6 +122,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void interest_off(std::unique_ptr<shard::InterestOff> off) override;
   void claim(std::unique_ptr<shard::ClaimRequest>) override {}  // there are none to look for
   void undo(std::unique_ptr<shard::UndoRequest>) override {}    // likewise
+  bool is_behind() const override { return false; }
   void presence(const SharedNote&) override {}
   void ask_presence(const PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const SharedNote&) override {}
@@ -130,7 +131,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
 
   // shard::ShardOutput
   std::uint64_t log(const storage::Record&) override { return ++sequence_; }
-  std::optional<Error> log_busy() const override { return std::nullopt; }
+  std::optional<Error> busy() const override { return std::nullopt; }
   void publish(shard::CoreMask cores, shard::SharedPublication publication) override;
   void reply(std::unique_ptr<shard::StatesReply> reply) override;
   void outcome(shard::EditOutcome outcome) override;

@@ -23,7 +23,7 @@ class RecordingOutput final : public ShardOutput {
     records.push_back({record.kind, record.shard, record.lsn, {record.payload.begin(), record.payload.end()}});
     return records.size();
   }
-  std::optional<Error> log_busy() const override { return why_busy; }
+  std::optional<Error> busy() const override { return why_busy; }
   void publish(CoreMask cores, SharedPublication publication) override {
     published.push_back({cores, std::move(publication)});
   }

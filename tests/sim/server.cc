@@ -10,6 +10,7 @@ namespace terrazzo::sim {
 namespace {
 
 constexpr int kWorkers = 2, kPageWorkers = 4;
+constexpr std::size_t kMeshBacklogMax = 64;  // so that a core that stalls makes others refuse edits now and then
 
 }  // namespace
 
@@ -77,7 +78,8 @@ Status Server::try_start() {
     listeners.push_back(Network::listen_fd(core));
   }
   const Result<app::RecoveryReport> made = app::make_cores(
-      *assembly_, std::move(io), listeners, {.worker_threads = 0, .page_threads = 0, .mesh_capacity = ring_capacity_});
+      *assembly_, std::move(io), listeners,
+      {.worker_threads = 0, .page_threads = 0, .mesh_capacity = ring_capacity_, .mesh_backlog_max = kMeshBacklogMax});
   if (!made) return made.error();
   counters_.replayed += made->replayed;
   counters_.rolled_forward += made->rolled_forward;
