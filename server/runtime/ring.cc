@@ -195,7 +195,7 @@ struct Ring::State {
   unsigned setup = 0;
   bool started = false, running_completions = false;
   std::thread::id owner;
-  std::uint64_t enter_calls = 0;
+  std::uint64_t system_calls = 0;
   std::unique_ptr<RingBuffers> buffers;
   int wake_fd = -1;
   std::uint64_t wake_count = 0;
@@ -236,7 +236,7 @@ struct Ring::State {
 
   void submit() {
     start();
-    ++enter_calls;
+    ++system_calls;
     check(::io_uring_submit(&ring));
   }
 
@@ -286,7 +286,7 @@ const RingFeatures& Ring::features() const {
   return state_->features;
 }
 std::uint64_t Ring::system_calls() const {
-  return state_->enter_calls;
+  return state_->system_calls;
 }
 bool Ring::usable_here() const {
   return !state_->started || state_->owner == std::this_thread::get_id();
@@ -339,6 +339,7 @@ void Ring::send(int fd, const msghdr* message, Completion* done) {
 }
 
 void Ring::close(int fd) {
+  ++state_->system_calls;
   ::close(fd);
 }
 
@@ -379,14 +380,14 @@ void Ring::submit_and_wait(std::uint64_t timeout_ns) {
   if (timeout_ns == 0) {
     const unsigned kernel_flags = IO_URING_READ_ONCE(*ring.sq.kflags);
     if (::io_uring_sq_ready(&ring) != 0 || (kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
-      ++state_->enter_calls;
+      ++state_->system_calls;
       state_->check(::io_uring_submit_and_get_events(&ring));
     }
   } else {
     ::__kernel_timespec timeout{static_cast<long long>(timeout_ns / kNsPerSecond),
                                 static_cast<long long>(timeout_ns % kNsPerSecond)};
     ::io_uring_cqe* first = nullptr;
-    ++state_->enter_calls;
+    ++state_->system_calls;
     state_->check(::io_uring_submit_and_wait_timeout(&ring, &first, 1, &timeout, nullptr));
   }
   state_->run_completions();
