@@ -11,6 +11,7 @@ namespace terrazzo::canary {
 enum class Bug : std::uint8_t {
   none,
   ack_before_sync,           // an edit is told to be durable when it has been applied
+  told_before_logged,        // an edit over several shards is answered before anything of it is in a log
   dedupe_skipped,            // an edit that is sent again is applied again
   wrong_interest_bit,        // who stops looking in one form stops the other form's viewers of its core, too
   pinned_page_freed,         // a page that a version needs is given back

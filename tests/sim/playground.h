@@ -34,9 +34,17 @@ constexpr map::CellPos register_cell(std::uint32_t client) {
   return {at % 2 == 0 ? x : -x, at / 2 % 2 == 0 ? y : -y};
 }
 inline constexpr std::uint32_t kRegisterClientsMax = 512;
-// All registers, and all twins.
+// A pair: every third client writes the same value, with the same edit, into this cell of another shard, too.
+constexpr bool has_pair(std::uint32_t client) {
+  return client % 3 == 0;
+}
+constexpr map::CellPos pair_cell(std::uint32_t client) {
+  const map::CellPos own = register_cell(client);
+  return {-own.x, own.y > 0 ? -301 : 301};
+}
+// All registers with their pairs, and all twins.
 inline constexpr map::Rect kRegisterAreas[] = {
-    {200, 300, 328, 301}, {-328, 300, -199, 301}, {200, -300, 328, -299}, {-328, -300, -199, -299}};
+    {200, 300, 328, 302}, {-328, 300, -199, 302}, {200, -301, 328, -299}, {-328, -301, -199, -299}};
 inline constexpr map::Rect kTwinAreas[] = {
     {192, 192, 256, 320}, {-256, 192, -192, 320}, {192, -320, 256, -192}, {-256, -320, -192, -192}};
 

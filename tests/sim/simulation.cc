@@ -344,7 +344,7 @@ void Simulation::submit(Actor& actor, client::EditDraft draft, bool is_register)
   if (!id) return;  // too many are held
   ++edits_;
   damage_.submitted(actor.client->number(), *id, actor.world, draft.ops());
-  if (is_register) diary_.wrote(actor.client->number(), *id);
+  if (is_register) diary_.wrote(actor.client->number(), *id, writes_pairs(actor.client->number()));
 }
 
 void Simulation::paint(Actor& actor) {
@@ -384,7 +384,9 @@ void Simulation::write_register(Actor& actor) {
   const std::uint32_t client = actor.client->number();
   if (client >= kRegisterClientsMax) return paint(actor);
   client::EditDraft draft;
-  draft.set(kLayers[0], register_cell(client), map::Cell{diary_.next(client)});
+  const map::Cell value{diary_.next(client)};
+  draft.set(kLayers[0], register_cell(client), value);
+  if (writes_pairs(client)) draft.set(kLayers[0], pair_cell(client), value);
   submit(actor, std::move(draft), true);
 }
 
@@ -461,8 +463,10 @@ void Simulation::told(std::uint32_t client, const client::Event& event) {
     diary_.told_durable(client, durable->edit);
     marks_.hit(Mark::edit_durable);
   } else if (const auto* rejected = std::get_if<client::EditRejected>(&event)) {
-    // An edit of a session that the server does not know any more may have been applied.
+    // An edit of a session that the server does not know any more may have been applied; one over several shards that
+    // was decided, and that a shard could not take, is completed when the server starts again.
     const bool unknown = rejected->error.code == ErrorCode::conflict ||
+                         rejected->error.message.starts_with("the edit is decided and on disk") ||
                          damage_.is_unknown(client, rejected->edit, rejected->error, *server_);
     if (!unknown) diary_.told_rejected(client, rejected->edit);
     damage_.rejected(client, rejected->edit, rejected->error, *server_, machine_.faults);

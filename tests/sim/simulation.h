@@ -22,6 +22,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/options.h"
 #include "tests/sim/outcome.h"
+#include "tests/sim/playground.h"
 #include "tests/sim/server.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/verdict.h"
@@ -68,6 +69,7 @@ class Simulation final : private ClientObserver {
   void paint(Actor& actor);
   void paint_twins(Actor& actor);
   void write_register(Actor& actor);
+  bool writes_pairs(std::uint32_t client) const { return has_pair(client) && !without("pairs"); }
   void change_views(Actor& actor);
   map::Rect some_cells(std::int64_t size_max);
   map::Cell some_cell();

@@ -3,13 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "tests/sim/playground.h"
 
 namespace terrazzo::sim {
 
-void Diary::wrote(std::uint32_t client, EditId edit) {
+std::vector<map::CellPos> Diary::Page::cells(std::uint32_t client) const {
+  std::vector<map::CellPos> cells{register_cell(client)};
+  if (in_pairs) cells.push_back(pair_cell(client));
+  return cells;
+}
+
+void Diary::wrote(std::uint32_t client, EditId edit, bool in_pairs) {
   Page& page = pages_[client];
+  page.in_pairs = in_pairs;
   page.values[edit.value] = ++page.written;
 }
 
@@ -27,12 +35,19 @@ void Diary::told_rejected(std::uint32_t client, EditId edit) {
 
 void check_durable_edits(const Diary& diary, Truth& truth, Verdict& verdict) {
   for (const auto& [client, page] : diary.pages()) {
-    const map::CellPos at = register_cell(client);
-    const auto value = truth.cell(kDiary, kLayers[0], at);
-    if (!value || *value >= page.durable) continue;
-    verdict.fail("an edit acknowledged as durable is never lost",
-                 fmt::format("client {} was told that value {} of its register at {},{} is durable; it holds {}",
-                             client, page.durable, at.x, at.y, *value));
+    std::optional<std::uint32_t> first;
+    for (const map::CellPos at : page.cells(client)) {
+      const auto value = truth.cell(kDiary, kLayers[0], at);
+      if (!value) continue;
+      if (*value < page.durable)
+        verdict.fail("an edit acknowledged as durable is never lost",
+                     fmt::format("client {} was told that value {} of its register at {},{}{} is durable; it holds {}",
+                                 client, page.durable, at.x, at.y, page.in_pairs ? " (one of two)" : "", *value));
+      if (first && *first != *value)
+        verdict.fail("an edit over several shards is there whole or not at all",
+                     fmt::format("the registers of client {} hold {} and {}", client, *first, *value));
+      first = value;
+    }
   }
 }
 

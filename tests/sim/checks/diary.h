@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <vector>
 
+#include "map/coords.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/verdict.h"
 
@@ -17,10 +19,14 @@ class Diary {
     std::uint32_t durable = 0;                      // the newest value that was acknowledged as durable
     std::map<std::uint64_t, std::uint32_t> values;  // by edit id
     std::set<std::uint32_t> rejected;
+    bool in_pairs = false;  // each value is written into two shards by one edit
+
+    // The cells that hold its values.
+    std::vector<map::CellPos> cells(std::uint32_t client) const;
   };
   // The value for the client's next edit.
   std::uint32_t next(std::uint32_t client) { return pages_[client].written + 1; }
-  void wrote(std::uint32_t client, EditId edit);
+  void wrote(std::uint32_t client, EditId edit, bool in_pairs);
   void told_durable(std::uint32_t client, EditId edit);
   void told_rejected(std::uint32_t client, EditId edit);
   const std::map<std::uint32_t, Page>& pages() const { return pages_; }
@@ -29,7 +35,7 @@ class Diary {
   std::map<std::uint32_t, Page> pages_;
 };
 
-// An edit that was acknowledged as durable is never lost.
+// An edit that was acknowledged as durable is never lost, over several shards either, and there it is in all of them.
 void check_durable_edits(const Diary& diary, Truth& truth, Verdict& verdict);
 
 }  // namespace terrazzo::sim

@@ -26,13 +26,14 @@ void AppliedOnce::heard(Incarnation incarnation, const proto::ServerMessage& mes
 
 void AppliedOnce::check(const Diary& diary, Truth& truth) {
   for (const auto& [client, page] : diary.pages()) {
-    const map::CellPos at = register_cell(client);
-    const auto value = truth.cell(kDiary, kLayers[0], at);
-    if (!value) continue;
-    if (*value > page.written)
-      verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which it never wrote", client, *value));
-    if (page.rejected.contains(*value))
-      verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which was rejected", client, *value));
+    for (const map::CellPos at : page.cells(client)) {
+      const auto value = truth.cell(kDiary, kLayers[0], at);
+      if (!value) continue;
+      if (*value > page.written)
+        verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which it never wrote", client, *value));
+      if (page.rejected.contains(*value))
+        verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which was rejected", client, *value));
+    }
   }
 }
 
