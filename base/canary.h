@@ -18,6 +18,7 @@ enum class Bug : std::uint8_t {
   wake_up_lost,              // a slow client whose second shard is stale is not looked at again
   restored_in_part,          // going back to a version leaves out half of a shard
   version_between_parts,     // a core does not wait for its shards' pages before it lets a version be taken
+  version_not_kept,          // a version that is taken is listed, and shards do not keep its state
   stale_resume,              // a client that comes back with an older state is not sent the newer one
   revision_not_raised,       // a chunk that is written again keeps its revision
   torn_tail_believed,        // the log's checksums are not looked at

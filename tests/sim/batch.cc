@@ -131,7 +131,7 @@ Options shrunk(Options options) {
     smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
     if (fails(smaller)) options = smaller;
   }
-  for (const char* what : {"versions", "branches", "moves", "pairs"}) {
+  for (const char* what : {"versions", "diary-versions", "branches", "moves", "pairs"}) {
     Options smaller = options;
     smaller.without.emplace_back(what);
     if (fails(smaller)) options = smaller;

@@ -51,6 +51,7 @@ void BranchActor::drop(const std::string& world) {
           dropped_.insert(world);
         }
         branches_.erase(world);
+        saved_.gone(world);
         gone_(world);
       });
 }
@@ -58,10 +59,12 @@ void BranchActor::drop(const std::string& world) {
 void BranchActor::save(const std::string& world) {
   const nlohmann::json body{{"name", "version " + std::to_string(++names_)}};
   ask("POST", "/v1/worlds/" + world + "/versions", body.dump(),
-      [this, world](unsigned status, const std::string& answer) {
+      [this, world, asked = saved_.now(world)](unsigned status, const std::string& answer) {
         if (status != 201) return;
         marks_.hit(Mark::branch_version_saved);
-        branches_.at(world).push_back(nlohmann::json::parse(answer).at("id").get<std::uint64_t>());
+        const auto version = nlohmann::json::parse(answer).at("id").get<std::uint64_t>();
+        branches_.at(world).push_back(version);
+        saved_.saved(world, version, asked);
       });
 }
 
@@ -69,7 +72,10 @@ void BranchActor::change(const std::string& world, bool restore) {
   std::vector<std::uint64_t>& versions = branches_.at(world);
   const std::size_t at = random_.below(versions.size());
   const std::string target = "/v1/worlds/" + world + "/versions/" + std::to_string(versions[at]);
-  if (!restore) versions.erase(versions.begin() + static_cast<std::ptrdiff_t>(at));
+  if (!restore) {
+    saved_.gone(world, versions[at]);
+    versions.erase(versions.begin() + static_cast<std::ptrdiff_t>(at));
+  }
   ask(restore ? "POST" : "DELETE", restore ? target + "/restore" : target, "",
       [this, restore](unsigned status, const std::string&) {
         if (status == 200 && restore) marks_.hit(Mark::branch_restored);

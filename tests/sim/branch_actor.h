@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/checks/saved_versions.h"
 #include "tests/sim/http_actor.h"
 
 namespace terrazzo::sim {
@@ -18,8 +19,8 @@ class BranchActor final : public HttpActor {
   // The world's name that a branch is opened by.
   using Told = std::function<void(const std::string& world)>;
   // `gone`: it was dropped, or asked to be, and nobody knows.
-  BranchActor(Machine& machine, Marks& marks, Random random, Told made, Told gone)
-      : HttpActor(machine, marks, random, 1), made_(std::move(made)), gone_(std::move(gone)) {}
+  BranchActor(Machine& machine, Marks& marks, Random random, SavedVersions& saved, Told made, Told gone)
+      : HttpActor(machine, marks, random, 1), saved_(saved), made_(std::move(made)), gone_(std::move(gone)) {}
 
   // Those that are there for certain, with their versions that were answered and not asked to be deleted.
   const std::map<std::string, std::vector<std::uint64_t>>& branches() const { return branches_; }
@@ -33,6 +34,7 @@ class BranchActor final : public HttpActor {
   void save(const std::string& world);
   void change(const std::string& world, bool restore);
 
+  SavedVersions& saved_;
   const Told made_, gone_;
   std::map<std::string, std::vector<std::uint64_t>> branches_;
   std::set<std::string> dropped_;

@@ -33,6 +33,7 @@ const Canary kCanaries[] = {
     {Bug::wake_up_lost, "wake-up lost", 10},
     {Bug::restored_in_part, "restored in part", 10},
     {Bug::version_between_parts, "version between the parts of an edit", 30},
+    {Bug::version_not_kept, "version whose state is not kept", 10, {}, "a version that was saved is there"},
     {Bug::stale_resume, "stale resume", 10},
     {Bug::revision_not_raised, "revision not raised", 10},
     {Bug::torn_tail_believed, "torn log tail believed", 60, {"power-loss"}},

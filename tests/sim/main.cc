@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   app.add_option("--clients", options.clients, "instead of what the seed says");
   app.add_option("--rounds", options.rounds, "instead of what the seed says");
   app.add_option("--round-seconds", options.round_seconds, "virtual, instead of what the seed says");
-  app.add_option("--without", options.without, "faults that are left out, and versions, branches, moves, pairs")
+  app.add_option("--without", options.without, "faults that are left out, and versions, diary-versions, branches, moves, pairs")
       ->delimiter(',');
   app.add_option("--with", options.with, "faults that have their highest rate")->delimiter(',');
   app.add_option("--trace", options.trace, "a file for every step, to find where two runs of one seed part");

@@ -13,7 +13,7 @@ struct Options {
   std::uint32_t clients = 0;
   std::uint32_t rounds = 0;          // of activity, each followed by checks
   std::uint32_t round_seconds = 0;   // virtual
-  std::vector<std::string> without;  // names of faults, "versions", "branches", "moves", "pairs"
+  std::vector<std::string> without;  // names of faults, and of what people do: --help has them
   std::vector<std::string> with;     // names of faults that have their highest rate
   std::string trace;                 // a file for the time, number and hash of each step
   bool verbose = false;              // the server's log

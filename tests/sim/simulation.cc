@@ -50,9 +50,10 @@ Simulation::Simulation(const Options& options)
       machine_(options.seed),
       random_(machine_.random.split()),
       later_random_(options.seed ^ 0x5EED0F17A7E5ull),
-      versions_(machine_, marks_),
+      versions_(machine_, marks_, machine_.random.split(), kPainting, VersionActor::May::restore, saved_),
+      diary_versions_(machine_, marks_, Random(options.seed ^ 0xD1A47ull), kDiary, VersionActor::May::save, saved_),
       branches_(
-          machine_, marks_, later_random_.split(), [this](const std::string& world) { people_come(world); },
+          machine_, marks_, later_random_.split(), saved_, [this](const std::string& world) { people_come(world); },
           [this](const std::string& world) { people_go(world); }),
       moves_(machine_, marks_, later_random_.split()),
       order_(verdict_),
@@ -82,6 +83,7 @@ Simulation::Simulation(const Options& options)
   network_ = std::make_unique<Network>(machine_);
   server_ = std::make_unique<Server>(machine_, *disk_, *network_);
   truth_ = std::make_unique<Truth>(*server_);
+  saved_.begin(*truth_);
   server_->on_failed_start = [this](const std::string& why) { damage_.start_failed(why, machine_.faults); };
 }
 
@@ -148,6 +150,7 @@ void Simulation::round() {
   for (auto& [number, actor] : actors_)
     if (!actor.inspector) act_later(number);
   if (!without("versions")) versions_.begin(*network_);
+  if (!without("versions") && !without("diary-versions")) diary_versions_.begin(*network_);
   if (has_branches_ && !without("branches")) branches_.begin(*network_);
   if (has_moves_ && !without("moves")) moves_.begin(*network_);
   begin_faults();
@@ -249,6 +252,7 @@ void Simulation::check() {
     check_twins(branch.c_str(), *truth_, verdict_);
     check_twins_of_versions(branch.c_str(), versions, *truth_, verdict_);
   }
+  saved_.check(*server_);
   check_dropped(branches_.dropped(), *server_, verdict_);
   gaps_.check();
   check_pages(*server_, verdict_);

@@ -13,6 +13,7 @@
 #include "tests/sim/checks/diary.h"
 #include "tests/sim/checks/gaps.h"
 #include "tests/sim/checks/once.h"
+#include "tests/sim/checks/saved_versions.h"
 #include "tests/sim/checks/shard_order.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
@@ -62,7 +63,7 @@ class Simulation final : private ClientObserver {
   void people_come(const std::string& branch);
   void people_go(const std::string& branch);
   bool without(const char* what) const;
-  std::array<HttpActor*, 3> asking() { return {&versions_, &branches_, &moves_}; }
+  std::array<HttpActor*, 4> asking() { return {&versions_, &diary_versions_, &branches_, &moves_}; }
   void look_around(Actor& actor);
   void act_later(std::uint32_t client);
   void act(Actor& actor);
@@ -118,10 +119,11 @@ class Simulation final : private ClientObserver {
   std::unique_ptr<Network> network_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<Truth> truth_;
-  VersionActor versions_;
+  Diary diary_;
+  SavedVersions saved_{diary_, verdict_};
+  VersionActor versions_, diary_versions_;
   BranchActor branches_;
   MoveActor moves_;
-  Diary diary_;
   ShardOrder order_;
   AppliedOnce once_;
   Gaps gaps_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/branch_world.h"
+
 namespace terrazzo::sim {
 
 std::optional<Truth::Line> Truth::line(const char* world, map::ShardPos shard) {
@@ -51,6 +53,27 @@ std::optional<std::uint32_t> Truth::cell_of_version(const char* world, std::uint
   if (pin == nullptr) return 0;
   const storage::ChunkRead read = found->store->read(*pin, layer, map::index_in_shard(chunk));
   return read.cells != nullptr ? read.cells[map::index_in_chunk(position)] : read.fill;
+}
+
+std::vector<map::ShardPos> Truth::shards(const char* world) {
+  std::vector<map::ShardPos> found;
+  if (!server_.running()) return found;
+  const auto known = server_.assembly().node.worlds.find(world);
+  if (!known) return found;
+  for (const auto& core : server_.assembly().cores)
+    core->shards().for_each([&](app::ShardSlot& slot) {
+      const shard::ShardKey& key = slot.shard->key();
+      if (key.world != main_world(known->id)) return;
+      if (const auto open = line(world, key.position); open && open->store != nullptr) found.push_back(key.position);
+    });
+  return found;
+}
+
+std::optional<bool> Truth::has_version(const char* world, std::uint64_t version, map::ShardPos shard) {
+  const auto found = line(world, shard);
+  if (!found) return std::nullopt;
+  return found->store != nullptr &&
+         found->store->find_pin(storage::PinKind::version, version, found->head) != nullptr;
 }
 
 }  // namespace terrazzo::sim

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "map/coords.h"
 #include "tests/sim/server.h"
@@ -21,6 +22,10 @@ class Truth {
   // As of a version; 0 where the shard was made after it.
   std::optional<std::uint32_t> cell_of_version(const char* world, std::uint64_t version, map::LayerId layer,
                                                map::CellPos position);
+  // Those of a world that are open and were edited.
+  std::vector<map::ShardPos> shards(const char* world);
+  // Nothing: the shard is not open.
+  std::optional<bool> has_version(const char* world, std::uint64_t version, map::ShardPos shard);
 
  private:
   // One of a shard's lines: the main one, or a branch. No store: the shard was never edited.

@@ -1,16 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/sim/checks/saved_versions.h"
 #include "tests/sim/http_actor.h"
 
 namespace terrazzo::sim {
 
-// Somebody who saves, deletes and goes back to versions of the painting, one after another.
+// Somebody who saves, deletes and goes back to versions of a world, one after another. Not back where registers are,
+// which only grow.
 class VersionActor final : public HttpActor {
  public:
-  VersionActor(Machine& machine, Marks& marks) : HttpActor(machine, marks, machine.random.split(), 1.5) {}
+  enum class May : std::uint8_t { save, restore };
+  VersionActor(Machine& machine, Marks& marks, Random random, std::string world, May may, SavedVersions& saved)
+      : HttpActor(machine, marks, random, 1.5), world_(std::move(world)), may_(may), saved_(saved) {}
   // Those that were answered and not asked to be deleted.
   const std::vector<std::uint64_t>& versions() const { return versions_; }
 
@@ -19,6 +25,9 @@ class VersionActor final : public HttpActor {
   void save();
   void change(bool restore);
 
+  const std::string world_;
+  const May may_;
+  SavedVersions& saved_;
   std::vector<std::uint64_t> versions_;
   std::uint64_t names_ = 0;
 };
