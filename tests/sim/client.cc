@@ -116,8 +116,4 @@ void Client::lost(std::uint16_t code, const std::string& reason) {
   });
 }
 
-void Client::cut() {
-  network_.cut(peer_.link());
-}
-
 }  // namespace terrazzo::sim

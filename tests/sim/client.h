@@ -33,7 +33,6 @@ class Client final : private client::SyncOutput {
   client::SyncMachine& machine() { return *sync_; }
   proto::Form form() const { return form_; }
   Network::Link link() const { return peer_.link(); }
-  void cut();
   bool live() const { return sync_->state() == client::State::live; }
   // In a state that it does not leave by itself.
   bool failed() const { return sync_->state() == client::State::failed; }

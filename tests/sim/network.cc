@@ -116,11 +116,12 @@ void Network::close(Link link) {
   drop_if_done(link);
 }
 
-void Network::hold(Link link, bool held) {
+bool Network::hold(Link link, bool held) {
   Socket* const socket = find(link);
-  if (socket == nullptr) return;
+  if (socket == nullptr) return false;
   socket->held = held;
   if (!held) machine_.schedule.after(1, [this, link] { feed_client(link); });
+  return true;
 }
 
 // ---- bytes under way ----
@@ -229,9 +230,9 @@ void Network::drop_if_done(Link link) {
 
 // ---- faults ----
 
-void Network::cut(Link link) {
+bool Network::cut(Link link) {
   Socket* const socket = find(link);
-  if (socket == nullptr || !socket->connected || socket->black || socket->reset) return;
+  if (socket == nullptr || !socket->connected || socket->black || socket->reset) return false;
   socket->reset = true;
   socket->up.there.clear();
   socket->down.there.clear();
@@ -239,10 +240,14 @@ void Network::cut(Link link) {
   machine_.schedule.after(latency(), [this, link] {
     if (Socket* const there = find(link)) finish_operations(*there, -ECONNRESET, -ECONNRESET);
   });
+  return true;
 }
 
-void Network::black_hole(Link link) {
-  if (Socket* const socket = find(link)) socket->black = true;
+bool Network::black_hole(Link link) {
+  Socket* const socket = find(link);
+  if (socket == nullptr) return false;
+  socket->black = true;
+  return true;
 }
 
 bool Network::black(Link link) const {

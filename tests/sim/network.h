@@ -50,13 +50,13 @@ class Network {
   void send(Link link, std::span<const std::byte> bytes);
   std::size_t unsent(Link link) const;  // bytes that the server has not taken
   void close(Link link);
-  // Reads nothing any more, until told otherwise.
-  void hold(Link link, bool held);
+  // Reads nothing any more, until told otherwise. False: there is no such connection.
+  bool hold(Link link, bool held);
 
-  // ---- faults ----
-  void cut(Link link);
+  // ---- faults; false: there is nothing to strike ----
+  bool cut(Link link);
   // From now on nothing comes through, in either direction.
-  void black_hole(Link link);
+  bool black_hole(Link link);
   bool black(Link link) const;
   // Nothing is under way.
   bool quiet() const;

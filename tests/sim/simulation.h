@@ -77,19 +77,20 @@ class Simulation final : private ClientObserver {
   void submit(Actor& actor, client::EditDraft draft, bool is_register);
 
   void begin_faults();
-  void later(Fault fault, void (Simulation::*strike)());
-  void strike_cut();
-  void strike_half_open();
-  void strike_slow_reader();
-  void strike_client_crash();
+  // Counts those that found something to strike.
+  void later(Fault fault, bool (Simulation::*strike)());
+  bool strike_cut();
+  bool strike_half_open();
+  bool strike_slow_reader();
+  bool strike_client_crash();
   void replace(std::uint32_t number);
   void replace_failed();
-  void strike_core_stall();
-  void strike_power_loss();
-  void strike_restart();
-  void strike_disk_full();
-  void strike_bit_rot();
-  void strike_clock_jump();
+  bool strike_core_stall();
+  bool strike_power_loss();
+  bool strike_restart();
+  bool strike_disk_full();
+  bool strike_bit_rot();
+  bool strike_clock_jump();
   void server_is_gone();
   int some_cores();
   Actor* some_actor();

@@ -20,15 +20,14 @@ void Simulation::begin_faults() {
   later(Fault::clock_jump, &Simulation::strike_clock_jump);
 }
 
-void Simulation::later(Fault fault, void (Simulation::*strike)()) {
+void Simulation::later(Fault fault, bool (Simulation::*strike)()) {
   const double rate = machine_.faults.rate(fault);
   if (rate <= 0) return;
   Random& random = fault == Fault::bit_rot ? later_random_ : random_;
   const auto delay = static_cast<std::uint64_t>(random.exponential(rate) * static_cast<double>(kSecond));
   machine_.schedule.after(delay, [this, fault, strike, number = active_number_] {
     if (!active_ || number != active_number_) return;
-    if (fault != Fault::bit_rot) machine_.faults.count(fault);  // which may find nothing to strike
-    (this->*strike)();
+    if ((this->*strike)()) machine_.faults.count(fault);
     later(fault, strike);
   });
 }
@@ -39,25 +38,28 @@ Simulation::Actor* Simulation::some_actor() {
   return &at->second;
 }
 
-void Simulation::strike_cut() {
-  some_actor()->client->cut();
+bool Simulation::strike_cut() {
+  return network_->cut(some_actor()->client->link());
 }
 
-void Simulation::strike_half_open() {
-  network_->black_hole(some_actor()->client->link());
+bool Simulation::strike_half_open() {
+  return network_->black_hole(some_actor()->client->link());
 }
 
-void Simulation::strike_slow_reader() {
+bool Simulation::strike_slow_reader() {
   Actor* const actor = some_actor();
   const Network::Link link = actor->client->link();
-  network_->hold(link, true);
+  const bool struck = network_->hold(link, true);
   machine_.schedule.after(random_.log_between(10 * kMillisecond, 20 * kSecond),
                           [this, link] { network_->hold(link, false); });
+  return struck;
 }
 
-void Simulation::strike_client_crash() {
+bool Simulation::strike_client_crash() {
   const Actor* const actor = some_actor();
-  if (!actor->inspector) replace(actor->client->number());
+  if (actor->inspector) return false;
+  replace(actor->client->number());
+  return true;
 }
 
 // The client is gone with all it knew, and another one comes.
@@ -78,10 +80,11 @@ void Simulation::replace_failed() {
   for (const std::uint32_t number : failed) replace(number);
 }
 
-void Simulation::strike_core_stall() {
-  if (!server_->running()) return;
+bool Simulation::strike_core_stall() {
+  if (!server_->running()) return false;
   const auto core = static_cast<int>(random_.below(static_cast<std::uint64_t>(server_->cores())));
   server_->loop(core).stall(random_.log_between(kMillisecond, 3 * kSecond));
+  return true;
 }
 
 int Simulation::some_cores() {
@@ -100,41 +103,44 @@ void Simulation::server_is_gone() {
     if (random_.chance(0.3) && machine_.faults.strikes(Fault::power_loss, random_))
       server_->lose_power(1 + random_.below(60), [this] { server_is_gone(); });
     if (!active_ || later_random_.chance(0.5)) disk_->mend();
-    if (active_) strike_bit_rot();
+    if (active_ && strike_bit_rot()) machine_.faults.count(Fault::bit_rot);
     server_->start(some_cores());
   });
 }
 
-void Simulation::strike_power_loss() {
-  if (!server_->running() || server_->changing()) return;
+bool Simulation::strike_power_loss() {
+  if (!server_->running() || server_->changing()) return false;
   const std::uint64_t changes = random_.chance(0.5) ? 0 : random_.below(40);
   server_->lose_power(changes, [this] { server_is_gone(); });
+  return true;
 }
 
-void Simulation::strike_restart() {
-  if (!server_->running() || server_->changing()) return;
+bool Simulation::strike_restart() {
+  if (!server_->running() || server_->changing()) return false;
   server_->stop([this] { server_is_gone(); });
+  return true;
 }
 
-void Simulation::strike_disk_full() {
+bool Simulation::strike_disk_full() {
   disk_->set_full(true);
   machine_.schedule.after(random_.log_between(10 * kMillisecond, 5 * kSecond), [this] { disk_->set_full(false); });
+  return true;
 }
 
 // In any page that the server would have to read from the disk before it sees it, of any shard's file. It is the disk
 // that lies here, and the operator has a copy of it: mend() gives back every page, so nothing at all may be lost, and
 // the checkers claim what they always do. Had the operator to do without a copy, what lies in the page would be gone,
 // and which cells, versions and undo points that is, only a second implementation of the store could tell.
-void Simulation::strike_bit_rot() {
-  if (machine_.faults.rate(Fault::bit_rot) <= 0) return;
+bool Simulation::strike_bit_rot() {
+  if (machine_.faults.rate(Fault::bit_rot) <= 0) return false;
   const std::vector<std::string> files = disk_->files(".shard");
-  if (files.empty()) return;
+  if (files.empty()) return false;
   const std::string& path = files[later_random_.below(files.size())];
   app::ShardSlot* open = nullptr;
   if (server_->running()) {
     const app::Node& node = server_->assembly().node;
     // What a worker has just read is in memory, and its core does not know yet.
-    if (!node.workers->idle() || !node.page_workers->idle()) return;
+    if (!node.workers->idle() || !node.page_workers->idle()) return false;
     for (const auto& core : server_->assembly().cores)
       core->shards().for_each([&](app::ShardSlot& slot) {
         const shard::ShardKey& key = slot.shard->key();
@@ -149,14 +155,15 @@ void Simulation::strike_bit_rot() {
   std::vector<std::uint64_t> pages;
   for (std::uint64_t page = 0; page < disk_->pages(path); ++page)
     if (is_cold(page) && disk_->is_clean(path, page)) pages.push_back(page);
-  if (pages.empty()) return;
-  machine_.faults.count(Fault::bit_rot);
+  if (pages.empty()) return false;
   damage_.rotted(path);
   disk_->rot(path, pages[later_random_.below(pages.size())], later_random_.below(storage::kPageBytes * 8));
+  return true;
 }
 
-void Simulation::strike_clock_jump() {
+bool Simulation::strike_clock_jump() {
   machine_.wall_offset_ns += random_.between(-3600, 3600) * static_cast<std::int64_t>(kSecond);
+  return true;
 }
 
 void Simulation::take_marks() {
