@@ -1,10 +1,13 @@
 #include "tests/sim/batch.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -23,7 +26,9 @@ double seconds_since(Time::time_point began) {
   return std::chrono::duration<double>(Time::now() - began).count();
 }
 
-// What a run's process says of it: numbers, then two texts.
+constexpr const char* kRunEnds = "a run ends";
+
+// What a run's process says of it in the end: numbers, then two texts.
 std::string packed(const Outcome& outcome) {
   std::string text =
       fmt::format("{} {} {} {} {}", outcome.ok ? 1 : 0, outcome.hash, outcome.virtual_ns, outcome.steps, outcome.edits);
@@ -74,6 +79,22 @@ void enter(const std::string& folder) {
   std::filesystem::current_path(folder);
 }
 
+// A run that spins where nobody counts its steps, or waits for ever, is ended by the kernel.
+void limit_time(const Options& options) {
+  const ::rlimit limit{options.cpu_seconds, options.cpu_seconds + 1};
+  if (::setrlimit(RLIMIT_CPU, &limit) != 0) std::abort();
+  ::alarm(options.cpu_seconds * 10);
+}
+
+void say(int pipe, const std::string& text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const ssize_t written = ::write(pipe, text.data() + at, text.size() - at);
+    if (written <= 0) std::_Exit(3);
+    at += static_cast<std::size_t>(written);
+  }
+}
+
 Child start(Options options, bool print) {
   int ends[2];
   if (::pipe(ends) != 0) std::abort();
@@ -84,26 +105,32 @@ Child start(Options options, bool print) {
     return {pid, ends[0]};
   }
   ::close(ends[0]);
+  limit_time(options);
   const std::string folder = folder_of(::getpid());
   enter(folder);
-  if (options.prepare) options.prepare();
   Outcome outcome;
   {
     Simulation simulation(options);
     if (print) std::printf("%s\n", simulation.description().c_str());
     std::fflush(stdout);
+    // At once: whatever becomes of the run, it is known what it was.
+    say(ends[1], simulation.description() + "\n");
+    if (options.prepare) options.prepare();
     outcome = simulation.run();
   }
   std::fflush(stdout);
   remove(folder);
-  const std::string text = packed(outcome);
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const ssize_t written = ::write(ends[1], text.data() + at, text.size() - at);
-    if (written <= 0) std::_Exit(3);
-    at += static_cast<std::size_t>(written);
-  }
+  say(ends[1], packed(outcome));
   std::_Exit(0);
+}
+
+// Of a run that did not get to its end.
+void judge_end(int status, Outcome& outcome) {
+  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  outcome.ok = false;
+  outcome.claim = signal == SIGXCPU || signal == SIGALRM ? kRunEnds : "the program does not crash";
+  outcome.what = "it ended in the middle";
+  if (signal != 0) outcome.what = fmt::format("signal {}: {}", signal, ::strsignal(signal));
 }
 
 Outcome finish(const Child& child) {
@@ -114,18 +141,25 @@ Outcome finish(const Child& child) {
   ::close(child.pipe);
   int status = 0;
   ::waitpid(child.pid, &status, 0);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && !text.empty()) return unpacked(text);
+  const std::size_t line = std::min(text.find('\n'), text.size());
+  const bool ended = WIFEXITED(status) && WEXITSTATUS(status) == 0 && line + 1 < text.size();
   Outcome outcome;
-  outcome.ok = false;
-  outcome.claim = "the program does not crash";
-  outcome.what = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : "it ended in the middle";
-  remove(folder_of(child.pid));
+  if (ended) {
+    outcome = unpacked(text.substr(line + 1));
+  } else {
+    judge_end(status, outcome);
+    remove(folder_of(child.pid));
+  }
+  outcome.drawn = text.substr(0, line);
   return outcome;
 }
 
-// Smaller runs that still fail, one change at a time, as long as there are any.
-Options shrunk(Options options) {
-  const auto fails = [](const Options& smaller) { return !run_apart(smaller, false).ok; };
+// Smaller runs that still fail, of the same claim, one change at a time, as long as there are any.
+Options shrunk(Options options, const std::string& claim) {
+  const auto fails = [&](const Options& smaller) {
+    const Outcome outcome = run_apart(smaller, false);
+    return !outcome.ok && outcome.claim == claim;
+  };
   for (std::size_t i = 0; i < kFaults; ++i) {
     Options smaller = options;
     smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
@@ -180,11 +214,25 @@ void print(const Sum& sum, double seconds) {
 }
 
 void report(const Options& options, const Outcome& outcome, bool shrink) {
-  std::printf("FAILED: %s\n  %s\n  %s\n", options.command().c_str(), outcome.claim.c_str(), outcome.what.c_str());
-  if (!shrink) return;
-  const Options smaller = shrunk(options);
+  std::printf("FAILED: %s\n  %s\n  %s\n  drawn: %s\n", options.command().c_str(), outcome.claim.c_str(),
+              outcome.what.c_str(), outcome.drawn.c_str());
+  std::fflush(stdout);
+  // One that does not end would take its whole time with each try.
+  if (!shrink || outcome.claim == kRunEnds) return;
+  const Options smaller = shrunk(options, outcome.claim);
   const Outcome again = run_apart(smaller, false);
-  std::printf("  shrunk: %s\n  %s\n  %s\n", smaller.command().c_str(), again.claim.c_str(), again.what.c_str());
+  std::printf("  shrunk: %s\n  %s\n  %s\n  drawn: %s\n", smaller.command().c_str(), again.claim.c_str(),
+              again.what.c_str(), again.drawn.c_str());
+}
+
+// Before anything runs.
+void announce(const Options& options, const BatchOptions& batch) {
+  const std::string range =
+      batch.minutes != 0 ? fmt::format("seeds from {} on for {} minutes", options.seed, batch.minutes)
+                         : fmt::format("seeds {} to {}", options.seed, options.seed + batch.seeds - 1);
+  std::printf("%s, %u at once, each with at most %u s of CPU; the first: %s%s\n", range.c_str(), batch.jobs,
+              options.cpu_seconds, options.command().c_str(), batch.replay ? ", each twice" : "");
+  std::fflush(stdout);
 }
 
 }  // namespace
@@ -223,6 +271,7 @@ int run_batch(const Options& options, const BatchOptions& batch) {
     if (sum.failures != 0 && !batch.keep_going) return false;
     return batch.minutes != 0 ? seconds_since(began) < batch.minutes * 60 : next < options.seed + batch.seeds;
   };
+  if (!print_each) announce(options, batch);
   while (wanted() || !running.empty()) {
     while (running.size() < batch.jobs && wanted()) {
       Options each = options;

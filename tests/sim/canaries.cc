@@ -4,13 +4,16 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/canary.h"
 #include "tests/sim/batch.h"
+#include "tests/sim/command_line.h"
 
 namespace {
 
@@ -75,27 +78,12 @@ std::uint64_t seeds_until_seen(const Canary& canary, terrazzo::sim::Options opti
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  using namespace terrazzo::sim;
-  CLI::App app{"Bugs on purpose, which the simulator must find."};
-  Options options;
-  std::string only;
-  unsigned jobs = 1;
-  std::uint64_t seeds = 0;
-  app.add_option("--seed", options.seed, "the first seed");
-  app.add_option("--seeds", seeds, "how many seeds it may take, instead of what is stated");
-  app.add_option("--jobs", jobs, "runs at once")->check(CLI::Range(1, 64));
-  app.add_option("--bug", only, "only those whose name holds this");
-  CLI11_PARSE(app, argc, argv);
-  spdlog::set_level(spdlog::level::off);
-
+int find_all(const terrazzo::sim::Options& options, std::string_view only, std::uint64_t seeds, unsigned jobs) {
   int missed = 0;
   for (const Canary& canary : kCanaries) {
     if (std::string_view(canary.name).find(only) == std::string_view::npos) continue;
     const std::uint64_t most = seeds != 0 ? seeds : canary.seeds_max;
-    Outcome outcome;
+    terrazzo::sim::Outcome outcome;
     const std::uint64_t took = seeds_until_seen(canary, options, most, jobs, outcome);
     if (took == 0) ++missed;
     const std::string found =
@@ -104,4 +92,38 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   }
   return missed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace terrazzo::sim;
+  CLI::App app{"Bugs on purpose, which the simulator must find."};
+  Options options;
+  BatchOptions batch;
+  std::string only;
+  bool as_batch = false, spin = false;
+  add_run_options(app, options);
+  add_batch_options(app, batch);
+  app.add_option("--bug", only, "only those whose name holds this; --seeds: it may take so many, instead of the stated");
+  app.add_flag("--batch", as_batch, "run seeds as terrazzo-sim does, with the first of those bugs in them");
+  app.add_flag("--spin", spin, "in a batch, instead of a bug: runs that do not end");
+  CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(spdlog::level::off);
+  if (!as_batch) return find_all(options, only, app.count("--seeds") != 0 ? batch.seeds : 0, batch.jobs);
+
+  const Canary* const canary = std::ranges::find_if(kCanaries, [&](const Canary& each) {
+    return std::string_view(each.name).find(only) != std::string_view::npos;
+  });
+  if (canary == std::end(kCanaries)) {
+    std::printf("no bug is called \"%s\"\n", only.c_str());
+    return 2;
+  }
+  options.prepare = [bug = canary->bug] { terrazzo::canary::chosen = bug; };
+  if (spin) {
+    options.prepare = [] {
+      for (volatile bool on = true; on;) continue;
+    };
+  }
+  return run_batch(options, batch);
 }

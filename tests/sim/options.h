@@ -18,8 +18,10 @@ struct Options {
   std::string trace;                 // a file for the time, number and hash of each step
   bool verbose = false;              // the server's log
   std::string folder = "disk";       // for the disk, in the one where the process runs
+  // Of CPU, some hundred times what a run takes: one that takes more spins. Ten times that by the clock: it hangs.
+  std::uint32_t cpu_seconds = 300;
 
-  std::function<void()> prepare;  // before anything else, in the run's process
+  std::function<void()> prepare;  // in the run's process, before it begins
 
   std::string command() const;
 };
