@@ -58,6 +58,8 @@ def check(root):
             if not match:
                 continue
             quoted, name = match.group(1) == '"', match.group(2)
+            if quoted and name == "base/canary.h" and path.endswith(".h"):
+                problems.append("%s:%d: bugs on purpose are asked for in .cc files only: headers are in programs with and without them" % (path, number))
             if quoted:
                 target = next((layer for start, layer in ROOTS.items() if name.startswith(start)), None) or layer_of(name, layers)
                 if target is None and "/" in name:

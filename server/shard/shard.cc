@@ -282,6 +282,12 @@ void Shard::State::publish_restored(const EditRequest& request, ShardOutput& out
   flush();
 }
 
+bool Shard::State::is_duplicate(const EditRequest& request) const {
+  if (request.coordinated != 0 && request.coordinated <= last_coordinated) return true;
+  if (canary::is(canary::Bug::dedupe_skipped)) return false;
+  return applied.seen(request.origin.session, request.edit.id);
+}
+
 void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out) {
   ++counters.duplicates;
   out.outcome(outcome_of(request, EditOutcome::Stage::applied));

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/canary.h"
 #include "server/shard/dedupe_window.h"
 #include "server/shard/fanout.h"
 #include "server/shard/interest.h"
@@ -119,11 +118,7 @@ struct Shard::State {
     outcome.claims = std::move(others);
     out.outcome(std::move(outcome));
   }
-  bool is_duplicate(const EditRequest& request) const {
-    if (request.coordinated != 0 && request.coordinated <= last_coordinated) return true;
-    if (canary::is(canary::Bug::dedupe_skipped)) return false;
-    return applied.seen(request.origin.session, request.edit.id);
-  }
+  bool is_duplicate(const EditRequest& request) const;
   void answer_duplicate(const EditRequest& request, ShardOutput& out);
   Status ensure_store();
   void attach_branches();

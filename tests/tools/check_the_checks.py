@@ -14,6 +14,7 @@ CASES = [
     ("layers", {"server/storage/x.cc": '#include "server/shard/shard.h"\n', "server/shard/shard.h": ""}, "may not include server/shard"),
     ("layers", {"server/session/x.cc": "#include <liburing.h>\n"}, "may not use liburing"),
     ("layers", {"map/x.cc": "#include <sys/mman.h>\n"}, "may not use linux"),
+    ("layers", {"map/x.h": '#include "base/canary.h"\n', "base/canary.h": ""}, "map/x.h:1: bugs on purpose"),
     ("layers", {"elsewhere/x.cc": "#include <vector>\n"}, "in no layer"),
     ("words", {"map/x.cc": "// why, and where the number comes from\n"}, None),
     ("words", {"map/x.cc": "\n// TO" "DO: more\n"}, "map/x.cc:2: TO" "DO"),
