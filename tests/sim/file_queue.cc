@@ -28,11 +28,16 @@ void FileQueue::later(std::uint64_t time, Operation operation) {
   });
 }
 
+// The kernel may take a part of the bytes; what is left is written by an operation of its own, as the ring's and the
+// threads' queues do (server/runtime).
 void FileQueue::write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
                                    runtime::Completion* done) {
   later(moment(fd), [this, fd, bytes, offset, done] {
     const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written != static_cast<ssize_t>(bytes.size())) return loop_.complete(done, written < 0 ? -errno : -EIO, 0);
+    if (written < 0) return loop_.complete(done, -errno, 0);
+    if (written == 0 && !bytes.empty()) return loop_.complete(done, -EIO, 0);
+    const auto rest = bytes.subspan(static_cast<std::size_t>(written));
+    if (!rest.empty()) return write_and_datasync(fd, rest, offset + static_cast<std::uint64_t>(written), done);
     datasync(fd, done);
   });
 }
