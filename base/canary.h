@@ -16,6 +16,7 @@ enum class Bug : std::uint8_t {
   wrong_interest_bit,        // who stops looking in one form stops the other form's viewers of its core, too
   pinned_page_freed,         // a page that a version needs is given back
   wake_up_lost,              // a slow client whose second shard is stale is not looked at again
+  backlog_wakes_nobody,      // a core that sleeps is not woken for what had to wait for room in its ring
   restored_in_part,          // going back to a version leaves out half of a shard
   version_between_parts,     // a core does not wait for its shards' pages before it lets a version be taken
   version_not_kept,          // a version that is taken is listed, and shards do not keep its state

@@ -34,6 +34,7 @@ const Canary kCanaries[] = {
     {Bug::wrong_interest_bit, "wrong interest bit", 15},
     {Bug::pinned_page_freed, "pinned page freed", 10},
     {Bug::wake_up_lost, "wake-up lost", 10},
+    {Bug::backlog_wakes_nobody, "wake-up lost behind a full ring", 30, {"small-rings"}},
     {Bug::restored_in_part, "restored in part", 10},
     {Bug::version_between_parts, "version between the parts of an edit", 30},
     {Bug::version_not_kept, "version whose state is not kept", 10, {}, "a version that was saved is there"},

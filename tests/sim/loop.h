@@ -46,6 +46,7 @@ class Loop final : public runtime::EventLoop {
   void die() { dead_ = true; }
   bool dead() const { return dead_; }
   std::uint64_t waits() const { return waits_; }
+  std::uint64_t stalled_until() const { return stalled_until_; }
 
  private:
   struct Arrival {

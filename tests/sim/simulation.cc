@@ -158,6 +158,7 @@ void Simulation::round() {
     if (!advance(100 * kMillisecond)) return;
     if (!server_->running()) continue;
     check_queues(*server_, actors_.size(), verdict_);
+    wake_ups_.look(*server_, machine_.schedule.now());
     take_marks();
   }
   heal();
@@ -234,6 +235,7 @@ void Simulation::settle() {
   int at_rest = 0;
   while (machine_.schedule.now() < until) {
     if (!advance(100 * kMillisecond)) return;
+    wake_ups_.look(*server_, machine_.schedule.now());
     newest = unrest();
     at_rest = newest.empty() ? at_rest + 1 : 0;
     if (at_rest == 4) return;

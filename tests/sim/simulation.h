@@ -15,6 +15,7 @@
 #include "tests/sim/checks/once.h"
 #include "tests/sim/checks/saved_versions.h"
 #include "tests/sim/checks/shard_order.h"
+#include "tests/sim/checks/wake_ups.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/machine.h"
@@ -129,6 +130,7 @@ class Simulation final : private ClientObserver {
   AppliedOnce once_;
   Gaps gaps_;
   Damage damage_;
+  WakeUps wake_ups_{verdict_};
   std::map<std::uint32_t, Actor> actors_;
   std::uint32_t last_client_ = 0;
   std::uint32_t twin_value_ = 0;
