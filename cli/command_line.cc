@@ -60,6 +60,92 @@ void add_watch_and_paint(CLI::App& app, CommandLine& line, std::vector<std::int6
   add_server(paint, line);
 }
 
+CLI::Option* add_place(CLI::App* command, const char* name, std::vector<std::int64_t>& place, const char* help) {
+  return command->add_option(name, place, help)
+      ->delimiter(',')
+      ->expected(2)
+      ->type_name("X,Y")
+      ->check(CLI::Range(-2147483648.0, 2147483647.0));
+}
+
+void add_copy_and_flood(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
+  CLI::App* copy =
+      app.add_subcommand("copy",
+                         "lay the cells of a rectangle down again elsewhere, flipped and turned if you like; one step "
+                         "for `terrazzo undo`\n\n"
+                         "  terrazzo copy island --rect 0,0,20,10 --to 40,0\n"
+                         "  terrazzo copy island --rect 0,0,20,10 --to 40,0 --flip horizontal --turns 1\n"
+                         "  terrazzo copy island --layer Ground --rect 0,0,20,10 --to 0,0 --to-layer Roofs\n\n"
+                         "The two places may overlap. It is flipped first, then turned; what the tiles show is turned "
+                         "with them. At most as "
+                         "many cells as the server's --derived-cells-per-edit-max (512 by 512 unless set otherwise).");
+  copy->add_option("world", line.world, "name or id")->required();
+  add_rect(copy, rect, "what to copy, in cells")->required();
+  add_place(copy, "--to", line.to, "where its upper left corner goes")->required();
+  copy->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
+  copy->add_option("--to-layer", line.to_layer, "where it goes (default: the same layer)");
+  copy->add_option("--flip", line.flip, "none, horizontal (left becomes right), vertical or both")
+      ->check(CLI::IsMember({"none", "horizontal", "vertical", "both"}))
+      ->capture_default_str();
+  copy->add_option("--turns", line.turns, "quarters clockwise")->check(CLI::Range(0, 3))->capture_default_str();
+  add_server(copy, line);
+
+  CLI::App* flood =
+      app.add_subcommand("flood",
+                         "fill the region of equal cells around a place with a tile; one step for `terrazzo undo`\n\n"
+                         "  terrazzo flood island --at 12,30 --tile 7\n"
+                         "  terrazzo flood island --at 12,30 --tile 7 --rect 0,0,100,100    not beyond these cells\n\n"
+                         "A region goes on where cells touch side by side, not at corners. --rect has at most as many "
+                         "cells as the server's "
+                         "--derived-cells-per-edit-max.");
+  flood->add_option("world", line.world, "name or id")->required();
+  add_place(flood, "--at", line.cell, "where it begins")->required();
+  flood->add_option("--tile", line.tile, "index of the tile; 0 erases")->required();
+  add_rect(flood, rect, "how far it may go (default: 512 by 512 cells around the place)");
+  flood->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
+  add_server(flood, line);
+}
+
+void add_line_and_stamp(CLI::App& app, CommandLine& line) {
+  CLI::App* drawn = app.add_subcommand("line",
+                                       "draw a straight line of a tile; one step for `terrazzo undo`\n\n"
+                                       "  terrazzo line island --from 0,0 --to 40,12 --tile 7 --thickness 3");
+  drawn->add_option("world", line.world, "name or id")->required();
+  add_place(drawn, "--from", line.cell, "its first cell")->required();
+  add_place(drawn, "--to", line.to, "its last cell")->required();
+  drawn->add_option("--tile", line.tile, "index of the tile; 0 erases")->required();
+  drawn->add_option("--thickness", line.thickness, "in cells")->check(CLI::Range(1, 1024))->capture_default_str();
+  drawn->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
+  add_server(drawn, line);
+
+  CLI::App* stamp = app.add_subcommand(
+      "stamp",
+      "lay a pattern of cells down, leaving alone what is under its empty ones; one step for `terrazzo undo`\n\n"
+      "  printf '1,2,1\\n0,3,0\\n' | terrazzo stamp island - --at 10,10\n"
+      "  terrazzo read-local data island --rect 0,0,8,4 > house.csv; terrazzo stamp island house.csv --at 50,20\n\n"
+      "A pattern is rows of numbers with commas between them, as read-local prints them: the low 28 bits are the index "
+      "of "
+      "a tile (0: empty, nothing is written there), the high 4 its flips, as in Tiled.");
+  stamp->add_option("world", line.world, "name or id")->required();
+  stamp->add_option("file", line.file, "the pattern; -: from standard input")->required();
+  add_place(stamp, "--at", line.cell, "where its upper left corner goes")->required();
+  stamp->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
+  add_server(stamp, line);
+}
+
+void add_chat(CLI::App& app, CommandLine& line) {
+  CLI::App* chat =
+      app.add_subcommand("chat",
+                         "say something to everybody who has a world open, or listen\n\n"
+                         "  terrazzo chat island \"who has the bridge?\" --as Ada\n"
+                         "  terrazzo chat island                  what is said from now on (Ctrl-C ends it)\n\n"
+                         "A line has at most 1024 bytes. It is kept nowhere.");
+  chat->add_option("world", line.world, "name or id")->required();
+  chat->add_option("text", line.text, "what to say (default: listen)");
+  chat->add_option("--seconds", line.seconds, "stop listening after this time");
+  add_server(chat, line);
+}
+
 void add_undo(CLI::App& app, CommandLine& line) {
   const auto command = [&](const char* name, const char* help) {
     CLI::App* made = app.add_subcommand(name, help);
@@ -263,6 +349,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_server(app.add_subcommand("worlds", "list the worlds of the server"), line);
   add_import_and_export(app, line);
   add_watch_and_paint(app, line, rect);
+  add_copy_and_flood(app, line, rect);
+  add_line_and_stamp(app, line);
+  add_chat(app, line);
   add_undo(app, line);
   add_render(app, line, rect);
   add_read_local(app, line, rect);

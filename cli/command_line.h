@@ -27,7 +27,13 @@ struct CommandLine {
   std::string before;                          // of history: where the page before ended
   double hours = 0;                            // of history: how far back; 0: as far as there is
   unsigned limit = 20;                         // of history
-  std::vector<std::int64_t> cell;              // of blame: two numbers
+  std::vector<std::int64_t> cell;              // of blame, flood, line and stamp: two numbers
+  std::vector<std::int64_t> to;                // of copy and line: likewise
+  std::string to_layer;                        // of copy; empty: the same
+  std::string flip = "none";                   // of copy
+  unsigned turns = 0;                          // of copy: quarters clockwise
+  int thickness = 1;                           // of line, in cells
+  std::string text;                            // of chat; empty: listen
   std::string shard;                           // of move: X,Y
   unsigned core = 0;                           // of move
   std::uint64_t session = 0;                   // of release: whose claim
@@ -41,7 +47,7 @@ struct CommandLine {
   double scale = 1;
   std::string encoding = "csv";
   bool force = false;  // of export: replace images that differ
-  double seconds = 0;  // of watch; 0: until it is interrupted
+  double seconds = 0;  // of watch and chat; 0: until it is interrupted
   bool once = false;
 
   // token

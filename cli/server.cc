@@ -20,7 +20,8 @@ Result<std::unique_ptr<client::Client>> enter(const CommandLine& line, const std
   options.token = line.token;
   options.name = line.name;
   options.program = "terrazzo-cli/0.1";
-  options.reconnect.enabled = line.command == "watch" || line.command == "import";
+  options.reconnect.enabled =
+      line.command == "watch" || line.command == "import" || (line.command == "chat" && line.text.empty());
   // A picture is drawn when all of its cells are here: none may go again, however many there are.
   if (line.command == "render") options.cache_bytes_max = std::numeric_limits<std::size_t>::max();
   auto client = std::make_unique<client::Client>(options);

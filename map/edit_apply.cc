@@ -60,6 +60,9 @@ void apply_op(const Op& op, ChunkPos chunk, std::span<Cell, kChunkCells> cells) 
         break;
       case OpKind::fill:
         break;
+      case OpKind::copy:
+      case OpKind::flood:
+        TZ_ASSERT(false);  // they are no ops on one chunk
     }
   });
 }
@@ -80,6 +83,7 @@ Op clip(const Op& op, const Rect& area, Arena& arena) {
   Op part = op;
   part.rect = op.rect.intersect(area);
   TZ_ASSERT(!part.rect.empty());
+  TZ_ASSERT(is_plain(op.kind) || part.rect == op.rect);  // what they do is not known part by part
   part.cells = clip_cells(op.rect, op.cells, part.rect, arena);
   return part;
 }

@@ -55,9 +55,20 @@ Status check_cells(const World& world, const Place& place, const Rect& rect, std
   return largest < end ? Status() : check_cell(world, place, Cell{largest});
 }
 
+Status check_copy(const World& world, const Place& place, const Op& op) {
+  if (!op.turn.none() && (world.orientation == Orientation::hexagonal || world.orientation == Orientation::staggered))
+    return wrong(ErrorCode::unsupported, place,
+                 "rows of this world's grid are shifted, so that nothing can be flipped or turned; copy it as it is");
+  return check_place(world, place, op.source_layer, source_of(op));
+}
+
 Status check_op(const World& world, const Place& place, const Op& op) {
   if (Status s = check_place(world, place, op.layer, op.rect); !s) return s;
   if (op.kind == OpKind::set) return check_cells(world, place, op.rect, op.cells);
+  if (op.kind == OpKind::copy) return check_copy(world, place, op);
+  if (op.kind == OpKind::flood && !op.rect.contains(op.source))
+    return wrong(ErrorCode::bad_message, place, "it begins at {},{}, outside of its bounds {}", op.source.x,
+                 op.source.y, text_of(op.rect));
   if (op.kind == OpKind::replace)
     if (Status s = check_cell(world, place, op.from); !s) return s;
   return check_cell(world, place, op.cell);
@@ -77,7 +88,17 @@ Status check_sizes(const Edit& edit, const EditLimits& limits) {
     return Error{ErrorCode::too_large,
                  fmt::format("{} conditions in one edit; at most {}", edit.conditions.size(), limits.conditions_max)};
   std::size_t cells = 0;
-  for (const Op& op : edit.ops) cells += op.cells.size();
+  std::uint64_t derived = 0;
+  for (const Op& op : edit.ops) {
+    cells += op.cells.size();
+    const std::uint64_t area = is_plain(op.kind) ? 0 : op.rect.area();
+    derived += std::min(area, std::uint64_t{limits.derived_cells_max} + 1);
+  }
+  if (derived > limits.derived_cells_max)
+    return Error{ErrorCode::too_large,
+                 fmt::format("the copies and the bounds of floods in one edit have more than {} cells, the most there "
+                             "may be: take smaller pieces",
+                             limits.derived_cells_max)};
   for (const Condition& condition : edit.conditions) cells += condition.cells.size();
   if (cells > limits.cells_max)
     return Error{ErrorCode::too_large, fmt::format("{} cells in one edit; at most {}: send several edits, or a fill",

@@ -74,6 +74,11 @@ struct Presence {
   std::optional<std::string_view> tool;
 };
 
+// A line to everybody who has the world open.
+struct Chat {
+  std::string_view text;  // 1 to kChatBytesMax bytes
+};
+
 // Whose presence is wanted wherever it is; 0: nobody's any more.
 struct Follow {
   SessionId session;
@@ -113,8 +118,8 @@ struct Invalid {
   std::optional<std::uint32_t> sub;  // of a subscribe
 };
 
-using ClientMessage =
-    std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim, Release, Undo, Invalid>;
+using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim,
+                                   Release, Undo, Chat, Invalid>;
 
 // ---- server → client ----
 
@@ -125,6 +130,7 @@ struct Limits {
   std::uint32_t edits_in_flight_max = 0;          // per session, unacknowledged
   std::uint32_t chunks_per_subscription_max = 0;  // chunks × layers
   std::uint32_t subscriptions_max = 0;
+  std::uint32_t derived_cells_per_edit_max = 0;  // that copy ops read and flood ops may reach
 };
 
 struct Welcome {
@@ -225,6 +231,13 @@ struct Left {
   SessionId session;
 };
 
+// The author is told its own, too.
+struct ChatOf {
+  SessionId session;
+  std::string_view name;
+  std::string_view text;
+};
+
 struct Pong {
   std::uint64_t t = 0;
 };
@@ -261,6 +274,6 @@ struct Released {
 };
 
 using ServerMessage = std::variant<Welcome, WorldInfo, Chunk, Subscribed, Applied, Ack, Durable, Reject, ErrorMessage,
-                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed, Claimed, Released>;
+                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed, Claimed, Released, ChatOf>;
 
 }  // namespace terrazzo::proto

@@ -253,11 +253,7 @@ Result<EditId> Client::edit(const EditDraft& draft, map::AckMode ack, EditCallba
 Result<EditId> Client::edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions, map::AckMode ack,
                             EditCallback done) {
   EditDraft draft;
-  for (const map::Op& op : ops) {
-    if (op.kind == map::OpKind::set) draft.set(op.layer, op.rect, op.cells);
-    if (op.kind == map::OpKind::fill) draft.fill(op.layer, op.rect, op.cell);
-    if (op.kind == map::OpKind::replace) draft.replace(op.layer, op.rect, op.from, op.cell);
-  }
+  for (const map::Op& op : ops) draft.add(op);
   for (const map::Condition& condition : conditions) {
     if (condition.cells.empty()) {
       draft.require(condition.layer, condition.rect, condition.cell);
@@ -362,6 +358,10 @@ bool Client::holds(ClaimId claim) const {
 }
 std::vector<Claim> Client::claims() const {
   return core_->machine.claims().claims();
+}
+
+Status Client::chat(std::string_view text) {
+  return core_->machine.chat(text);
 }
 
 void Client::ping() {

@@ -30,6 +30,21 @@ EditDraft& EditDraft::replace(map::LayerId layer, const map::Rect& rect, map::Ce
   return *this;
 }
 
+EditDraft& EditDraft::copy(map::LayerId source_layer, const map::Rect& source, map::LayerId layer, map::CellPos to,
+                           map::Turn turn) {
+  return add(map::copy_op(source_layer, source, layer, to, turn));
+}
+
+EditDraft& EditDraft::flood(map::LayerId layer, map::CellPos from, map::Cell cell, const map::Rect& bounds) {
+  return add(map::flood_op(layer, from, cell, bounds));
+}
+
+EditDraft& EditDraft::add(const map::Op& op) {
+  ops_.push_back(op);
+  op_cells_.push_back(append(op.cells));
+  return *this;
+}
+
 EditDraft& EditDraft::require(map::LayerId layer, const map::Rect& rect, map::Cell cell) {
   conditions_.push_back({.layer = layer, .rect = rect, .cell = cell, .cells = {}});
   condition_cells_.push_back({});

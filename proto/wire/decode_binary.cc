@@ -66,6 +66,8 @@ class Reader {
         return present(m.body_as_Undo());
       case wire::ClientBody::Redo:
         return present(m.body_as_Redo());
+      case wire::ClientBody::Chat:
+        return present(m.body_as_Chat());
       case wire::ClientBody::NONE:
         break;
     }
@@ -116,6 +118,8 @@ class Reader {
         return take(m.body_as_Claimed(), out);
       case wire::ServerBody::Released:
         return take(m.body_as_Released(), out);
+      case wire::ServerBody::ChatOf:
+        return take(m.body_as_ChatOf(), out);
       case wire::ServerBody::NONE:
         break;
     }
@@ -200,6 +204,11 @@ class Reader {
   ClientMessage read(const wire::Redo& m) {
     return Undo{EditId{m.id()}, true, EditId{m.edit()}, SessionId{m.author()}};
   }
+  ClientMessage read(const wire::Chat& m) {
+    if (m.text() == nullptr || m.text()->size() == 0 || m.text()->size() > kChatBytesMax || !valid_utf8(text(m.text())))
+      return invalid(ErrorCode::bad_message, "chat: text must be UTF-8 of 1 to {} bytes", kChatBytesMax);
+    return Chat{text(m.text())};
+  }
   ClientMessage read(const wire::Presence& m) {
     Presence out;
     if (const char* wrong = take_presence(m, out); wrong != nullptr)
@@ -236,9 +245,11 @@ class Reader {
   }
 
   const char* take_op(const wire::Op& m, map::Op& op) const {
-    if (m.kind() > wire::OpKind::MAX) return "the kind is set (0), fill (1) or replace (2)";
+    if (m.kind() > wire::OpKind::MAX) return "the kind is set (0), fill (1), replace (2), copy (3) or flood (4)";
     if (m.rect() == nullptr || !sane(rect_of(*m.rect())))
       return "it needs a rectangle of at least one cell inside the plane";
+    if (m.kind() == wire::OpKind::copy) return take_copy(m, op);
+    if (m.kind() == wire::OpKind::flood) return take_flood(m, op);
     op = {static_cast<map::OpKind>(m.kind()),
           m.layer(),
           rect_of(*m.rect()),
@@ -249,6 +260,20 @@ class Reader {
       return m.cells() == nullptr || m.cells()->size() == 0 ? nullptr : "only set has cells";
     op.cells = cells_of(m.cells());
     return op.cells.size() == op.rect.area() ? nullptr : "set needs exactly one cell per position of its rectangle";
+  }
+  static const char* take_copy(const wire::Op& m, map::Op& op) {
+    if (m.to() == nullptr) return "copy needs `to`, the upper left corner of where it goes";
+    if (m.flip() > wire::Flip::MAX) return "flip is none (0), horizontal (1), vertical (2) or both (3)";
+    if (m.turns() > 3) return "turns is 0 to 3, quarters clockwise";
+    op = map::copy_op(m.layer(), rect_of(*m.rect()), m.to_layer().value_or(m.layer()), {m.to()->x(), m.to()->y()},
+                      map::Turn::of(static_cast<map::Flip>(m.flip()), m.turns()));
+    return sane(op.rect) ? nullptr : "what is copied must fit into the plane where it goes";
+  }
+  static const char* take_flood(const wire::Op& m, map::Op& op) {
+    if (m.to() == nullptr || !rect_of(*m.rect()).contains(map::CellPos{m.to()->x(), m.to()->y()}))
+      return "flood needs `to`, the cell where it begins, in its rectangle";
+    op = map::flood_op(m.layer(), {m.to()->x(), m.to()->y()}, map::Cell{m.cell()}, rect_of(*m.rect()));
+    return nullptr;
   }
   const char* take_condition(const wire::Condition& m, map::Condition& condition) const {
     if (m.rect() == nullptr || !sane(rect_of(*m.rect())))
@@ -266,7 +291,8 @@ class Reader {
       if (!value.empty() && !sane(value)) return "its rectangles lie inside the plane";
       *target = value.empty() ? map::Rect{} : value;
     }
-    if (!sane_text(m.tool())) return "tool must be UTF-8 of at most 4096 bytes";
+    if (!sane_text(m.tool()) || (m.tool() && m.tool()->size() > kToolBytesMax))
+      return "tool must be UTF-8 of at most 64 bytes";
     if (m.tool()) out.tool = text(m.tool());
     return nullptr;
   }
@@ -310,8 +336,9 @@ class Reader {
     if (!sane_texts({m.resume(), m.user(), m.role()})) return false;
     Limits limits;
     if (const wire::Limits* l = m.limits()) {
-      limits = {l->message_bytes_max(),   l->cells_per_edit_max(),          l->ops_per_edit_max(),
-                l->edits_in_flight_max(), l->chunks_per_subscription_max(), l->subscriptions_max()};
+      limits = {l->message_bytes_max(),         l->cells_per_edit_max(),          l->ops_per_edit_max(),
+                l->edits_in_flight_max(),       l->chunks_per_subscription_max(), l->subscriptions_max(),
+                l->derived_cells_per_edit_max()};
     }
     out = Welcome{SessionId{m.session()},
                   text(m.resume()),
@@ -347,8 +374,10 @@ class Reader {
   bool take(const wire::Applied& m, ServerMessage& out) {
     if (m.mark() == nullptr || m.ops() == nullptr || !sane(mark_of(*m.mark()).shard)) return false;
     const std::span<map::Op> ops = arena_.allocate_array<map::Op>(m.ops()->size());
-    for (std::size_t i = 0; i < ops.size(); ++i)
-      if (take_op(*m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i)), ops[i]) != nullptr) return false;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const wire::Op& op = *m.ops()->Get(static_cast<flatbuffers::uoffset_t>(i));
+      if (take_op(op, ops[i]) != nullptr || !map::is_plain(ops[i].kind)) return false;
+    }
     const ShardMark mark = mark_of(*m.mark());
     out = Applied{mark.shard, mark.lsn, SessionId{m.author()}, EditId{m.edit()}, ops};
     return true;
@@ -400,6 +429,11 @@ class Reader {
   }
   bool take(const wire::Left& m, ServerMessage& out) {
     out = Left{SessionId{m.session()}};
+    return true;
+  }
+  bool take(const wire::ChatOf& m, ServerMessage& out) {
+    if (!sane_texts({m.name(), m.text()})) return false;
+    out = ChatOf{SessionId{m.session()}, text(m.name()), text(m.text())};
     return true;
   }
   bool take(const wire::Pong& m, ServerMessage& out) {

@@ -65,12 +65,13 @@ class Reader {
     if (type == "edit") return edit(o);
     if (type == "undo" || type == "redo") return undo(o, type == "redo");
     if (type == "presence") return presence_message(o);
+    if (type == "chat") return chat(o);
     if (type == "ping") return ping(o);
     if (type == "claim") return claim(o);
     if (type == "release") return release(o);
     return invalid(ErrorCode::unknown_type,
                    fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
-                               "edit, undo, redo, presence, follow, claim, release and ping",
+                               "edit, undo, redo, presence, follow, chat, claim, release and ping",
                                type.substr(0, 64)));
   }
 
@@ -94,7 +95,10 @@ class Reader {
       const Lsn lsn{fields.big("lsn", std::nullopt)};
       const SessionId author{fields.big("author", std::nullopt)};
       const EditId id{fields.big("edit", std::nullopt)};
-      out = Applied{shard, lsn, author, id, ops(fields)};
+      const std::span<const map::Op> done = ops(fields);
+      if (!std::ranges::all_of(done, [](const map::Op& op) { return map::is_plain(op.kind); }))
+        fields.fail("ops", "set, fill and replace");
+      out = Applied{shard, lsn, author, id, done};
     } else if (type == "ack") {
       out = ack(fields);
     } else if (type == "durable") {
@@ -117,6 +121,10 @@ class Reader {
                        fields.color("color"), presence(fields)};
     } else if (type == "left") {
       out = Left{SessionId{fields.big("session", std::nullopt)}};
+    } else if (type == "chat") {
+      const SessionId session{fields.big("session", std::nullopt)};
+      const std::string_view name = fields.text("name", false, kAnyBytes);
+      out = ChatOf{session, name, fields.text("text", true, kAnyBytes)};
     } else if (type == "pong") {
       out = Pong{fields.big("t", 0)};
     } else if (type == "going_away") {
@@ -242,8 +250,14 @@ class Reader {
     m.cursor = f.position("cursor");
     m.viewport = f.optional_rect("viewport");
     m.selection = f.optional_rect("selection");
-    if (f.has("tool")) m.tool = f.text("tool", true);
+    if (f.has("tool")) m.tool = f.text("tool", true, kToolBytesMax);
     return m;
+  }
+  ClientMessage chat(object o) {
+    JsonFields f(o, "chat", arena_);
+    const std::string_view line = f.text("text", true, kChatBytesMax);
+    if (f.ok() && line.empty()) f.fail("text", fmt::format("1 to {} bytes", kChatBytesMax));
+    return checked(f, Chat{line});
   }
 
   ClientMessage edit(object o) {
@@ -282,6 +296,7 @@ class Reader {
     map::Op m;
     const std::string_view kind = f.text("op", true);
     m.layer = static_cast<map::LayerId>(f.integer("layer", 0, kLayerMax, std::nullopt));
+    if (kind == "flood") return flood(f, m.layer);
     m.rect = f.rect("rect", true);
     if (kind == "set") {
       m.kind = map::OpKind::set;
@@ -295,10 +310,36 @@ class Reader {
       m.kind = map::OpKind::replace;
       m.from = f.cell("from");
       m.cell = f.cell("to");
+    } else if (kind == "copy") {
+      return copy(f, m);
     } else {
-      f.fail("op", "\"set\", \"fill\" or \"replace\"");
+      f.fail("op", "\"set\", \"fill\", \"replace\", \"copy\" or \"flood\"");
     }
     return m;
+  }
+  static map::Op copy(JsonFields& f, const map::Op& source) {
+    constexpr std::string_view kFlips[] = {"none", "horizontal", "vertical", "both"};
+    const auto to = f.position("to");
+    if (!to) f.fail("to", "[x,y], the upper left corner of where it goes");
+    const auto layer = static_cast<map::LayerId>(f.integer("to_layer", 0, kLayerMax, source.layer));
+    const auto quarters = static_cast<unsigned>(f.integer("turns", 0, 3, 0));
+    const std::string_view name = f.has("flip") ? f.text("flip", true) : kFlips[0];
+    const auto flip = static_cast<std::size_t>(std::ranges::find(kFlips, name) - std::begin(kFlips));
+    if (flip == std::size(kFlips)) f.fail("flip", "\"none\", \"horizontal\", \"vertical\" or \"both\"");
+    if (!f.ok()) return source;
+    const map::Op op =
+        map::copy_op(source.layer, source.rect, layer, *to, map::Turn::of(static_cast<map::Flip>(flip), quarters));
+    if (!sane(op.rect)) f.fail("to", "a place where all that is copied fits into the plane");
+    return op;
+  }
+  static map::Op flood(JsonFields& f, map::LayerId layer) {
+    constexpr std::int64_t kFirst = map::kPlane.x0, kLast = map::kPlane.x1 - 1;
+    const map::CellPos from{static_cast<std::int32_t>(f.integer("x", kFirst, kLast, std::nullopt)),
+                            static_cast<std::int32_t>(f.integer("y", kFirst, kLast, std::nullopt))};
+    const map::Cell cell = f.cell("cell");
+    const map::Op op = map::flood_op(layer, from, cell, f.rect("bounds", false));
+    if (f.ok() && !op.rect.contains(from)) f.fail("bounds", "a rectangle that holds x,y");
+    return op;
   }
   std::span<const map::Condition> conditions(JsonFields& f) {
     const std::span<map::Condition> out = arena_.allocate_array<map::Condition>(size_of(f, "if"));
@@ -349,7 +390,8 @@ class Reader {
                   l.number32("ops_per_edit_max", 0),
                   l.number32("edits_in_flight_max", 0),
                   l.number32("chunks_per_subscription_max", 0),
-                  l.number32("subscriptions_max", 0)};
+                  l.number32("subscriptions_max", 0),
+                  l.number32("derived_cells_per_edit_max", 0)};
       f.adopt(l);
     }
     return m;

@@ -96,6 +96,7 @@ class Writer {
     if (m.redo) return typed(wire::ClientBody::Redo, wire::CreateRedo(b_, id, edit, author));
     return typed(wire::ClientBody::Undo, wire::CreateUndo(b_, id, edit, author));
   }
+  auto body(const Chat& m) { return typed(wire::ClientBody::Chat, wire::CreateChat(b_, text(b_, m.text))); }
   // Decoders make it, nobody sends it.
   std::pair<wire::ClientBody, Offset<void>> body(const Invalid&) { TZ_ASSERT(false); }
 
@@ -103,7 +104,7 @@ class Writer {
   auto body(const Welcome& m) {
     const wire::Limits limits(m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max,
                               m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max,
-                              m.limits.subscriptions_max);
+                              m.limits.subscriptions_max, m.limits.derived_cells_per_edit_max);
     const auto resume = text(b_, m.resume), user = text(b_, m.user), role = text(b_, m.role);
     return typed(wire::ServerBody::Welcome,
                  wire::CreateWelcome(b_, m.session.value, resume, m.incarnation.value, user, role, &limits, m.resumed));
@@ -156,6 +157,10 @@ class Writer {
     return typed(wire::ServerBody::PresenceOf, wire::CreatePresenceOf(b_, m.session.value, name, m.color, parts));
   }
   auto body(const Left& m) { return typed(wire::ServerBody::Left, wire::CreateLeft(b_, m.session.value)); }
+  auto body(const ChatOf& m) {
+    const auto name = text(b_, m.name), line = text(b_, m.text);
+    return typed(wire::ServerBody::ChatOf, wire::CreateChatOf(b_, m.session.value, name, line));
+  }
   auto body(const Pong& m) { return typed(wire::ServerBody::Pong, wire::CreatePong(b_, m.t)); }
   auto body(const GoingAway& m) {
     return typed(wire::ServerBody::GoingAway, wire::CreateGoingAway(b_, m.retry_after_ms));
@@ -201,12 +206,31 @@ class Writer {
   Offset<Vector<Offset<wire::Op>>> ops(std::span<const map::Op> values) {
     offsets_ops_.clear();
     for (const map::Op& op : values) {
+      if (!map::is_plain(op.kind)) {
+        offsets_ops_.push_back(derived(op));
+        continue;
+      }
       const auto written = cells(b_, op.cells);
       const wire::Rect rect = to_wire(op.rect);
       offsets_ops_.push_back(
           wire::CreateOp(b_, static_cast<wire::OpKind>(op.kind), op.layer, &rect, op.cell.bits, op.from.bits, written));
     }
     return b_.CreateVector(offsets_ops_);
+  }
+
+  Offset<wire::Op> derived(const map::Op& op) {
+    const auto kind = static_cast<wire::OpKind>(op.kind);
+    if (op.kind == map::OpKind::flood) {
+      const wire::Rect bounds = to_wire(op.rect);
+      const wire::Position from(op.source.x, op.source.y);
+      return wire::CreateOp(b_, kind, op.layer, &bounds, op.cell.bits, 0, 0, &from);
+    }
+    const wire::Rect source = to_wire(map::source_of(op));
+    const wire::Position to(static_cast<std::int32_t>(op.rect.x0), static_cast<std::int32_t>(op.rect.y0));
+    const auto to_layer = op.layer == op.source_layer ? flatbuffers::Optional<std::uint8_t>(flatbuffers::nullopt)
+                                                      : flatbuffers::Optional<std::uint8_t>(op.layer);
+    return wire::CreateOp(b_, kind, op.source_layer, &source, 0, 0, 0, &to, to_layer,
+                          static_cast<wire::Flip>(op.turn.flip()), static_cast<std::uint8_t>(op.turn.quarters()));
   }
 
   FlatBufferBuilder& b_;

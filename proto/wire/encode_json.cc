@@ -109,6 +109,11 @@ class Writer {
     big("t", m.t);
     end();
   }
+  void write(const Chat& m) {
+    begin("chat");
+    put(R"(,"text":{})", quoted(m.text));
+    end();
+  }
   void write(const Invalid&) { TZ_ASSERT(false); }
 
   void write(const Welcome& m) {
@@ -120,9 +125,10 @@ class Writer {
     text("user", m.user);
     text("role", m.role);
     put(R"(,"limits":{{"message_bytes_max":{},"cells_per_edit_max":{},"ops_per_edit_max":{},"edits_in_flight_max":{},)"
-        R"("chunks_per_subscription_max":{},"subscriptions_max":{}}},"resumed":{})",
+        R"("chunks_per_subscription_max":{},"subscriptions_max":{},"derived_cells_per_edit_max":{}}},"resumed":{})",
         m.limits.message_bytes_max, m.limits.cells_per_edit_max, m.limits.ops_per_edit_max,
-        m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max, m.limits.subscriptions_max, m.resumed);
+        m.limits.edits_in_flight_max, m.limits.chunks_per_subscription_max, m.limits.subscriptions_max,
+        m.limits.derived_cells_per_edit_max, m.resumed);
     end();
   }
   void write(const WorldInfo& m) {
@@ -221,6 +227,13 @@ class Writer {
     put(R"(,"session":"{}")", m.session.value);
     end();
   }
+  void write(const ChatOf& m) {
+    begin("chat");
+    put(R"(,"session":"{}")", m.session.value);
+    text("name", m.name);
+    put(R"(,"text":{})", quoted(m.text));
+    end();
+  }
   void write(const Pong& m) {
     begin("pong");
     big("t", m.t);
@@ -303,6 +316,7 @@ class Writer {
   }
   void ops(std::span<const map::Op> values) {
     list("ops", values, [&](const map::Op& op) {
+      if (!map::is_plain(op.kind)) return derived(op);
       constexpr std::string_view kNames[] = {"set", "fill", "replace"};
       put(R"({{"op":"{}","layer":{})", kNames[static_cast<std::size_t>(op.kind)], op.layer);
       rect("rect", op.rect);
@@ -316,9 +330,27 @@ class Writer {
         case map::OpKind::replace:
           put(R"(,"from":{},"to":{})", op.from.bits, op.cell.bits);
           break;
+        case map::OpKind::copy:
+        case map::OpKind::flood:
+          TZ_ASSERT(false);
       }
       put("}}");
     });
+  }
+  void derived(const map::Op& op) {
+    if (op.kind == map::OpKind::flood) {
+      put(R"({{"op":"flood","layer":{},"x":{},"y":{},"cell":{})", op.layer, op.source.x, op.source.y, op.cell.bits);
+      rect("bounds", op.rect);
+      return put("}}");
+    }
+    constexpr std::string_view kFlips[] = {"none", "horizontal", "vertical", "both"};
+    put(R"({{"op":"copy","layer":{})", op.source_layer);
+    rect("rect", map::source_of(op));
+    put(R"(,"to":[{},{}])", op.rect.x0, op.rect.y0);
+    if (op.layer != op.source_layer) put(R"(,"to_layer":{})", op.layer);
+    if (op.turn.flip() != map::Flip::none) put(R"(,"flip":"{}")", kFlips[static_cast<std::size_t>(op.turn.flip())]);
+    if (op.turn.quarters() != 0) put(R"(,"turns":{})", op.turn.quarters());
+    put("}}");
   }
   void layers(std::span<const map::LayerId> values) {
     if (!values.empty()) list("layers", values, [&](map::LayerId layer) { put("{}", layer); });

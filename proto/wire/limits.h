@@ -10,8 +10,10 @@
 // work and memory sane.
 namespace terrazzo::proto {
 
-inline constexpr std::size_t kTextBytesMax = 4096;  // names, tokens, tools
-inline constexpr std::size_t kOpsMax = 4096;        // of one edit, and conditions likewise
+inline constexpr std::size_t kTextBytesMax = 4096;  // names, tokens
+inline constexpr std::size_t kToolBytesMax = 64;    // of a presence
+inline constexpr std::size_t kChatBytesMax = 1024;
+inline constexpr std::size_t kOpsMax = 4096;  // of one edit, and conditions likewise
 inline constexpr std::size_t kKnownMax = 1u << 20;
 inline constexpr std::size_t kMessagesMax = 65536;                     // in one WebSocket message
 inline constexpr std::int64_t kSideMax = (std::int64_t{1} << 32) - 1;  // cells, of a rectangle

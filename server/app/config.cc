@@ -103,9 +103,12 @@ void add_rates(CLI::App& app, Config& config) {
       "edits of a user, over all connections with tokens of his name; 0: no limit");
   add("--user-cells-per-second", config.user_cells_per_second, "cells that these may write; 0: no limit");
   add("--claims-per-second", config.claims_per_second, "claims and releases of a connection; 0: no limit");
+  add("--chats-per-second", config.chats_per_second, "lines of chat of a connection; 0: no limit");
   const auto at_least_one = [&](const char* flag, std::uint32_t& value, std::uint32_t most, const char* help) {
     app.add_option(flag, value, help)->check(CLI::Range(1u, most))->capture_default_str();
   };
+  at_least_one("--derived-cells-per-edit-max", config.derived_cells_per_edit_max, 1u << 24,
+               "cells that the copies of an edit read, and the bounds of its floods, together");
   at_least_one("--subscriptions-max", config.subscriptions_max, 4096, "subscriptions of a connection");
   at_least_one("--chunks-per-subscription-max", config.chunks_per_subscription_max, 16384,
                "chunks of 32×32 cells, times layers, that one subscription shows");

@@ -39,7 +39,9 @@ struct Config {
   std::uint32_t edits_per_second = 0, cells_per_second = 0, user_edits_per_second = 0, user_cells_per_second = 0;
   // Chunks × layers, of a subscription and of all that a connection has.
   std::uint32_t subscriptions_max = 64, chunks_per_subscription_max = 4096, subscribed_chunks_max = 64 * 4096;
-  std::uint32_t claims_per_second = 50;  // of a connection, releases included; 0: no limit
+  std::uint32_t chats_per_second = 5;                 // of a connection; 0: no limit
+  std::uint32_t derived_cells_per_edit_max = 262144;  // that copies read and floods may reach
+  std::uint32_t claims_per_second = 50;               // of a connection, releases included; 0: no limit
   // Claims of a user in a world, and the cells of all of them together.
   std::uint32_t claims_per_user = 16, claim_cells_max = 1u << 22;
   std::uint32_t claim_ttl_max_s = 600;    // of a claim and of each renewal

@@ -129,6 +129,7 @@ CoreSnapshot CoreServices::snapshot() const {
                  .edits_waiting_for_log = 0,
                  .log_pending_bytes = log_.pending_bytes(),
                  .lobby_messages = lobby_.waiting(),
+                 .derivations = derivations_.waiting(),
                  .mesh_backlog = node_.mesh->backlog(self_),
                  .parked_edits = parked_.size()};
   shards_.for_each([&](const ShardSlot& slot) {

@@ -30,6 +30,8 @@ session::SessionLimits session_limits(const Config& config) {
   limits.user_edits = rate(config.user_edits_per_second);
   limits.user_cells = rate(config.user_cells_per_second);
   limits.claims = rate(config.claims_per_second);
+  limits.chats = rate(config.chats_per_second);
+  limits.wire.derived_cells_per_edit_max = config.derived_cells_per_edit_max;
   limits.presence_interval_ns = runtime::kNsPerSecond / config.presence_per_second;
   return limits;
 }

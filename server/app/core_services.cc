@@ -51,7 +51,8 @@ CoreServices::CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen
       home_(self, session_limits(node.config), *this, *this),
       api_(*this),
       network_(*io_.loop, listen_fd, network_limits(node.config), *this),
-      undo_desk_(node, self, *this) {
+      undo_desk_(node, self, *this),
+      derivations_(self) {
   if (node_.certificates) use_newest_certificate();
 }
 
@@ -167,6 +168,10 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
       return lobby_.admit(boxed_in<shard::RefreshRequest>(message).shard, message);
     case MeshKind::interest_off:
       return lobby_.admit(boxed_in<shard::InterestOff>(message).shard, message);
+    case MeshKind::read_cells:
+      return lobby_.admit(boxed_in<shard::CellsRequest>(message).shard, message);
+    case MeshKind::cells_read:
+      return derivations_.cells(unboxed<shard::CellsRequest>(message), *this);
     case MeshKind::states:
       return home_.states(*unboxed<shard::StatesReply>(message));
     case MeshKind::publication:
@@ -178,13 +183,10 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::durable:
       return home_.durable(durable_in(message));
     case MeshKind::presence:
-      return home_.presence(shared_in<session::PresenceNote>(message));
     case MeshKind::ask_presence:
-      return home_.presence_asked(*unboxed<session::PresenceAsk>(message));
-    case MeshKind::presence_to: {
-      const auto answer = unboxed<PresenceTo>(message);
-      return home_.presence_for(answer->newcomer, answer->note);
-    }
+    case MeshKind::presence_to:
+    case MeshKind::chat:
+      return deliver_company(message);
     case MeshKind::supersede:
       return home_.superseded(*unboxed<session::Connection>(message));
     case MeshKind::metrics:
@@ -225,6 +227,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
 
 void CoreServices::take_coordinated(std::unique_ptr<shard::CoordinatedRequest> request) {
   if (line_of(request->world) != 0 && !node_.branches.get(request->world)) return refuse_whole(*request);
+  if (request->derived) return derivations_.ask(std::move(request), *this);
   request->version = node_.versions.newest(request->world);
   const shard::ClaimTable* const claims = claims_in(request->world);
   current_coordinator_ = &coordinator(request->world);
@@ -373,7 +376,7 @@ bool CoreServices::drained() {
 
 bool CoreServices::nothing_waits() const {
   return local_.empty() && node_.mesh->empty(self_) && log_.idle() && held_.empty() && lobby_.idle() &&
-         node_.moves_running.load() == 0 && undo_desk_.idle();
+         node_.moves_running.load() == 0 && undo_desk_.idle() && derivations_.idle();
 }
 
 void CoreServices::last_checkpoints() {
@@ -414,6 +417,9 @@ void CoreServices::run(ShardSlot& slot, const runtime::MeshMessage& message) {
     case MeshKind::claim_part:
       take_claim_part(slot, unboxed<shard::ClaimPart>(message));
       break;
+    case MeshKind::read_cells:
+      take_cells_request(slot, unboxed<shard::CellsRequest>(message));
+      break;
     case MeshKind::move:
       current_ = nullptr;
       return mover_.take(std::move(*unboxed<MoveNote>(message)), runtime::monotonic_ns());
@@ -439,6 +445,11 @@ void CoreServices::refuse(const runtime::MeshMessage& message, const Error& why)
       auto part = unboxed<shard::ClaimPart>(message);
       part->error = why;
       return answer_claim_part(std::move(part));
+    }
+    case MeshKind::read_cells: {
+      auto request = unboxed<shard::CellsRequest>(message);
+      request->error = why;
+      return answer_cells_request(std::move(request));
     }
     case MeshKind::move: {
       auto note = unboxed<MoveNote>(message);
@@ -660,15 +671,6 @@ void CoreServices::send_to_many(proto::Form form, std::span<const session::Conne
                         refused);
 }
 
-void CoreServices::send_presence(proto::Form form, std::span<const session::Connection> connections,
-                                 const session::SharedNote& note, session::PresenceIsFor is_for,
-                                 std::vector<session::Connection>* refused) {
-  const SharedBytes frame = is_for == session::PresenceIsFor::newcomers ? presence_frames_.kept(form, note)
-                                                                        : presence_frames_.encode(form, *note);
-  if (refused == nullptr) return network_.send(connections, frame);
-  network_.send_if_room(connections, frame, *refused, net::Network::Room::much);
-}
-
 void CoreServices::tell_room(session::Connection connection) {
   network_.tell_room(connection);
 }
@@ -700,20 +702,6 @@ void CoreServices::refresh(std::unique_ptr<shard::RefreshRequest> request) {
 void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
   const shard::CoreId owner = owners_.owner(off->shard);
   post(owner, boxed(MeshKind::interest_off, std::move(off)));
-}
-
-void CoreServices::presence(const session::SharedNote& note) {
-  for (int core = 0; core < node_.cores; ++core)
-    post(static_cast<shard::CoreId>(core), shared(MeshKind::presence, note));
-}
-
-void CoreServices::ask_presence(const session::PresenceAsk& ask) {
-  for (int core = 0; core < node_.cores; ++core)
-    post(static_cast<shard::CoreId>(core), boxed(MeshKind::ask_presence, ask));
-}
-
-void CoreServices::presence_to(const shard::Origin& newcomer, const session::SharedNote& note) {
-  post(newcomer.core, boxed(MeshKind::presence_to, PresenceTo{newcomer, note}));
 }
 
 void CoreServices::speaks_for(SessionId session, session::Connection connection) {

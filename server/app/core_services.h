@@ -35,6 +35,7 @@
 #include "server/session/home.h"
 #include "server/shard/claim_desk.h"
 #include "server/shard/coordinator.h"
+#include "server/shard/derivation_desk.h"
 #include "server/shard/shard_output.h"
 
 namespace terrazzo::app {
@@ -59,6 +60,7 @@ class CoreServices final : private net::NetworkEvents,
                            private MergeJobOutput,
                            private ShardMoverOutput,
                            private UndoDeskOutput,
+                           private shard::DerivationOutput,
                            private http::ApiServices {
  public:
   CoreServices(Node& node, shard::CoreId self, CoreIo io, int listen_fd);
@@ -148,7 +150,10 @@ class CoreServices final : private net::NetworkEvents,
   void presence(const session::SharedNote& note) override;
   void ask_presence(const session::PresenceAsk& ask) override;
   void presence_to(const shard::Origin& newcomer, const session::SharedNote& note) override;
+  void chat(const session::SharedChat& note) override;
   void claim(std::unique_ptr<shard::ClaimRequest> request) override;
+  // What the four before make a core do (core_company.cc).
+  void deliver_company(const runtime::MeshMessage& message);
   void speaks_for(SessionId session, session::Connection connection) override;
   void silent(SessionId session, session::Connection connection) override;
 
@@ -268,6 +273,12 @@ class CoreServices final : private net::NetworkEvents,
   void move_shard(WorldId world, map::ShardPos shard, unsigned to, MoveDone done) override;
   void cores(CoresDone done) override;
 
+  // shard::DerivationOutput, and what its messages make this core do (core_derivations.cc)
+  void read(std::unique_ptr<shard::CellsRequest> request) override;
+  void derived(std::unique_ptr<shard::CoordinatedRequest> request) override;
+  void take_cells_request(ShardSlot& slot, std::unique_ptr<shard::CellsRequest> request);
+  void answer_cells_request(std::unique_ptr<shard::CellsRequest> request);
+
   // shard::ClaimOutput, and what its messages make this core do (core_claims.cc)
   void claim_part(std::unique_ptr<shard::ClaimPart> part) override;
   void claim_note(shard::SharedClaimNote note) override;
@@ -345,6 +356,7 @@ class CoreServices final : private net::NetworkEvents,
   };
   std::vector<LogWait> log_waits_;  // undo desks that wait for the log
   UndoDesk undo_desk_;
+  shard::DerivationDesk derivations_;
   std::uint64_t last_time_us_ = 0;
   // Parts of decided edits that their shards could not take yet (the disk is full), in the coordinator's order.
   std::vector<std::unique_ptr<shard::EditRequest>> parked_;

@@ -35,8 +35,12 @@ enum class MeshKind : std::uint32_t {
   presence,      // session::PresenceNote, counted for each core
   ask_presence,  // session::PresenceAsk
   presence_to,   // PresenceTo
+  chat,          // session::ChatNote, counted for each core
   supersede,     // session::Connection
   metrics,       // MetricsAsk
+  // Copies and floods over shards (shard/derivation_desk.h).
+  read_cells,  // shard::CellsRequest, for the shard's owner
+  cells_read,  // back
   // Claims (shard/claim_desk.h).
   claim_ask,        // shard::ClaimRequest, for the world's coordinator core
   claim_part,       // shard::ClaimPart, for the shard's owner

@@ -168,6 +168,12 @@ void add_sessions(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.claim_counters.left; });
   page.add(counter, "terrazzo_claims_broken_total", "Claims ended by an owner.", cores,
            [](Core c) { return c.claim_counters.broken; });
+  page.add(counter, "terrazzo_chats_total", "Lines of chat that were said.", cores,
+           [](Core c) { return c.sessions.chats; });
+  page.add(counter, "terrazzo_chat_deliveries_total", "Lines of chat queued for somebody, counted for each.", cores,
+           [](Core c) { return c.sessions.chat_deliveries; });
+  page.add(counter, "terrazzo_chats_left_out_total", "Lines of chat that somebody missed who does not keep up.", cores,
+           [](Core c) { return c.sessions.chats_left_out; });
   page.add(counter, "terrazzo_presences_received_total", "Presence as clients said it.", cores,
            [](Core c) { return c.sessions.presences; });
   page.add(counter, "terrazzo_presence_notes_total", "Presence that went out to the cores; the rest was replaced.",
@@ -299,6 +305,8 @@ void add_queues(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.queues.log_pending_bytes; });
   page.add(gauge, "terrazzo_lobby_messages", "Messages that wait for a shard's file or cold pages.", cores,
            [](Core c) { return c.queues.lobby_messages; });
+  page.add(gauge, "terrazzo_derivations_waiting", "Copies and floods over shards whose cells are being read.", cores,
+           [](Core c) { return c.queues.derivations; });
   page.add(gauge, "terrazzo_parked_edits", "Parts of decided edits that wait for space on the disk.", cores,
            [](Core c) { return c.queues.parked_edits; });
 }

@@ -31,7 +31,7 @@ struct TickCounters {
 // What waits inside a core, at the moment.
 struct QueueDepths {
   std::uint64_t edits_in_flight = 0, edits_waiting_for_log = 0, log_pending_bytes = 0, lobby_messages = 0,
-                mesh_backlog = 0, parked_edits = 0;
+                derivations = 0, mesh_backlog = 0, parked_edits = 0;
 };
 
 struct ResidencyCounters {

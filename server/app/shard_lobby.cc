@@ -24,6 +24,8 @@ WorldId world_of(const runtime::MeshMessage& message, WorldId otherwise) {
       return boxed_in<shard::InterestOff>(message).shard.world;
     case MeshKind::claim_part:
       return boxed_in<shard::ClaimPart>(message).shard.world;
+    case MeshKind::read_cells:
+      return boxed_in<shard::CellsRequest>(message).shard.world;
     default:
       return otherwise;
   }
@@ -79,12 +81,10 @@ ShardLobby::Step ShardLobby::step(const shard::ShardKey& key, ShardSlot& slot, c
     shard.look(request, missing_);
     // Read-only by now, and says so itself.
     if (missing_.damaged) slot.shard->read_only(PageBringer::damage(slot, *missing_.damaged));
-  } else if (kind_of(message) == MeshKind::subscribe || kind_of(message) == MeshKind::refresh) {
-    if (kind_of(message) == MeshKind::subscribe) {
-      shard.look(boxed_in<shard::SubscribeRequest>(message), missing_);
-    } else {
-      shard.look(boxed_in<shard::RefreshRequest>(message), missing_);
-    }
+  } else {
+    if (kind_of(message) == MeshKind::subscribe) shard.look(boxed_in<shard::SubscribeRequest>(message), missing_);
+    if (kind_of(message) == MeshKind::refresh) shard.look(boxed_in<shard::RefreshRequest>(message), missing_);
+    if (kind_of(message) == MeshKind::read_cells) shard.look(boxed_in<shard::CellsRequest>(message), missing_);
     if (missing_.damaged) {
       out_.refuse(message, PageBringer::damage(slot, *missing_.damaged));
       return Step::refused;

@@ -29,7 +29,8 @@ class ShardLobby {
   ShardLobby(Node& node, shard::CoreId self, ShardTable& shards, PageBringer& pages, ShardLobbyOutput& out)
       : node_(node), self_(self), shards_(shards), pages_(pages), out_(out) {}
 
-  // Edits, subscriptions, refreshes, interests given up, claims, rounds of PinsGather, and the beginning of a move.
+  // Edits, subscriptions, refreshes, cells to be read, interests given up, claims, rounds of PinsGather, and the
+  // beginning of a move.
   void admit(const shard::ShardKey& asked, const runtime::MeshMessage& message);
   // The shard is on its way here from another core: its messages wait until arrived().
   void expect(const shard::ShardKey& key);

@@ -69,6 +69,7 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
     void operator()(const proto::Follow& m) {
       if (session.in_world(home.out_)) home.follow(session, m.session);
     }
+    void operator()(const proto::Chat& m) { home.chat(session, m); }
     void operator()(const proto::Claim& m) { home.claim(session, m); }
     void operator()(const proto::Release& m) { home.release(session, m); }
     void operator()(const proto::Ping& m) { home.out_.send(session.connection(), proto::Pong{m.t}); }

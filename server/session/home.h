@@ -47,6 +47,8 @@ class Home {
   // What a desk says to one connection, and to all whom it concerns.
   void claim_answer(const shard::ClaimAnswer& answer);
   void claim_note(const shard::SharedClaimNote& note);
+  // A line for everybody here who has its world open.
+  void chat(const SharedChat& note);
   void going_away(std::uint32_t retry_after_ms);
   // Another connection speaks for its session now.
   void superseded(Connection connection);
@@ -131,6 +133,9 @@ class Home {
   void put_off(Connection connection, Conflation& owed, const SharedNote& note);
   void follow(Session& session, SessionId followed);
   void forget_followed(WorldView& view, Session& session);
+
+  // ---- chat (chat.cc) ----
+  void chat(Session& session, const proto::Chat& message);
 
   // ---- claims (claims.cc) ----
   void claim(Session& session, const proto::Claim& message);

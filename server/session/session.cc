@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/shard/claim_desk.h"
+#include "server/shard/derived_ops.h"
 #include "server/shard/shard_router.h"
 
 namespace terrazzo::session {
@@ -185,7 +186,8 @@ void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput
     return reject(message.id, why->code, why->message, out);
   const map::EditLimits edit_limits{.ops_max = limits_.wire.ops_per_edit_max,
                                     .conditions_max = limits_.wire.ops_per_edit_max,
-                                    .cells_max = limits_.wire.cells_per_edit_max};
+                                    .cells_max = limits_.wire.cells_per_edit_max,
+                                    .derived_cells_max = limits_.wire.derived_cells_per_edit_max};
   if (const Status checked = map::check_edit(*world_, message, edit_limits); !checked) {
     return reject(message.id, checked.error().code, checked.error().message, out);
   }
@@ -194,6 +196,7 @@ void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput
     request->time_us = directory_.time_us();
     return out.edit(std::move(request));
   }
+  if (shard::has_derived(message.ops)) return derive(message, out);
   auto parts = shard::split_edit(world_->id, origin(), message);
   if (!parts) return reject(message.id, parts.error().code, parts.error().message, out);
   begin_flight(message, parts->size());
@@ -208,10 +211,30 @@ void Session::edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput
   out.coordinate(std::move(coordinated));
 }
 
+void Session::derive(const map::Edit& edit, SessionOutput& out) {
+  if (edit.ops.size() != 1 || !edit.conditions.empty()) {
+    return reject(edit.id, ErrorCode::unsupported,
+                  "over several shards (8192×8192 cells) a copy or flood is an edit of its own, without other ops and "
+                  "conditions: send several edits",
+                  out);
+  }
+  const std::uint64_t shards = map::shards_of(edit.ops[0].rect).area();
+  if (shards > shard::kShardsPerEditMax)
+    return reject(edit.id, ErrorCode::too_large, shard::too_many_shards(shards).message, out);
+  begin_flight(edit, shards);
+  auto request = std::make_unique<shard::CoordinatedRequest>();
+  request->world = world_->id;
+  request->origin = origin();
+  request->id = edit.id;
+  request->ack = edit.ack;
+  request->derived = edit.ops[0];
+  request->time_us = directory_.time_us();
+  out.coordinate(std::move(request));
+}
+
 void Session::undo(const proto::Undo& message, std::uint64_t now_ns, SessionOutput& out) {
   if (refused(message.id, out)) return;
-  if (const std::optional<Error> why = over_rate({}, now_ns))
-    return reject(message.id, why->code, why->message, out);
+  if (const std::optional<Error> why = over_rate({}, now_ns)) return reject(message.id, why->code, why->message, out);
   if (message.edit.value == 0 && message.author.value != 0)
     return reject(message.id, ErrorCode::bad_message, "an author without an edit: name the edit, or neither", out);
   auto request = std::make_unique<shard::UndoRequest>();

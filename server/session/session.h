@@ -22,15 +22,17 @@ namespace terrazzo::session {
 struct SessionLimits {
   proto::Limits wire{.message_bytes_max = 1 << 20,
                      .cells_per_edit_max = 65536,
-                     .ops_per_edit_max = 256,
+                     .ops_per_edit_max = 1024,
                      .edits_in_flight_max = 512,
                      .chunks_per_subscription_max = 4096,
-                     .subscriptions_max = 64};
+                     .subscriptions_max = 64,
+                     .derived_cells_per_edit_max = 262144};
   // Of chunks × layers, all subscriptions of a connection together.
   std::uint64_t subscribed_chunks_max = 64 * 4096;
   // Of each connection, and of each user over all of his.
   Rate edits, cells, user_edits, user_cells;
   Rate claims;                                      // and releases, of each connection
+  Rate chats;                                       // of each connection
   std::uint64_t presence_interval_ns = 33'000'000;  // between two notes of a session's newest presence
 };
 
@@ -41,6 +43,7 @@ struct SessionCounters {
   // Frames of edits queued for viewers: an edit counts for each.
   std::uint64_t deliveries = 0;
   // Presence: as clients said it, as it went out, queued for somebody, and put off for who does not keep up.
+  std::uint64_t chats = 0, chat_deliveries = 0, chats_left_out = 0;  // the latter two: counted for each who reads
   std::uint64_t presences = 0, presence_notes = 0, presence_deliveries = 0, presence_put_off = 0;
   // Of slow connections: how often one fell behind, their shards that became stale, edits left out for them, and the
   // chunk states they got instead.
@@ -75,6 +78,7 @@ class Session {
   void edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out);
   // Whether one more claim or release may be asked for at this time.
   bool may_claim(std::uint64_t now_ns) { return claims_.take(limits_.claims, 1, now_ns); }
+  bool may_chat(std::uint64_t now_ns) { return chats_.take(limits_.chats, 1, now_ns); }
   void presence(const proto::Presence& message);
   void undo(const proto::Undo& message, std::uint64_t now_ns, SessionOutput& out);
   void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
@@ -138,6 +142,8 @@ class Session {
   static constexpr std::size_t kSpareFlightsMax = 64;
   // Why the edit comes too soon.
   std::optional<Error> over_rate(const map::Edit& edit, std::uint64_t now_ns);
+  // One over several shards that has an op which is not plain.
+  void derive(const map::Edit& edit, SessionOutput& out);
   void begin_flight(const map::Edit& edit, std::size_t parts);
   void end_flight(Flights::iterator flight, SessionOutput& out);
   // Why the session may not ask for this now; an answer was sent.
@@ -159,7 +165,7 @@ class Session {
   Identity identity_;
   UserId user_;
   UserId claimant_;  // whom claims of others keep out
-  TokenBucket edits_, cells_, claims_;
+  TokenBucket edits_, cells_, claims_, chats_;
   std::uint32_t resends_left_ = 0;  // edits that the connection before may have sent
   std::string name_;
   std::uint32_t color_ = 0;

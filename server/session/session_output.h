@@ -32,7 +32,7 @@ struct Identity {
   Role role = Role::viewer;
   UserId number = {};                       // for this run; 0: the user is not known
   std::shared_ptr<UserBudget> budget = {};  // of all of the user's connections; null: likewise
-  bool proven = true;  // false: the server asks nobody who he is
+  bool proven = true;                       // false: the server asks nobody who he is
 };
 
 // A session's presence on its way to the sessions of the world, on every core. Self-contained, never changed once it is
@@ -53,6 +53,14 @@ struct PresenceNote : boost::intrusive_ref_counter<PresenceNote, boost::thread_s
 // As others are told it.
 proto::ServerMessage message_of(const PresenceNote& note);
 using SharedNote = boost::intrusive_ptr<const PresenceNote>;
+
+// A line of chat on its way to the sessions of the world, on every core.
+struct ChatNote : boost::intrusive_ref_counter<ChatNote, boost::thread_safe_counter> {
+  WorldId world;
+  SessionId session;
+  std::string name, text;
+};
+using SharedChat = boost::intrusive_ptr<const ChatNote>;
 
 // Who asks for the presence of those already there.
 struct PresenceAsk {
@@ -100,6 +108,8 @@ class SessionOutput {
   virtual void presence(const SharedNote& note) = 0;
   // To every core, this one included.
   virtual void ask_presence(const PresenceAsk& ask) = 0;
+  // To every core, this one included.
+  virtual void chat(const SharedChat& note) = 0;
   // To the newcomer alone.
   virtual void presence_to(const shard::Origin& newcomer, const SharedNote& note) = 0;
   // To the desk of its world.

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "server/shard/derived_ops.h"
 #include "server/shard/store_apply.h"
 #include "server/shard/store_restore.h"
 #include "server/shard/undo_points.h"
@@ -43,8 +44,10 @@ void look_edit(const storage::Head& store, const map::Edit& edit, storage::Missi
   for (const map::Condition& condition : edit.conditions)
     store.look_read(access_to(condition.layer, condition.rect), missing);
   // What it overwrites goes into the log, cell by cell, unless it is so much that the state before is pinned.
-  const bool pinned = needs_undo_point(edit.ops);
+  // What is derived may be less than it could be.
+  const bool pinned = needs_undo_point(edit.ops) && !has_derived(edit.ops);
   for (const map::Op& op : edit.ops) {
+    if (op.kind == map::OpKind::copy) store.look_read(access_to(op.source_layer, map::source_of(op)), missing);
     if (pinned && op.kind == map::OpKind::fill) {
       look_border(op.layer, op.rect, [&](const storage::Access& access) { store.look_write(access, missing); });
     } else {
@@ -105,6 +108,10 @@ void look_states(const storage::Head& store, const SubscribeRequest& request, co
       };
     store.look_read(access, missing);
   }
+}
+
+void look_cells(const storage::Head& store, const CellsRequest& request, storage::Missing& missing) {
+  store.look_read(access_to(request.layer, request.rect), missing);
 }
 
 void look_changed(const storage::Head& store, const RefreshRequest& request, storage::Missing& missing) {

@@ -18,6 +18,7 @@ void look_restore(const storage::Head& store, const RestoreFrom& from, const Res
                   const std::function<bool(const map::Rect& chunks)>& watched, storage::Missing& missing);
 void look_states(const storage::Head& store, const SubscribeRequest& request, const KnownRules& rules,
                  storage::Missing& missing);
+void look_cells(const storage::Head& store, const CellsRequest& request, storage::Missing& missing);
 void look_changed(const storage::Head& store, const RefreshRequest& request, storage::Missing& missing);
 
 }  // namespace terrazzo::shard

@@ -107,7 +107,8 @@ struct EditRequest : Pooled {
   Arena arena{first_bytes, 1024};
 };
 
-// One edit over several shards (home → coordinator): a part for each shard, conditions not allowed.
+// One edit over several shards (home → coordinator): a part for each shard, conditions not allowed; or one op that is
+// not plain, of which the derivation desk makes the parts (derivation_desk.h).
 struct CoordinatedRequest {
   WorldId world;
   Origin origin;
@@ -115,6 +116,19 @@ struct CoordinatedRequest {
   map::AckMode ack = map::AckMode::durable;
   std::vector<std::unique_ptr<EditRequest>> parts;
   std::uint64_t version = 0;  // the world's newest one when the coordinator decided
+  std::optional<map::Op> derived;
+  std::uint64_t time_us = 0;  // of its parts
+};
+
+// What a rectangle of a shard holds at one moment between two edits (coordinator → owner, and back).
+struct CellsRequest {
+  ShardKey shard;
+  CoreId asked_by = 0;
+  std::uint64_t ticket = 0;  // the asker's own
+  map::LayerId layer = 0;
+  map::Rect rect;                // inside the shard
+  std::vector<map::Cell> cells;  // row by row, in the answer
+  std::optional<Error> error;
 };
 
 // Interest of a core in a rectangle of chunks plus the states a connection lacks (home → owner).

@@ -9,6 +9,7 @@
 #include "base/canary.h"
 #include "map/edit_check.h"
 #include "server/shard/chunk_states.h"
+#include "server/shard/derived_ops.h"
 #include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
 #include "server/shard/look_ahead.h"
@@ -20,10 +21,12 @@
 namespace terrazzo::shard {
 namespace {
 
-// After a restore viewers get the chunks they watch as they are now, this many in a message.
-constexpr std::size_t kRestoredChunksPerMessage = 64;
+// What more cells were written to, viewers get as the chunks they watch are now: a large copy is not sent whole to who
+// sees a corner of it. This many in a message.
+constexpr std::size_t kCellsPerPublication = 65536;
+constexpr std::size_t kChunksPerMessage = kCellsPerPublication / map::kChunkCells;
 
-// All of an edit but its swaps, for ops to take their place. What the edit points to stays its own.
+// All of an edit but its swaps, for ops to take their place or that of its ops. What the edit points to stays its own.
 void take_over(const EditRequest& edit, EditRequest& by) {
   by.shard = edit.shard;
   by.origin = edit.origin;
@@ -124,6 +127,15 @@ void Shard::look(const SubscribeRequest& request, storage::Missing& missing) {
 
 void Shard::look(const RefreshRequest& request, storage::Missing& missing) {
   if (state_->head) look_changed(state_->head, request, missing);
+}
+
+void Shard::look(const CellsRequest& request, storage::Missing& missing) {
+  if (state_->head) look_cells(state_->head, request, missing);
+}
+
+void Shard::read(CellsRequest& request) const {
+  request.cells.resize(request.rect.area());
+  read_cells(state_->head, request.layer, request.rect, request.cells);
 }
 
 bool Shard::lacks_store(const EditRequest& request) const {
@@ -251,8 +263,13 @@ void Shard::State::log(ShardOutput& out) {
 
 void Shard::State::publish(const EditRequest& request, ShardOutput& out) {
   if (interest.anybody() == 0) return;
-  if (request.restore) return publish_restored(request, out);
-  publish_ops(request, request.edit.ops, out);
+  if (request.restore) return publish_states(request, request.restore->areas, out);
+  std::size_t cells = 0;
+  for (const map::Op& op : request.edit.ops) cells += op.cells.size();
+  if (cells <= kCellsPerPublication) return publish_ops(request, request.edit.ops, out);
+  std::vector<Restore::Area> areas;
+  for (const map::Op& op : request.edit.ops) areas.push_back({op.layer, op.rect});
+  publish_states(request, areas, out);
 }
 
 void Shard::State::publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out) {
@@ -263,8 +280,9 @@ void Shard::State::publish_ops(const EditRequest& request, std::span<const map::
   out.publish(cast.cores, std::move(cast.publication));
 }
 
-// Clients know nothing of pins: they are told what the chunks they watch hold now, each chunk once.
-void Shard::State::publish_restored(const EditRequest& request, ShardOutput& out) {
+// Clients know nothing of pins: they are told what the chunks they watch hold now. A chunk that is in several areas may
+// come again, as it was.
+void Shard::State::publish_states(const EditRequest& request, std::span<const Restore::Area> areas, ShardOutput& out) {
   std::vector<map::Op> ops;
   const auto flush = [&] {
     if (!ops.empty()) publish_ops(request, ops, out);
@@ -273,10 +291,10 @@ void Shard::State::publish_restored(const EditRequest& request, ShardOutput& out
   const auto watched = [&](const map::Rect& chunks) {
     return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
   };
-  for (const Restore::Area& area : request.restore->areas) {
+  for (const Restore::Area& area : areas) {
     for_each_restored(head, head.lsn(), area, watched, [&](const map::Op& op) {
       ops.push_back(op);
-      if (ops.size() == kRestoredChunksPerMessage) flush();
+      if (ops.size() == kChunksPerMessage) flush();
     });
   }
   flush();
@@ -299,6 +317,14 @@ void Shard::State::answer_duplicate(const EditRequest& request, ShardOutput& out
   }
 }
 
+bool Shard::State::claimed(const EditRequest& request, ShardOutput& out) {
+  if (claims.empty() || request.coordinated != 0) [[likely]]
+    return false;
+  const std::vector<SharedClaim> others = claims.in_the_way(request.origin.claimant, request);
+  if (!others.empty()) reject(request, claimed_error(others), out, others);
+  return !others.empty();
+}
+
 void Shard::edit(const EditRequest& request, ShardOutput& out) {
   State& s = *state_;
   if (s.is_duplicate(request)) return s.answer_duplicate(request, out);
@@ -307,11 +333,15 @@ void Shard::edit(const EditRequest& request, ShardOutput& out) {
   if (request.coordinated == 0) {
     if (std::optional<Error> busy = out.busy()) return s.reject(request, *std::move(busy), out);
     if (s.behind) return s.reject(request, *s.behind, out);
-    if (!s.claims.empty()) [[unlikely]] {
-      const std::vector<SharedClaim> others = s.claims.in_the_way(request.origin.claimant, request);
-      if (!others.empty()) return s.reject(request, claimed_error(others), out, others);
-    }
   }
+  if (has_derived(request.edit.ops)) {
+    EditRequest plain;
+    take_over(request, plain);
+    plain.edit.ops = plain_ops(s.head, request.edit.ops, plain.arena);
+    if (!s.claimed(plain, out)) s.edit(plain, out);
+    return;
+  }
+  if (s.claimed(request, out)) return;
   if (request.swaps.empty()) return s.edit(request, out);
   // From here on it is an edit like others, of what it does to the present state.
   EditRequest resolved;

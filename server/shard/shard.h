@@ -100,13 +100,17 @@ class Shard {
   // For a connection that was left out of edits: the states that make it good, as of now.
   void refresh(const RefreshRequest& request, ShardOutput& out);
   void interest_off(const InterestOff& off);
+  // What it holds now.
+  void read(CellsRequest& request) const;
   // Of this line: where nobody of another user can edit.
   ClaimTable& claims();
-  // What of the store is not in memory that edit(), subscribe() or refresh() would touch; see ShardStore. To be asked
+  // What of the store is not in memory that edit(), subscribe(), refresh() or read() would touch; see
+  // ShardStore. To be asked
   // right before.
   void look(const EditRequest& request, storage::Missing& missing);
   void look(const SubscribeRequest& request, storage::Missing& missing);
   void look(const RefreshRequest& request, storage::Missing& missing);
+  void look(const CellsRequest& request, storage::Missing& missing);
   // Whether this edit would make the shard's store, because it is the first one that is not refused: whoever does not
   // want to wait for that gives one before.
   bool lacks_store(const EditRequest& request) const;

@@ -23,7 +23,10 @@ map::Rect bounding_box(const map::Edit& edit) {
   const auto include = [&](const map::Rect& r) {
     box = {std::min(box.x0, r.x0), std::min(box.y0, r.y0), std::max(box.x1, r.x1), std::max(box.y1, r.y1)};
   };
-  for (const map::Op& op : edit.ops) include(op.rect);
+  for (const map::Op& op : edit.ops) {
+    include(op.rect);
+    if (op.kind == map::OpKind::copy) include(map::source_of(op));
+  }
   for (const map::Condition& condition : edit.conditions) include(condition.rect);
   return box;
 }
@@ -68,13 +71,13 @@ void take_share(EditRequest& part, const ShardKey& shard, const Origin& origin, 
   part.edit.conditions = own_conditions;
 }
 
-Error too_many(std::uint64_t shards) {
+}  // namespace
+
+Error too_many_shards(std::uint64_t shards) {
   return {ErrorCode::too_large,
           fmt::format("the edit reaches over {} shards (of 8192×8192 cells); at most {} in one edit", shards,
                       kShardsPerEditMax)};
 }
-
-}  // namespace
 
 CoreId owner_core(const ShardKey& shard, int cores) {
   const std::uint64_t key = map::position_key(shard.position.x, shard.position.y);
@@ -111,14 +114,14 @@ Result<std::vector<std::unique_ptr<EditRequest>>> split_edit(WorldId world, cons
   std::vector<map::ShardPos> positions;
   for (const map::Op& op : edit.ops) {
     const map::Rect touched = map::shards_of(op.rect);
-    if (touched.area() > kShardsPerEditMax) return too_many(touched.area());
+    if (touched.area() > kShardsPerEditMax) return too_many_shards(touched.area());
     for (std::int64_t y = touched.y0; y < touched.y1; ++y)
       for (std::int64_t x = touched.x0; x < touched.x1; ++x)
         positions.push_back({static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)});
   }
   std::ranges::sort(positions, {}, [](map::ShardPos p) { return std::pair(p.y, p.x); });
   positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
-  if (positions.size() > kShardsPerEditMax) return too_many(positions.size());
+  if (positions.size() > kShardsPerEditMax) return too_many_shards(positions.size());
   for (const map::ShardPos position : positions) {
     parts.push_back(std::make_unique<EditRequest>());
     take_share(*parts.back(), {world, position}, origin, edit);

@@ -11,6 +11,8 @@
 namespace terrazzo::shard {
 
 inline constexpr std::uint64_t kShardsPerEditMax = 1024;
+// too_large.
+Error too_many_shards(std::uint64_t shards);
 
 CoreId owner_core(const ShardKey& shard, int cores);
 // The core of the world's coordinator and metadata.

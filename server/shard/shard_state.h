@@ -133,6 +133,8 @@ struct Shard::State {
   // `decided`: of an edit over shards, which must not fail for what this one lacks.
   Status begin(const map::Edit& edit, const std::optional<Restore>& restore, bool decided);
   void apply(SessionId author, std::uint64_t coordinated, const map::Edit& edit, const std::optional<Restore>& restore);
+  // Whether claims of others are in its way; then it is refused.
+  bool claimed(const EditRequest& request, ShardOutput& out);
   // `swapped`: cells, of swaps that are ops now.
   void edit(const EditRequest& request, ShardOutput& out, const RestoreCount& swapped = {});
   // Pins what the store lacks of the versions up to this one: their state is the present one.
@@ -144,7 +146,7 @@ struct Shard::State {
   void log(ShardOutput& out);
   void publish(const EditRequest& request, ShardOutput& out);
   void publish_ops(const EditRequest& request, std::span<const map::Op> ops, ShardOutput& out);
-  void publish_restored(const EditRequest& request, ShardOutput& out);
+  void publish_states(const EditRequest& request, std::span<const Restore::Area> areas, ShardOutput& out);
   void become_read_only(const Error& why) {
     if (!read_only) read_only = why;
   }

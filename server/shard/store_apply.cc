@@ -99,7 +99,7 @@ std::uint32_t pages_worst(const storage::Head& store, std::span<const map::Op> o
     pages +=
         map::Rect{chunks.x0 >> 4, chunks.y0 >> 4, ((chunks.x1 - 1) >> 4) + 1, ((chunks.y1 - 1) >> 4) + 1}.area() + 1;
     const std::uint64_t touched = chunks.area();
-    if (op.kind == map::OpKind::set) {
+    if (op.kind == map::OpKind::set || !map::is_plain(op.kind)) {
       pages += touched;
     } else if (op.kind == map::OpKind::fill) {
       // Whole chunks become entries; only the border needs pages.
@@ -129,6 +129,9 @@ void apply_ops(const storage::Head& store, std::span<const map::Op> ops) {
       case map::OpKind::replace:
         apply_replace(store, op);
         break;
+      case map::OpKind::copy:
+      case map::OpKind::flood:
+        TZ_ASSERT(false);  // derived_ops.h comes first
     }
   }
 }

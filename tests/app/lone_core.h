@@ -170,6 +170,7 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
   void presence(const session::SharedNote&) override {}
   void ask_presence(const session::PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const session::SharedNote&) override {}
+  void chat(const session::SharedChat&) override {}
   void speaks_for(SessionId, session::Connection) override {}
   void silent(SessionId, session::Connection) override {}
 

@@ -22,6 +22,7 @@ class Recorder final : public SyncOutput {
     if (const auto* hello = std::get_if<proto::Hello>(&message))
       resumes = hello->resume ? std::string(hello->resume->session) : "";
     if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
+    if (const auto* chat = std::get_if<proto::Chat>(&message)) said.emplace_back(chat->text);
     if (const auto* follow = std::get_if<proto::Follow>(&message)) followed.push_back(follow->session.value);
     if (const auto* claim = std::get_if<proto::Claim>(&message)) claimed.push_back(claim->claim.value);
     if (const auto* release = std::get_if<proto::Release>(&message)) released.push_back(release->claim.value);
@@ -49,6 +50,7 @@ class Recorder final : public SyncOutput {
   std::vector<std::uint32_t> claimed, released;
   std::vector<std::int32_t> cursors;
   std::vector<proto::KnownChunk> known;
+  std::vector<std::string> said;
   std::string resumes;
   std::vector<Event> events;
   std::function<void(const Event&)> callback;  // the program's
@@ -65,7 +67,7 @@ class SyncMachineTest : public testing::Test {
     message.session = SessionId{session};
     message.resume = "token";
     message.incarnation = Incarnation{incarnation};
-    message.limits = {1 << 20, 65536, 256, 512, 16384, 64};
+    message.limits = {1 << 20, 65536, 256, 512, 16384, 64, 262144};
     message.resumed = resumed;
     machine.received(message, 1000);
   }

@@ -19,6 +19,11 @@ const std::array<map::Op, 3> kOps = {
     map::Op{map::OpKind::replace, 255, Rect::of_size(2147483647, 2147483647, 1, 1), Cell{43}, Cell{42}, {}}};
 const std::array<map::Condition, 2> kConditions = {map::Condition{1, Rect::of_size(0, 0, 10, 10), Cell{9}, {}},
                                                    map::Condition{3, Rect::of_size(4, -4, 2, 1), {}, kTwoCells}};
+const std::array<map::Op, 4> kDerivedOps = {
+    map::copy_op(1, Rect::of_size(-2, 7, 3, 2), 1, {10, -20}, {}),
+    map::copy_op(1, Rect::of_size(0, 0, 100, 50), 255, {2147483547, -2147483648}, map::Turn::of(map::Flip::both, 0)),
+    map::copy_op(2, Rect::of_size(0, 0, 100, 50), 3, {5, 6}, map::Turn::of(map::Flip::horizontal, 3)),
+    map::flood_op(1, {-1, 5}, Cell{0x80000003}, Rect::of_size(-100, -100, 200, 200))};
 constexpr std::array<map::LayerId, 3> kLayers = {1, 2, 255};
 constexpr std::array<KnownChunk, 2> kKnown = {KnownChunk{1, {-1, 0}, Lsn{12}},
                                               KnownChunk{2, {67108863, -67108864}, Lsn{9007199254740993}}};
@@ -68,7 +73,9 @@ std::vector<Golden<ClientMessage>> golden_client_messages() {
       same<M>("client_edit", map::Edit{EditId{1}, map::AckMode::durable, kOps, {}}),
       same<M>("client_edit_if",
               map::Edit{EditId{9007199254740993}, map::AckMode::applied, std::span(kOps).first(1), kConditions}),
+      same<M>("client_edit_derived", map::Edit{EditId{3}, map::AckMode::durable, kDerivedOps, {}}),
       same<M>("client_presence", kPresence),
+      same<M>("client_chat", Chat{"Who has \"the bridge\"? Größe 🗺"}),
       same<M>("client_ping", Ping{1234567890123}),
       same<M>("client_claim", Claim{ClaimId{1}, Rect::of_size(-2, 7, 30, 20), kLayers, 30000}),
       same<M>("client_claim_all", Claim{ClaimId{2}, Rect::of_size(0, 0, 1, 1), {}, 0}),
@@ -89,7 +96,7 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
                                         Incarnation{4},
                                         "ada",
                                         "editor",
-                                        {1048576, 65536, 256, 512, 16384, 64},
+                                        {1048576, 65536, 256, 512, 16384, 64, 262144},
                                         true}),
       same<M>("server_world", WorldInfo{R"({"id":"17","name":"island","tile_width":16,"tile_height":16,"layers":[]})"}),
       same<M>("server_chunk_fill",
@@ -116,6 +123,7 @@ std::vector<Golden<ServerMessage>> golden_server_messages() {
               ErrorMessage{ErrorCode::read_only, "subscription 3: the shard cannot be read", 3}),
       same<M>("server_presence", PresenceOf{SessionId{77}, "Ada", 0x3CB44B, kPresence}),
       same<M>("server_left", Left{SessionId{77}}),
+      same<M>("server_chat", ChatOf{SessionId{18446744073709551615u}, "Ada", "Größe 🗺"}),
       same<M>("server_pong", Pong{1234567890123}),
       same<M>("server_going_away", GoingAway{2500}),
       same<M>("server_stale", Stale{{0, -1}, Lsn{9}}),

@@ -61,9 +61,9 @@ class Text {
 
   void of(const Welcome& m) {
     const Limits& l = m.limits;
-    put("welcome {} [{}] {} [{}] [{}] {} limits {} {} {} {} {} {}", m.session.value, m.resume, m.incarnation.value,
+    put("welcome {} [{}] {} [{}] [{}] {} limits {} {} {} {} {} {} {}", m.session.value, m.resume, m.incarnation.value,
         m.user, m.role, m.resumed, l.message_bytes_max, l.cells_per_edit_max, l.ops_per_edit_max, l.edits_in_flight_max,
-        l.chunks_per_subscription_max, l.subscriptions_max);
+        l.chunks_per_subscription_max, l.subscriptions_max, l.derived_cells_per_edit_max);
   }
   void of(const WorldInfo& m) { put("world {}", m.json); }
   void of(const Chunk& m) {
@@ -108,6 +108,8 @@ class Text {
     put("of {} [{}] {} ", m.session.value, m.name, m.color);
     of(m.presence);
   }
+  void of(const Chat& m) { put("chat [{}]", m.text); }
+  void of(const ChatOf& m) { put("chat of {} [{}] [{}]", m.session.value, m.name, m.text); }
   void of(const Left& m) { put("left {}", m.session.value); }
   void of(const Pong& m) { put("pong {}", m.t); }
   void of(const GoingAway& m) { put("going_away {}", m.retry_after_ms); }
@@ -141,6 +143,9 @@ class Text {
       put(" op {} {}", static_cast<int>(op.kind), op.layer);
       rect(op.rect);
       put(" cell {} from {}", op.cell.bits, op.from.bits);
+      if (!map::is_plain(op.kind))
+        put(" source {} {},{} turn {} {} {}", op.source_layer, op.source.x, op.source.y, op.turn.horizontal,
+            op.turn.vertical, op.turn.diagonal);
       cells(op.cells);
     }
   }

@@ -91,6 +91,29 @@ std::span<const map::Op> RandomMessage::ops(std::uint64_t count) {
   return out;
 }
 
+std::span<const map::Op> RandomMessage::derived_ops(std::uint64_t count) {
+  const std::span<map::Op> out = arena_.allocate_array<map::Op>(count);
+  for (map::Op& op : out) {
+    const auto layer = [&] { return static_cast<map::LayerId>(below(256)); };
+    const auto corner = [](const map::Rect& r) {
+      return map::CellPos{static_cast<std::int32_t>(r.x0), static_cast<std::int32_t>(r.y0)};
+    };
+    const map::Rect area = rect(1000);
+    if (coin()) {
+      op = map::flood_op(layer(), corner(area), map::Cell{number()}, area);
+      continue;
+    }
+    const map::Turn turn = map::Turn::of(static_cast<map::Flip>(below(4)), static_cast<unsigned>(below(4)));
+    op = map::copy_op(layer(), area, layer(), {}, turn);
+    const map::Rect target = rect(1);
+    // Wherever it fits.
+    op.rect =
+        map::Rect::of_size(std::min(target.x0, map::kPlane.x1 - op.rect.width()),
+                           std::min(target.y0, map::kPlane.y1 - op.rect.height()), op.rect.width(), op.rect.height());
+  }
+  return out;
+}
+
 std::span<const map::Condition> RandomMessage::conditions(std::uint64_t count) {
   const std::span<map::Condition> out = arena_.allocate_array<map::Condition>(count);
   for (map::Condition& condition : out) {
@@ -170,7 +193,7 @@ Reject RandomMessage::reject(ErrorCode code) {
 }
 
 ClientMessage RandomMessage::client() {
-  switch (below(11)) {
+  switch (below(12)) {
     case 0: {
       Hello out{number(), text(), text(), text(), static_cast<std::uint32_t>(below(1 << 24)), {}};
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
@@ -184,7 +207,7 @@ ClientMessage RandomMessage::client() {
       return Unsubscribe{number()};
     case 4: {
       const map::AckMode ack = coin() ? map::AckMode::durable : map::AckMode::applied;
-      return map::Edit{EditId{big()}, ack, ops(below(6)), conditions(below(4))};
+      return map::Edit{EditId{big()}, ack, coin() ? ops(below(6)) : derived_ops(below(6)), conditions(below(4))};
     }
     case 5:
       return presence();
@@ -196,6 +219,10 @@ ClientMessage RandomMessage::client() {
       return Release{ClaimId{number()}, SessionId{big()}};
     case 9:
       return Undo{EditId{big()}, coin(), EditId{big()}, SessionId{big()}};
+    case 10: {
+      const std::string_view line = text();
+      return Chat{line.empty() ? std::string_view("hi") : line};
+    }
     default:
       return Ping{big()};
   }
@@ -203,14 +230,14 @@ ClientMessage RandomMessage::client() {
 
 ServerMessage RandomMessage::server(Form form) {
   const auto code = [&] { return static_cast<ErrorCode>(below(kErrorCodeNames.size())); };
-  switch (below(17)) {
+  switch (below(18)) {
     case 0:
       return Welcome{SessionId{big()},
                      text(),
                      Incarnation{big()},
                      text(),
                      text(),
-                     {number(), number(), number(), number(), number(), number()},
+                     {number(), number(), number(), number(), number(), number(), number()},
                      coin()};
     case 1:
       return WorldInfo{R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
@@ -243,6 +270,8 @@ ServerMessage RandomMessage::server(Form form) {
       return Claimed{claim_of(), number()};
     case 15:
       return Released{SessionId{big()}, ClaimId{number()}, static_cast<ReleaseReason>(below(4))};
+    case 16:
+      return ChatOf{SessionId{big()}, text(), text()};
     default:
       return GoingAway{number()};
   }

@@ -30,6 +30,7 @@ class RandomMessage {
   map::ShardPos shard();
   std::span<const map::Cell> cells(std::uint64_t count);
   std::span<const map::Op> ops(std::uint64_t count);
+  std::span<const map::Op> derived_ops(std::uint64_t count);
   std::span<const map::Condition> conditions(std::uint64_t count);
   std::span<const ShardMark> marks(std::uint64_t count);
   std::span<const KnownChunk> known(std::uint64_t count);

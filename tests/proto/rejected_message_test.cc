@@ -64,8 +64,21 @@ INSTANTIATE_TEST_SUITE_P(
         Case{R"({"type":"edit","id":5,"ops":[],"ack":"soon"})", kBad, "ack must be \"durable\" or \"applied\"", 5},
         Case{R"({"type":"edit","id":5,"ops":{}})", kBad, "ops must be an array of at most 4096", 5},
         Case{R"({"type":"edit","id":5,"ops":[1]})", kBad, "ops[0] must be an object", 5},
-        Case{R"({"type":"edit","id":"5","ops":[{"op":"flood","layer":1,"rect":[0,0,1,1]}]})", kBad,
-             "op 0: op must be \"set\", \"fill\" or \"replace\"", 5},
+        Case{R"({"type":"edit","id":"5","ops":[{"op":"spray","layer":1,"rect":[0,0,1,1]}]})", kBad,
+             "op 0: op must be \"set\", \"fill\", \"replace\", \"copy\" or \"flood\"", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"flood","layer":1,"x":0,"y":0,"cell":1}]})", kBad,
+             "op 0: bounds must be", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"flood","layer":1,"x":4,"y":0,"cell":1,"bounds":[0,0,4,4]}]})", kBad,
+             "op 0: bounds must be a rectangle that holds x,y", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"flood","layer":1,"x":2147483648,"y":0,"cell":1}]})", kBad,
+             "op 0: x must be a whole number", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"copy","layer":1,"rect":[0,0,2,2]}]})", kBad, "op 0: to must be", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"copy","layer":1,"rect":[0,0,2,2],"to":[2147483647,0]}]})", kBad,
+             "op 0: to must be a place where all that is copied fits", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"copy","layer":1,"rect":[0,0,2,2],"to":[9,9],"flip":"up"}]})", kBad,
+             "op 0: flip must be \"none\", \"horizontal\"", 5},
+        Case{R"({"type":"edit","id":5,"ops":[{"op":"copy","layer":1,"rect":[0,0,2,2],"to":[9,9],"turns":4}]})", kBad,
+             "op 0: turns must be a whole number from 0 to 3", 5},
         Case{R"({"type":"edit","id":5,"ops":[{"op":"fill","layer":300,"rect":[0,0,1,1],"cell":1}]})", kBad,
              "layer must be a whole number from 0 to 255", 5},
         Case{R"({"type":"edit","id":5,"ops":[{"op":"fill","layer":1,"rect":[0,0,1,1]}]})", kBad, "op 0: cell must be",
@@ -87,6 +100,12 @@ INSTANTIATE_TEST_SUITE_P(
              "cells must be 2 numbers", 5},
         Case{R"({"type":"presence","cursor":[1]})", kBad, "cursor must be [x,y]", {}},
         Case{R"({"type":"presence","viewport":[0,0,-1,1]})", kBad, "viewport must be [x,y,w,h]", {}},
+        Case{R"({"type":"presence","tool":"a tool whose name is longer than what is shown beside any cursor, ever"})",
+             kBad,
+             "tool must be",
+             {}},
+        Case{R"({"type":"chat"})", kBad, "text must be there", {}},
+        Case{R"({"type":"chat","text":""})", kBad, "text must be 1 to 1024 bytes", {}},
         Case{R"({"type":"ping","t":-1})", kBad, "t must be", {}}));
 
 TEST(RejectedJson, WhatIsNoJsonIsAnErrorOfTheWhole) {  // ER-1
@@ -156,8 +175,9 @@ TEST_F(RejectedBinary, EmptyRectangles) {
 }
 
 TEST_F(RejectedBinary, UnknownKinds) {
-  EXPECT_NE(reject(map::Op{static_cast<map::OpKind>(3), 1, map::Rect::of_size(0, 0, 1, 1), {}, {}, {}})
-                .message.find("the kind is set"),
+  EXPECT_NE(reject(map::copy_op(1, map::Rect::of_size(0, 0, 2, 1), 1, {2147483647, 5}, {})).message.find("must fit"),
+            std::string_view::npos);
+  EXPECT_NE(reject(map::flood_op(1, {5, 5}, map::Cell{1}, map::Rect::of_size(0, 0, 5, 6))).message.find("flood needs"),
             std::string_view::npos);
   const Invalid ack = reject(map::Edit{EditId{6}, static_cast<map::AckMode>(9), {}, {}});
   EXPECT_EQ(ack.edit, EditId{6});
@@ -183,7 +203,11 @@ TEST_F(RejectedBinary, TextsThatAreNotUtf8OrTooLong) {
   EXPECT_NE(reject(Open{"isl\xFFnd"}).message.find("UTF-8"), std::string_view::npos);
   const std::string long_text(kTextBytesMax + 1, 'x');
   EXPECT_NE(reject(Hello{1, "c", long_text, "", 0, {}}).message.find("at most 4096 bytes"), std::string_view::npos);
-  EXPECT_NE(reject(Presence{{}, {}, {}, std::string_view(long_text)}).message.find("tool"), std::string_view::npos);
+  EXPECT_NE(reject(Presence{{}, {}, {}, std::string_view(long_text).substr(0, kToolBytesMax + 1)}).message.find("tool"),
+            std::string_view::npos);
+  for (const std::string_view line :
+       {std::string_view(), std::string_view(long_text).substr(0, kChatBytesMax + 1), std::string_view("is\xFFn")})
+    EXPECT_NE(reject(Chat{line}).message.find("1 to 1024 bytes"), std::string_view::npos);
 }
 
 TEST(FromANewerServer, UnknownMessagesAreSkipped) {  // FO-4

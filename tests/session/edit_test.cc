@@ -44,6 +44,48 @@ TEST_F(Edits, AnEditGoesToItsShardWithWhoAsked) {  // ED-1, ED-2
   EXPECT_TRUE(told(ada).empty());  // the answer comes from the shard
 }
 
+TEST_F(Edits, ACopyInOneShardGoesThereWithOtherOps) {  // ED-10
+  const Connection ada = enter();
+  say(ada, R"({"type":"edit","id":1,"ops":[{"op":"fill","layer":1,"rect":[0,0,9,9],"cell":7},
+               {"op":"copy","layer":1,"rect":[0,0,3,2],"to":[20,5],"to_layer":2,"flip":"vertical","turns":1},
+               {"op":"flood","layer":2,"x":30,"y":30,"cell":3,"bounds":[0,0,100,100]}],
+               "if":[{"layer":1,"rect":[0,0,1,1],"cell":0}]})");
+  ASSERT_EQ(out.edits.size(), 1u);
+  const shard::EditRequest& request = *out.edits[0];
+  ASSERT_EQ(request.edit.ops.size(), 3u);
+  EXPECT_EQ(request.edit.ops[1].rect, map::Rect::of_size(20, 5, 2, 3));
+  EXPECT_EQ(map::source_of(request.edit.ops[1]), map::Rect::of_size(0, 0, 3, 2));
+  EXPECT_EQ(request.edit.ops[2].source, (map::CellPos{30, 30}));
+}
+
+TEST_F(Edits, ACopyOverShardsGoesToTheCoordinatorAsItIs) {  // ED-11
+  const Connection ada = enter();
+  // The source lies in another shard than the target.
+  say(ada, R"({"type":"edit","id":1,"ops":[{"op":"copy","layer":1,"rect":[-5,0,3,2],"to":[20,5]}]})");
+  EXPECT_TRUE(out.edits.empty());
+  ASSERT_EQ(out.coordinated.size(), 1u);
+  const shard::CoordinatedRequest& request = *out.coordinated[0];
+  EXPECT_TRUE(request.parts.empty());
+  ASSERT_TRUE(request.derived);
+  EXPECT_EQ(request.derived->rect, map::Rect::of_size(20, 5, 3, 2));
+  EXPECT_NE(request.time_us, 0u);
+  settle(request.origin, 1, kHere, Stage::durable);  // the only shard that is written to
+  expect_ack(ada, 1, {{0, 0, 8}}, true);
+}
+
+TEST_F(Edits, OverShardsACopyOrFloodStandsAlone) {  // ED-11
+  const Connection ada = enter();
+  say(ada, R"({"type":"edit","id":1,"ops":[{"op":"copy","layer":1,"rect":[-5,0,3,2],"to":[20,5]},
+               {"op":"fill","layer":1,"rect":[0,0,1,1],"cell":1}]})");
+  EXPECT_EQ(code(ada), "unsupported");
+  say(ada, R"({"type":"edit","id":2,"ops":[{"op":"flood","layer":1,"x":0,"y":0,"cell":1,"bounds":[-5,0,10,2]}],
+               "if":[{"layer":1,"rect":[0,0,1,1],"cell":0}]})");
+  EXPECT_EQ(code(ada), "unsupported");
+  say(ada, R"({"type":"edit","id":3,"ops":[{"op":"copy","layer":1,"rect":[-300,0,600,600],"to":[20,5]}]})");
+  EXPECT_EQ(code(ada), "too_large");
+  EXPECT_TRUE(out.coordinated.empty());
+}
+
 TEST_F(Edits, AnEditOverShardsGoesToTheCoordinatorWhole) {  // ED-4
   const Connection ada = enter();
   edit_both(ada, 1, "durable");

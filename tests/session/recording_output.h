@@ -77,6 +77,7 @@ class RecordingOutput final : public SessionOutput {
   bool is_behind() const override { return behind; }
   void presence(const SharedNote& note) override { notes.push_back(note); }
   void ask_presence(const PresenceAsk& ask) override { asked.push_back(ask); }
+  void chat(const SharedChat& note) override { chats.push_back(note); }
   void presence_to(const shard::Origin& newcomer, const SharedNote& note) override {
     notes_to.push_back({newcomer, note});
   }
@@ -98,6 +99,7 @@ class RecordingOutput final : public SessionOutput {
   std::vector<Connection> tell_rooms;
   bool behind = false;
   std::vector<SharedNote> notes;
+  std::vector<SharedChat> chats;
   std::vector<std::pair<shard::Origin, SharedNote>> notes_to;
   std::vector<PresenceAsk> asked;
   std::vector<std::pair<SessionId, Connection>> speakers, silenced;

@@ -139,7 +139,25 @@ class ColdShard {
     cold_.out = {};
     warm_.out = {};
   }
+  // Of at most 300×300 cells, wherever there is something.
+  map::Op derived() {
+    const auto place = [&] {
+      return map::CellPos{static_cast<std::int32_t>(pick(2000)), static_cast<std::int32_t>(pick(2000))};
+    };
+    const map::CellPos at = place();
+    const map::Rect area = map::Rect::of_size(at.x, at.y, 1 + pick(300), 1 + pick(300));
+    if (pick(2) == 0) return map::flood_op(kLayers[pick(2)], at, map::Cell{pick(4)}, area);
+    return map::copy_op(kLayers[pick(2)], area, kLayers[pick(2)], place(),
+                        map::Turn::of(static_cast<map::Flip>(pick(4)), pick(4)));
+  }
   void edit() {
+    std::vector<map::Op> several;
+    if (pick(3) == 0) {
+      for (std::uint32_t i = 0; i <= pick(3); ++i) several.push_back(derived());
+      // Large enough to be pinned, if it were alone.
+      if (pick(4) == 0) several.push_back({map::OpKind::fill, kLayers[pick(2)], rect(), map::Cell{pick(4)}, {}, {}});
+      return send([&](EditRequest& request) { request.edit.ops = several; });
+    }
     map::Op op;
     op.layer = kLayers[pick(2)];
     op.rect = rect();

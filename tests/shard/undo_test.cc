@@ -1,5 +1,5 @@
-// Undo and redo in two shards against a plain model of cells: users who edit, undo and redo at random, checkpoints,
-// restarts and edits over both shards of which a crash left one part out.
+// Undo and redo in two shards against a plain model of cells: users who edit, copy, flood, undo and redo at random,
+// checkpoints, restarts and edits over both shards of which a crash left one part out.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +13,8 @@
 #include "memory_page_file.h"
 #include "recording_output.h"
 #include "server/shard/coordinator.h"
+#include "server/shard/derivation_desk.h"
+#include "server/shard/derived_ops.h"
 #include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
 #include "server/shard/shard_router.h"
@@ -38,7 +40,8 @@ class UndoModel {
 
   void step() {
     const std::uint32_t kind = below(100);
-    if (kind < 50) return edit();
+    if (kind < 35) return edit();
+    if (kind < 50) return copy_and_flood();
     if (kind < 75) return undo({false, std::nullopt});
     if (kind < 90) return undo({true, std::nullopt});
     if (kind < 94) return undo_some_edit();
@@ -172,6 +175,100 @@ class UndoModel {
       op.cells = cells;
     }
     return ops;
+  }
+  // What copies and floods over both shards read.
+  struct Reader final : DerivationOutput {
+    explicit Reader(UndoModel& m) : model(m) {}
+    void read(std::unique_ptr<CellsRequest> request) override {
+      model.halves_[static_cast<std::size_t>(request->shard.position.x)].shard->read(*request);
+      desk.cells(std::move(request), *this);
+    }
+    void derived(std::unique_ptr<CoordinatedRequest> request) override { parts = std::move(request->parts); }
+    void outcome(EditOutcome) override { FAIL(); }
+    UndoModel& model;
+    DerivationDesk desk{0};
+    std::vector<std::unique_ptr<EditRequest>> parts;
+  };
+  map::Rect some_rect(const map::Rect& in, std::int64_t most) {
+    const std::int64_t w = 1 + below(static_cast<std::uint32_t>(most)), h = 1 + below(static_cast<std::uint32_t>(most));
+    const auto from = [&](std::int64_t first, std::int64_t end, std::int64_t size) {
+      return first + below(static_cast<std::uint32_t>(end - first - size + 1));
+    };
+    return map::Rect::of_size(from(in.x0, in.x1, w), from(in.y0, in.y1, h), w, h);
+  }
+  map::Op some_derived(const map::Rect& area) {
+    const std::int64_t most = below(6) == 0 ? 100 : 30;
+    const map::Rect rect = some_rect(area, most);
+    const map::CellPos place{static_cast<std::int32_t>(rect.x0 + below(static_cast<std::uint32_t>(rect.width()))),
+                             static_cast<std::int32_t>(rect.y0 + below(static_cast<std::uint32_t>(rect.height())))};
+    if (below(2) == 0) return map::flood_op(0, place, map::Cell{below(4)}, rect);
+    const map::Turn turn = map::Turn::of(static_cast<map::Flip>(below(4)), below(4));
+    const auto [w, h] = turn.size_of(rect.width(), rect.height());
+    const std::int64_t x = area.x0 + below(static_cast<std::uint32_t>(area.width() - w + 1)),
+                       y = area.y0 + below(static_cast<std::uint32_t>(area.height() - h + 1));
+    return map::copy_op(0, rect, 0, {static_cast<std::int32_t>(x), static_cast<std::int32_t>(y)}, turn);
+  }
+  void do_plainly(const map::Op& op) {
+    const std::vector<std::uint32_t> before = field_;
+    if (op.kind == map::OpKind::flood) {
+      const std::uint32_t from = before[index(op.source.x, op.source.y)];
+      std::vector<std::pair<std::int64_t, std::int64_t>> waiting{{op.source.x, op.source.y}};
+      while (from != op.cell.bits && !waiting.empty()) {
+        const auto [x, y] = waiting.back();
+        waiting.pop_back();
+        if (x < op.rect.x0 || x >= op.rect.x1 || y < op.rect.y0 || y >= op.rect.y1 || field_[index(x, y)] != from)
+          continue;
+        field_[index(x, y)] = op.cell.bits;
+        for (const auto& next : {std::pair(x - 1, y), std::pair(x + 1, y), std::pair(x, y - 1), std::pair(x, y + 1)})
+          waiting.push_back(next);
+      }
+      return;
+    }
+    for (std::int64_t y = op.rect.y0; y < op.rect.y1; ++y)
+      for (std::int64_t x = op.rect.x0; x < op.rect.x1; ++x) {
+        if (op.kind == map::OpKind::fill) {
+          field_[index(x, y)] = op.cell.bits;
+          continue;
+        }
+        const auto [sx, sy] = op.turn.source_of(x - op.rect.x0, y - op.rect.y0, op.rect.width(), op.rect.height());
+        field_[index(x, y)] = op.turn.turned(map::Cell{before[index(op.source.x + sx, op.source.y + sy)]}).bits;
+      }
+  }
+  void copy_and_flood() {
+    const bool anywhere = below(2) == 0;
+    const bool left = below(2) == 0;
+    const map::Rect area = anywhere ? kField
+                           : left   ? map::Rect{kX0, 0, 8192, kSize}
+                                    : map::Rect{8192, 0, kX0 + kSize, kSize};
+    std::vector<map::Op> ops{some_derived(area)};
+    // In one shard ops may come one upon the other.
+    while (!anywhere && ops.size() < 4 && below(2) == 0)
+      ops.push_back(below(3) == 0 ? map::Op{map::OpKind::fill, 0, some_rect(area, 30), map::Cell{below(4)}, {}, {}}
+                                  : some_derived(area));
+    Known& known = begin(1 + below(3));
+    const std::vector<std::uint32_t> before = field_;
+    for (const map::Op& op : ops) do_plainly(op);
+    for (std::size_t i = 0; i < field_.size(); ++i)
+      if (field_[i] != before[i]) known.changes.push_back({i, before[i], field_[i]});
+    map::Edit edit;
+    edit.id = known.step.name.edit;
+    edit.ops = ops;
+    BlockPool pool{sizeof(EditRequest), 1};
+    if (auto one = edit_of_one_shard(kWorld, origin_of(known), edit, pool)) {
+      std::vector<std::unique_ptr<EditRequest>> parts;
+      parts.push_back(std::move(one));
+      return submit(known, std::move(parts));
+    }
+    ASSERT_EQ(ops.size(), 1u);
+    auto whole = std::make_unique<CoordinatedRequest>();
+    whole->world = kWorld;
+    whole->origin = origin_of(known);
+    whole->id = edit.id;
+    whole->derived = ops[0];
+    Reader reader(*this);
+    reader.desk.ask(std::move(whole), reader);
+    ASSERT_EQ(reader.parts.size(), map::shards_of(ops[0].rect).area());
+    submit(known, std::move(reader.parts));
   }
   void edit() {
     const bool huge = huge_ < 12 && below(25) == 0;

@@ -50,6 +50,7 @@ Simulation::Simulation(const Options& options)
       machine_(options.seed),
       random_(machine_.random.split()),
       later_random_(options.seed ^ 0x5EED0F17A7E5ull),
+      copy_random_(options.seed ^ 0xC0B1ED5EED51ull),
       versions_(machine_, marks_, machine_.random.split(), kPainting, VersionActor::May::restore, saved_),
       diary_versions_(machine_, marks_, Random(options.seed ^ 0xD1A47ull), kDiary, VersionActor::May::save, saved_),
       branches_(
@@ -78,6 +79,7 @@ Simulation::Simulation(const Options& options)
   if (options.round_seconds != 0) round_seconds_ = options.round_seconds;
   has_branches_ = later_random_.chance(0.4);
   has_moves_ = later_random_.chance(0.5);
+  has_copies_ = copy_random_.chance(0.6) && !without("copies");
   Machine::running = &machine_;
   disk_ = std::make_unique<Disk>(machine_, options.folder);
   network_ = std::make_unique<Network>(machine_);
@@ -98,10 +100,11 @@ Simulation::~Simulation() {
 std::string Simulation::description() const {
   const app::Config& config = server_->config();
   return fmt::format(
-      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}{}{}; faults:{}",
+      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}{}{}{}; "
+      "faults:{}",
       options_.command(), clients_, cores_, rounds_, round_seconds_, config.conflate_bytes, config.memory_mib,
       config.history_mib != 0 ? "kept" : "not kept", has_branches_ ? ", branches" : "", has_moves_ ? ", moves" : "",
-      machine_.faults.text());
+      has_copies_ ? ", copies" : "", machine_.faults.text());
 }
 
 Outcome Simulation::run() {
@@ -354,6 +357,7 @@ void Simulation::submit(Actor& actor, client::EditDraft draft, bool is_register)
 }
 
 void Simulation::paint(Actor& actor) {
+  if (has_copies_ && copy_random_.chance(0.3)) return copy_or_flood(actor);
   client::EditDraft draft;
   const auto ops = random_.chance(0.8) ? 1 : random_.between(2, 5);
   for (std::int64_t i = 0; i < ops; ++i) {

@@ -69,6 +69,8 @@ class Simulation final : private ClientObserver {
   void act_later(std::uint32_t client);
   void act(Actor& actor);
   void paint(Actor& actor);
+  void copy_or_flood(Actor& actor);
+  map::Rect some_place(const map::Rect& in, std::int64_t size_max);
   void paint_twins(Actor& actor);
   void write_register(Actor& actor);
   bool writes_pairs(std::uint32_t client) const { return has_pair(client) && !without("pairs"); }
@@ -115,6 +117,7 @@ class Simulation final : private ClientObserver {
   Random random_;
   // Of what came later than the seeds that tests name: theirs must stay what they were.
   Random later_random_;
+  Random copy_random_;
   Verdict verdict_;
   Marks marks_;
   std::unique_ptr<Disk> disk_;
@@ -137,7 +140,7 @@ class Simulation final : private ClientObserver {
   std::uint32_t clients_, rounds_, round_seconds_;
   int cores_;
   int worlds_ = 0;  // that are there
-  bool has_branches_, has_moves_;
+  bool has_branches_, has_moves_, has_copies_;
   bool active_ = false;
   std::uint64_t edits_ = 0;
   std::uint64_t active_number_ = 0;

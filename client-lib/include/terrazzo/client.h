@@ -95,7 +95,8 @@ class Client {
   using EditCallback = std::function<void(const Event&)>;  // EditApplied, EditDurable, EditRejected, UndoDone
   // Shows the edit in the optimistic view and sends it, or keeps it for the next connection. The ids count from 1.
   // Errors of map::check_edit; conflict: no world; too_large: too many shards; overloaded: more than
-  // options.edits_held_max wait. The callback runs besides the events.
+  // options.edits_held_max wait. The callback runs besides the events. What a copy or flood will do is shown as far as
+  // the cells it reads are in the cache; the server's answer takes its place.
   Result<EditId> edit(const EditDraft& draft, map::AckMode ack = map::AckMode::durable, EditCallback done = {});
   // Likewise, with everything copied before it returns.
   Result<EditId> edit(std::span<const map::Op> ops, std::span<const map::Condition> conditions,
@@ -135,6 +136,12 @@ class Client {
   // By session. Where somebody is whom no subscription of this client shows, and whom it does not follow, may be old.
   std::vector<Peer> peers() const;
   std::optional<Peer> peer(SessionId session) const;
+
+  // To everybody who has the world open and reads in time, this client included: comes back as Chatted. Kept nowhere,
+  // and not for later: conflict without a world and a connection; overloaded while too much waits to be sent;
+  // bad_message unless it is UTF-8 of 1 to 1024 bytes. What the server takes no more of is a ServerError
+  // (rate_limited).
+  Status chat(std::string_view text);
 
   // Keeps an area for this client's user: the server refuses what others edit there (EditRejected, `claimed`).
   // ClaimHeld says that it does, ClaimRejected that it does not. Renewed until release(), and asked for again after a

@@ -127,6 +127,13 @@ struct PeerLeft {
   SessionId session;
 };
 
+// Somebody in the world, this client included, said something to everybody.
+struct Chatted {
+  SessionId session;
+  std::string name;
+  std::string text;
+};
+
 // An error that answers neither an edit nor a subscription. The connection lives on, unless what the server said could
 // not be understood: then the client drops it and comes back.
 struct ServerError {
@@ -152,6 +159,6 @@ struct CaughtUp {
 
 using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
                            EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp,
-                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged, UndoDone>;
+                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged, UndoDone, Chatted>;
 
 }  // namespace terrazzo::client

@@ -14,7 +14,7 @@ struct Presence {
   std::optional<map::CellPos> cursor;
   std::optional<map::Rect> viewport;
   std::optional<map::Rect> selection;
-  std::optional<std::string> tool;
+  std::optional<std::string> tool;  // at most 64 bytes of UTF-8; others are not taken
 };
 
 // Another session in the same world.

@@ -19,6 +19,8 @@ class CellBlock {
 
   map::Cell at(int index) const { return cells_ ? (*cells_)[static_cast<std::size_t>(index)] : fill_; }
   bool uniform() const { return cells_ == nullptr; }
+  // Where it is not uniform.
+  std::span<const map::Cell, map::kChunkCells> cells() const { return *cells_; }
 
   void fill(map::Cell cell) {
     cells_.reset();

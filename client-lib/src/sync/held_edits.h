@@ -29,6 +29,9 @@ struct HeldEdit {
   EditId id;
   map::AckMode ack = map::AckMode::durable;
   EditDraft draft;
+  // Of copies and floods: what they do as far as this client could say when it made the edit. What the server says
+  // takes its place, so that it need not be right.
+  std::optional<EditDraft> guess;
   map::Rect bounds;  // cells, of all ops
   std::vector<Part> parts;
   bool sent = false;  // on this connection
@@ -37,6 +40,7 @@ struct HeldEdit {
   bool applied_told = false;  // the program knows
   bool durable = false;       // nothing to wait for (or nothing more to be learnt)
 
+  std::span<const map::Op> shown_ops() const { return guess ? guess->ops() : draft.ops(); }
   Part* part(map::ShardPos shard) {
     for (Part& p : parts)
       if (p.shard == shard) return &p;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client-lib/src/sync/derived_draft.h"
 #include "map/chunk_codec.h"
 
 namespace terrazzo::client {
@@ -69,11 +70,7 @@ std::vector<Area> Replica::applied(const proto::Applied& message) {
       } else if (chunk.freshness == Freshness::awaited) {
         if (!late) {
           EditDraft ops;
-          for (const map::Op& o : message.ops) {
-            if (o.kind == map::OpKind::set) ops.set(o.layer, o.rect, o.cells);
-            if (o.kind == map::OpKind::fill) ops.fill(o.layer, o.rect, o.cell);
-            if (o.kind == map::OpKind::replace) ops.replace(o.layer, o.rect, o.from, o.cell);
-          }
+          for (const map::Op& o : message.ops) ops.add(o);
           late = std::make_shared<const LateEdit>(LateEdit{message.lsn, std::move(ops)});
         }
         if (chunk.late.empty() || chunk.late.back() != late) chunk.late.push_back(late);
@@ -198,8 +195,12 @@ void Replica::refresh_coverage(CachedChunk& chunk) {
 
 // ---- own edits ----
 
+EditDraft Replica::guess(std::span<const map::Op> ops) {
+  return derived_draft(ops, [&](map::LayerId layer, map::ChunkPos chunk) { return shown_cells({layer, chunk}); });
+}
+
 void Replica::overlay_changed(const HeldEdit& edit) {
-  for_each_touched(edit.draft.ops(), [](const map::Op&, CachedChunk& chunk) { chunk.shown_outdated = true; });
+  for_each_touched(edit.shown_ops(), [](const map::Op&, CachedChunk& chunk) { chunk.shown_outdated = true; });
 }
 
 void Replica::placed(HeldEdit& edit, map::ShardPos shard, Lsn lsn) {
@@ -260,7 +261,7 @@ void Replica::show(CachedChunk& chunk) {
   const map::ShardPos shard = map::shard_of(chunk.key.chunk);
   for (const auto& [id, edit] : held_.table()) {
     if (!edit.bounds.intersects(cells) || !edit.shown_in(shard)) continue;
-    for (const map::Op& op : edit.draft.ops()) {
+    for (const map::Op& op : edit.shown_ops()) {
       if (op.layer != chunk.key.layer || !op.rect.intersects(cells)) continue;
       if (!chunk.shown) {
         chunk.shown = std::make_unique<CellBlock>();
@@ -284,6 +285,13 @@ std::optional<map::Cell> Replica::read(map::LayerId layer, map::CellPos position
   const CellBlock* cells = block({layer, map::chunk_of(position)}, optimistic);
   if (cells == nullptr) return std::nullopt;
   return cells->at(map::index_in_chunk(position));
+}
+
+map::ChunkCells Replica::shown_cells(const ChunkKey& key) {
+  const CellBlock* const cells = block(key, true);
+  if (cells == nullptr) return {nullptr, {}, false};
+  if (cells->uniform()) return {nullptr, cells->at(0)};
+  return {cells->cells().data(), {}};
 }
 
 std::optional<Lsn> Replica::revision(const ChunkKey& key) {

@@ -9,6 +9,7 @@
 #include "client-lib/src/cache/chunk_cache.h"
 #include "client-lib/src/sync/held_edits.h"
 #include "client-lib/src/sync/subscriptions.h"
+#include "map/read_chunk.h"
 #include "proto/messages.h"
 #include "terrazzo/events.h"
 
@@ -60,6 +61,8 @@ class Replica {
   void coverage_changed(const Coverage& coverage);
 
   // ---- own edits ----
+  // What ops of which some are not plain will do, as far as can be said from what is shown now.
+  EditDraft guess(std::span<const map::Op> ops);
   // It is, or no longer is, shown on top.
   void overlay_changed(const HeldEdit& edit);
   // The server gave the part of an own edit in this shard its place.
@@ -74,6 +77,7 @@ class Replica {
   // ---- reads ----
   std::optional<map::Cell> read(map::LayerId layer, map::CellPos position, bool optimistic);
   const CellBlock* block(const ChunkKey& key, bool optimistic);
+  map::ChunkCells shown_cells(const ChunkKey& key);
   std::optional<Lsn> revision(const ChunkKey& key);
 
   ChunkCache& cache() { return cache_; }

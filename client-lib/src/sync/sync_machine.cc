@@ -390,22 +390,6 @@ void SyncMachine::on(const proto::ErrorMessage& message) {
   tell(ServerError{error});
 }
 
-void SyncMachine::on(const proto::PresenceOf& message) {
-  Peer& peer = peers_[message.session];
-  peer.session = message.session;
-  if (!message.name.empty()) peer.name = message.name;
-  if (message.color != 0) peer.color = message.color;
-  if (message.presence.cursor) peer.presence.cursor = message.presence.cursor;
-  if (message.presence.viewport) peer.presence.viewport = message.presence.viewport;
-  if (message.presence.selection) peer.presence.selection = message.presence.selection;
-  if (message.presence.tool) peer.presence.tool = std::string(*message.presence.tool);
-  tell(PeerChanged{message.session});
-}
-
-void SyncMachine::on(const proto::Left& message) {
-  if (peers_.erase(message.session) != 0) tell(PeerLeft{message.session});
-}
-
 void SyncMachine::on(const proto::Pong& message) {
   if (message.t != 0 && message.t <= now_us_) round_trip_us_ = static_cast<std::uint32_t>(now_us_ - message.t);
 }
@@ -509,13 +493,18 @@ Result<EditId> SyncMachine::edit(EditDraft draft, map::AckMode ack) {
   }
   map::EditLimits limits;
   if (limits_.ops_per_edit_max != 0)
-    limits = {limits_.ops_per_edit_max, limits_.ops_per_edit_max, limits_.cells_per_edit_max};
+    limits = {limits_.ops_per_edit_max, limits_.ops_per_edit_max, limits_.cells_per_edit_max,
+              limits_.derived_cells_per_edit_max};
   if (const Status checked = map::check_edit(*world_, {EditId{}, ack, draft.ops(), draft.conditions()}, limits);
       !checked)
     return checked.error();
+  std::optional<EditDraft> guess;
+  if (!std::ranges::all_of(draft.ops(), [](const map::Op& op) { return map::is_plain(op.kind); }))
+    guess = replica_.guess(draft.ops());
   const Result<HeldEdit*> added = held_.add(std::move(draft), ack);
   if (!added) return added.error();
   HeldEdit& edit = **added;
+  edit.guess = std::move(guess);
   const EditId id = edit.id;
   replica_.overlay_changed(edit);
   emit_edit_areas(CellsChanged::Cause::own, edit);
@@ -734,38 +723,6 @@ void SyncMachine::retry_refused() {
     subscription.want_again();
     send_wanted(id, subscription);
   }
-}
-
-void SyncMachine::set_presence(const Presence& presence, std::uint64_t now_us) {
-  if (presence.cursor) presence_.cursor = presence.cursor;
-  if (presence.viewport) presence_.viewport = presence.viewport;
-  if (presence.selection) presence_.selection = presence.selection;
-  if (presence.tool) presence_.tool = presence.tool;
-  presence_set_ = presence_waits_ = true;
-  tick_presence(now_us);
-}
-
-std::optional<std::uint64_t> SyncMachine::presence_due_us() const {
-  if (!presence_waits_ || !presence_can_go()) return std::nullopt;
-  if (!presence_sent_us_) return 0;
-  return *presence_sent_us_ + kUsPerSecond / std::max(options_.presence_per_second, 1u);
-}
-
-void SyncMachine::tick_presence(std::uint64_t now_us) {
-  const auto due = presence_due_us();
-  if (!due || now_us < *due) return;
-  // Behind what the connection has not taken yet it would be old when it arrives.
-  if (!out_.writable()) return;
-  presence_sent_us_ = now_us;
-  presence_waits_ = false;
-  proto::Presence message{presence_.cursor, presence_.viewport, presence_.selection, {}};
-  if (presence_.tool) message.tool = *presence_.tool;
-  out_.send(message);
-}
-
-void SyncMachine::follow(SessionId session) {
-  if (session == std::exchange(followed_, session)) return;
-  if (state_ == State::live) out_.send(proto::Follow{session});
 }
 
 Result<ClaimId> SyncMachine::claim(const map::Rect& rect, std::span<const map::LayerId> layers,

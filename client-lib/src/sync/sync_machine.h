@@ -61,6 +61,7 @@ class SyncMachine {
   // When tick_presence() has something to send; nothing: never.
   std::optional<std::uint64_t> presence_due_us() const;
   void tick_presence(std::uint64_t now_us);
+  Status chat(std::string_view text);
   // 0: nobody any more.
   void follow(SessionId session);
   SessionId followed() const { return followed_; }
@@ -103,6 +104,7 @@ class SyncMachine {
   void on(const proto::ErrorMessage& message);
   void on(const proto::PresenceOf& message);
   void on(const proto::Left& message);
+  void on(const proto::ChatOf& message);
   void on(const proto::Pong& message);
   void on(const proto::GoingAway& message);
   void on(const proto::Stale& message);

@@ -24,11 +24,15 @@ bool Damage::only_bits(const Faults& faults) {
 void Damage::submitted(std::uint32_t client, EditId edit, const std::string& world, std::span<const map::Op> ops) {
   Sent& sent = sent_[{client, edit.value}];
   sent.world = world;
-  for (const map::Op& op : ops) {
-    const map::Rect shards = map::shards_of(op.rect);
+  const auto add = [&](const map::Rect& cells) {
+    const map::Rect shards = map::shards_of(cells);
     for (std::int64_t y = shards.y0; y < shards.y1; ++y)
       for (std::int64_t x = shards.x0; x < shards.x1; ++x)
         sent.shards.emplace(static_cast<std::int32_t>(x), static_cast<std::int32_t>(y));
+  };
+  for (const map::Op& op : ops) {
+    add(op.rect);
+    if (op.kind == map::OpKind::copy) add(map::source_of(op));
   }
 }
 
