@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/http_client.h"
 #include "cli/json_answers.h"
+#include "cli/picture.h"
 
 namespace terrazzo::cli {
 namespace {
@@ -56,6 +57,11 @@ Status drop_branch(const CommandLine& line) {
 }
 
 Status diff_branch(const CommandLine& line) {
+  if (!line.file.empty()) {
+    if (line.with == "origin")
+      return Error{ErrorCode::unsupported, "--png shows what differs from the world as it is now: leave --with out"};
+    return draw_diff(line, {main_line(line), ""}, {main_line(line) + "@" + line.branch, ""});
+  }
   const Result<nlohmann::json> diff =
       ask(line, "GET", address(line) + "/" + percent_encode(line.branch) + "/diff/" + line.with);
   if (!diff) return diff.error();

@@ -22,6 +22,21 @@ CLI::Option* add_rect(CLI::App* command, std::vector<std::int64_t>& rect, const 
   return command->add_option("--rect", rect, help)->delimiter(',')->expected(4)->type_name("X,Y,W,H");
 }
 
+void add_scale(CLI::App* command, CommandLine& line) {
+  command->add_option("--scale", line.scale, "pixels of the picture per pixel of the art")
+      ->check(CLI::Range(0.01, 8.0))
+      ->capture_default_str();
+}
+
+// Of commands that tell where two states differ: show it instead.
+void add_png(CLI::App* command, CommandLine& line, std::vector<std::int64_t>& rect) {
+  command->add_option("--png", line.file,
+                      "draw it into this file instead: green what was empty, red what is empty now, amber other tiles");
+  add_rect(command, rect, "of the picture, in cells (default: the whole world, where it has bounds)");
+  command->add_option("--layer", line.layer, "of the picture: only what differs in this tile layer (default: all)");
+  add_scale(command, line);
+}
+
 void add_import_and_export(CLI::App& app, CommandLine& line) {
   CLI::App* import = app.add_subcommand(
       "import", "make a world from a map of the Tiled editor (.tmx or .tmj, all encodings, infinite maps)");
@@ -164,9 +179,13 @@ void add_render(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rec
   render->add_option("world", line.world, "name or id")->required();
   render->add_option("file", line.file, "the PNG file")->required();
   add_rect(render, rect, "in cells (default: the whole world, where it has bounds)");
-  render->add_option("--scale", line.scale, "pixels of the picture per pixel of the art")
-      ->check(CLI::Range(0.01, 8.0))
-      ->capture_default_str();
+  add_scale(render, line);
+  render
+      ->add_option("--at", line.at,
+                   "as it was then: how long ago (90s, 30m, 2h, 7d) or when (2026-11-22, \"2026-11-22 13:30\", "
+                   "2026-11-22T13:30:05Z), as far back as the server keeps history")
+      ->type_name("TIME");
+  render->add_option("--version", line.version, "as it is in this version, by name or number")->excludes("--at");
   add_server(render, line);
 }
 
@@ -188,7 +207,7 @@ void add_read_local(CLI::App& app, CommandLine& line, std::vector<std::int64_t>&
   read->add_option("--layer", line.layer, "tile layer by name or id (default: the topmost)");
 }
 
-void add_versions(CLI::App& app, CommandLine& line) {
+void add_versions(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   const auto command = [&](const char* name, const char* help) {
     CLI::App* made = app.add_subcommand(name, help);
     made->add_option("world", line.world, "name or id")->required();
@@ -208,6 +227,12 @@ void add_versions(CLI::App& app, CommandLine& line) {
   CLI::App* diff = command("diff", "where two versions differ");
   diff->add_option("version", line.version, "name or number")->required();
   diff->add_option("other", line.other_version, "another one, or now")->capture_default_str();
+  add_png(diff, line, rect);
+  CLI::App* times = command("diff-times", "draw what has changed between two times, as far as history is kept");
+  times->add_option("from", line.since, "how long ago (2h) or when (\"2026-11-22 13:30\")")->required()->type_name("TIME");
+  times->add_option("to", line.until, "likewise")->default_str("now")->type_name("TIME");
+  add_png(times, line, rect);
+  times->get_option("--png")->required();
   CLI::App* backup = app.add_subcommand(
       "backup",
       "have the server write a backup of all its worlds into its backup folder, while edits go on (owners only)");
@@ -235,10 +260,11 @@ void add_branches(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& r
         "opened, painted, saved and gone back like a world, as WORLD@BRANCH")
       ->add_option("--at", line.version, "version it begins at, by name or number (default: the present state)");
   named("drop-branch", "drop a branch with all its versions; its disk space comes back by and by");
-  named("diff-branch", "where a branch differs from its world")
-      ->add_option("--with", line.with, "main: the world as it is now; origin: what the branch began with")
+  CLI::App* diff = named("diff-branch", "where a branch differs from its world");
+  diff->add_option("--with", line.with, "main: the world as it is now; origin: what the branch began with")
       ->check(CLI::IsMember({"main", "origin"}))
       ->capture_default_str();
+  add_png(diff, line, rect);
   CLI::App* merge = named(
       "merge",
       "bring what was changed in a branch into the line that it began in, as one edit that `terrazzo undo` takes back. "
@@ -278,6 +304,30 @@ void add_history(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& re
       ->expected(2)
       ->type_name("X,Y")
       ->required();
+  CLI::App* forget = app.add_subcommand(
+      "forget-user", "let go of what a user is called: history keeps the edits, by number (owners only)");
+  forget->add_option("name", line.by, "of the user")->required();
+  add_server(forget, line);
+}
+
+void add_revert(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
+  CLI::App* revert = app.add_subcommand(
+      "revert",
+      "take back everything that somebody did, or that was done in an area or since a time, in one step that `terrazzo "
+      "undo` takes back. What others painted over it since stays. Shows first what it would do, and asks.\n\n"
+      "  terrazzo revert island --user eve --since 2h\n"
+      "  terrazzo revert island --rect 0,0,100,100 --since \"2026-11-22 13:30\" --until \"2026-11-22 14:00\"\n\n"
+      "A TIME is how long ago (90s, 30m, 2h, 7d) or when (2026-11-22, \"2026-11-22 13:30\", 2026-11-22T13:30:05Z). An "
+      "owner reverts anybody's edits, an editor only his own");
+  revert->add_option("world", line.world, "name or id")->required();
+  revert->add_option("--user", line.by, "only this user's edits");
+  revert->add_option("--since", line.since, "only edits since then")->type_name("TIME");
+  revert->add_option("--until", line.until, "only edits before then")->type_name("TIME");
+  add_rect(revert, rect, "only these cells");
+  revert->add_option("--layer", line.layer, "only this tile layer, by name or id (default: all)");
+  revert->add_flag("--preview", line.preview, "only say what it would do");
+  revert->add_flag("--yes", line.yes, "do not ask");
+  add_server(revert, line);
 }
 
 void add_claims(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
@@ -355,9 +405,10 @@ CommandLine parse_command_line(int argc, char** argv) {
   add_undo(app, line);
   add_render(app, line, rect);
   add_read_local(app, line, rect);
-  add_versions(app, line);
+  add_versions(app, line, rect);
   add_branches(app, line, rect);
   add_history(app, line, rect);
+  add_revert(app, line, rect);
   add_claims(app, line, rect);
   add_cores(app, line);
   add_token_and_doctor(app, line);

@@ -22,8 +22,9 @@ struct CommandLine {
   std::string with = "main";                   // of diff-branch: main or origin
   std::string take;                            // of merge: ours or theirs; empty: refuse where both have changed
   std::vector<std::int64_t> ours, theirs;      // of merge: four numbers a rectangle
-  bool preview = false;                        // of merge
-  std::string by;                              // of history: whose edits
+  bool preview = false;                        // of merge and revert
+  bool yes = false;                            // of revert: do not ask
+  std::string by;                              // of history and revert: whose edits
   std::string before;                          // of history: where the page before ended
   double hours = 0;                            // of history: how far back; 0: as far as there is
   unsigned limit = 20;                         // of history
@@ -38,7 +39,9 @@ struct CommandLine {
   unsigned core = 0;                           // of move
   std::uint64_t session = 0;                   // of release: whose claim
   std::uint32_t claim = 0;                     // its number there
-  std::string since;                           // of backup: an earlier one to build on
+  std::string since;                           // of backup: an earlier one to build on; of revert: a time
+  std::string until;                           // of revert and diff-times: a time
+  std::string at;                              // of render: a time; empty: now
   std::string world;
   std::string file;
   std::optional<map::Rect> rect;  // cells

@@ -14,19 +14,6 @@
 namespace terrazzo::cli {
 namespace {
 
-// The number of the layer that was named, by name or number.
-Result<std::string> layer_number(const CommandLine& line) {
-  if (line.layer.empty()) return std::string();
-  const Result<nlohmann::json> world = ask(line, "GET", "/v1/worlds/" + percent_encode(line.world));
-  if (!world) return world.error();
-  const auto layers = world->find("layers");
-  if (layers != world->end() && layers->is_array())
-    for (const nlohmann::json& layer : *layers)
-      if (layer.is_object() && (text_of(layer, "name") == line.layer || text_of(layer, "id") == line.layer))
-        return text_of(layer, "id");
-  return Error{ErrorCode::not_found, "there is no layer \"" + line.layer + "\" in " + line.world};
-}
-
 std::string change_text(const nlohmann::json& change) {
   std::string rect;
   if (const auto at = change.find("rect"); at != change.end() && at->is_array())
@@ -96,6 +83,13 @@ Status show_history(const CommandLine& line) {
   }
   if (!line.before.empty()) query += "&before=" + percent_encode(line.before);
   return print_edits(line, query);
+}
+
+Status forget_user(const CommandLine& line) {
+  const Result<nlohmann::json> done = ask(line, "DELETE", "/v1/users/" + percent_encode(line.by));
+  if (!done) return done.error();
+  fmt::print("history knows {}'s edits by number only now\n", line.by);
+  return {};
 }
 
 Status blame(const CommandLine& line) {

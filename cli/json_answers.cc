@@ -25,6 +25,23 @@ std::string text_of(const nlohmann::json& object, const char* member) {
   return found == object.end() ? "" : found->is_string() ? found->get<std::string>() : found->dump();
 }
 
+std::uint64_t count_of(const nlohmann::json& object, const char* member) {
+  const auto found = object.find(member);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+Result<std::string> layer_number(const CommandLine& line) {
+  if (line.layer.empty()) return std::string();
+  const Result<nlohmann::json> world = ask(line, "GET", "/v1/worlds/" + percent_encode(line.world));
+  if (!world) return world.error();
+  const auto layers = world->find("layers");
+  if (layers != world->end() && layers->is_array())
+    for (const nlohmann::json& layer : *layers)
+      if (layer.is_object() && (text_of(layer, "name") == line.layer || text_of(layer, "id") == line.layer))
+        return text_of(layer, "id");
+  return Error{ErrorCode::not_found, "there is no layer \"" + line.layer + "\" in " + line.world};
+}
+
 std::tm created_at(const nlohmann::json& object) {
   const auto created = object.is_object() ? object.find("created_ms") : object.end();
   // Years of more than four digits are no time of saving, and too large ones no calendar can print.

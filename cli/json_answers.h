@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,10 @@ Result<nlohmann::json> ask(const CommandLine& line, std::string_view method, con
                            const std::string& body = {});
 // A member as people read it; empty: there is none.
 std::string text_of(const nlohmann::json& object, const char* member);
+// 0: there is none.
+std::uint64_t count_of(const nlohmann::json& object, const char* member);
+// The number of the tile layer that the command line names, by name or number; empty: it names none.
+Result<std::string> layer_number(const CommandLine& line);
 // Of its created_ms, as local time.
 std::tm created_at(const nlohmann::json& object);
 // Where two states differ.

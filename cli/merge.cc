@@ -12,11 +12,6 @@
 namespace terrazzo::cli {
 namespace {
 
-std::uint64_t number(const nlohmann::json& answer, const char* member) {
-  const auto found = answer.find(member);
-  return found != answer.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
-
 nlohmann::json wish(const CommandLine& line) {
   nlohmann::json wanted{{"name", line.name}, {"choices", nlohmann::json::array()}};
   const auto choose = [&](const std::vector<std::int64_t>& rects, const char* take) {
@@ -31,7 +26,7 @@ nlohmann::json wish(const CommandLine& line) {
 }
 
 void print_conflicts(const nlohmann::json& answer) {
-  const std::uint64_t conflicts = number(answer, "conflicts");
+  const std::uint64_t conflicts = count_of(answer, "conflicts");
   if (conflicts == 0) return;
   fmt::print("{} cells were changed in both, and not to the same:\n", conflicts);
   const auto areas = answer.find("areas");
@@ -42,8 +37,8 @@ void print_conflicts(const nlohmann::json& answer) {
     if (!area.is_object() || rect == area.end() || !rect->is_array() || rect->size() != 4) continue;
     std::string at;
     for (const nlohmann::json& each : *rect) at += (at.empty() ? "" : ",") + each.dump();
-    fmt::print("  layer {}: {} cells in {}\n", text_of(area, "layer"), number(area, "cells"), at);
-    listed += number(area, "cells");
+    fmt::print("  layer {}: {} cells in {}\n", text_of(area, "layer"), count_of(area, "cells"), at);
+    listed += count_of(area, "cells");
   }
   if (listed < conflicts) fmt::print("  and {} cells elsewhere\n", conflicts - listed);
 }
@@ -59,11 +54,11 @@ Status merge_branch(const CommandLine& line) {
   if (!preview) return preview.error();
   print_conflicts(*preview);
   if (line.preview) {
-    fmt::print("{} cells would become what they are in {}, {} are already\n", number(*preview, "cells"), line.branch,
-               number(*preview, "same"));
+    fmt::print("{} cells would become what they are in {}, {} are already\n", count_of(*preview, "cells"), line.branch,
+               count_of(*preview, "same"));
     return {};
   }
-  if (const std::uint64_t undecided = number(*preview, "undecided"); undecided != 0)
+  if (const std::uint64_t undecided = count_of(*preview, "undecided"); undecided != 0)
     return Error{
         ErrorCode::conflict,
         fmt::format("nothing was merged: say what becomes of {} of these cells, all with --take ours or --take "
@@ -72,8 +67,8 @@ Status merge_branch(const CommandLine& line) {
   wanted["preview"] = false;
   const Result<nlohmann::json> merged = ask(line, "POST", address, wanted.dump());
   if (!merged) return merged.error();
-  fmt::print("{} cells are now what they are in {}\n", number(*merged, "cells"), line.branch);
-  if (const std::uint64_t left = number(*merged, "left"); left != 0)
+  fmt::print("{} cells are now what they are in {}\n", count_of(*merged, "cells"), line.branch);
+  if (const std::uint64_t left = count_of(*merged, "left"); left != 0)
     fmt::print("{} cells were painted on meanwhile and left as they are; merge again to look at them\n", left);
   return {};
 }

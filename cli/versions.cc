@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/http_client.h"
 #include "cli/json_answers.h"
+#include "cli/picture.h"
 
 namespace terrazzo::cli {
 namespace {
@@ -55,6 +56,10 @@ Status delete_version(const CommandLine& line) {
 }
 
 Status diff_versions(const CommandLine& line) {
+  const auto state = [&](const std::string& version) {
+    return WorldState{line.world, version == "now" ? "" : "version=" + percent_encode(version)};
+  };
+  if (!line.file.empty()) return draw_diff(line, state(line.version), state(line.other_version));
   const Result<nlohmann::json> diff = ask(
       line, "GET", address(line) + "/" + percent_encode(line.version) + "/diff/" + percent_encode(line.other_version));
   if (!diff) return diff.error();

@@ -75,6 +75,11 @@ Status open_data(Node& node) {
   // Shards will take over what the lists say.
   if (Status synced = node.data->sync_worlds(); !synced) return synced;
   if (Status loaded = load_worlds(node); !loaded) return loaded;
+  if (Status loaded = node.reach.load(*node.data); !loaded) return loaded;
+  if (Status loaded = node.user_names.load(*node.data); !loaded) return loaded;
+  if (node.user_names.damaged() != 0)
+    spdlog::warn("users.names is damaged in {} places: some users are known by their numbers only",
+                 node.user_names.damaged());
   return set_up_identity(node);
 }
 

@@ -142,6 +142,11 @@ Status BackupJob::write_assets() {
     const std::string path = "assets/" + hash.substr(0, 2) + "/" + hash.substr(2);
     if (Status added = writer_->add_file(path, node_.data->path() + "/" + path); !added) return added;
   }
+  const std::string names = node_.data->path() + "/users.names";
+  const Result<bool> named = node_.data->exists(names);
+  if (!named) return named.error();
+  if (*named)
+    if (Status added = writer_->add_file("users.names", names); !added) return added;
   return writer_->finish();
 }
 

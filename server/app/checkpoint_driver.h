@@ -22,7 +22,7 @@ class CheckpointDriver final : private runtime::Completion {
   // It is this shard's turn, or it will be at the next look.
   bool is_at(const ShardSlot& slot) const { return slot_ == &slot; }
   static bool is_due(const ShardSlot& slot, std::uint64_t now_ns);
-  bool wants_a_step() const { return synced_ || ((working_ || reclaiming_) && !bringing_); }
+  bool wants_a_step() const { return (synced_ && !waits_for_log_) || ((working_ || reclaiming_) && !bringing_); }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }
   bool all_clean();
@@ -31,6 +31,7 @@ class CheckpointDriver final : private runtime::Completion {
  private:
   void complete(std::int32_t result, std::uint32_t flags) override;
   bool begin(std::uint64_t now_ns);
+  bool log_has_it(std::uint64_t now_ns);
   void reclaim();
   // Whether there was something to bring; the driver goes on when it is there.
   bool bring(ShardSlot& slot);
@@ -44,6 +45,9 @@ class CheckpointDriver final : private runtime::Completion {
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
+  bool pages_synced_ = false;    // what is being synced are pages: the root comes next
+  bool waits_for_log_ = false;   // with that
+  std::uint64_t log_wait_until_ns_ = 0;
   bool working_ = false;     // checksums are left to compute
   bool reclaiming_ = false;  // pages of dropped versions are left to give back
   bool bringing_ = false;    // pages for that, or for a root, are on their way

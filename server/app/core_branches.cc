@@ -76,13 +76,13 @@ void CoreServices::merge_branch(WorldId world, std::string_view name, http::Merg
   origin.session = new_session();
   origin.core = self_;
   origin.user = origin.claimant = user_id(*identity, ask.name);
-  const auto job = std::make_shared<MergeJob>(node_, static_cast<MergeJobOutput&>(*this), *found, std::move(ask),
-                                              origin, time_us(), std::move(done));
-  merges_.emplace(origin.session, job);
-  job->start();
+  std::make_shared<MergeJob>(node_, static_cast<MergeJobOutput&>(*this), *found, std::move(ask), origin, time_us(),
+                             std::move(done))
+      ->start();
 }
 
-void CoreServices::submit_merge(std::vector<std::unique_ptr<shard::EditRequest>> parts) {
+void CoreServices::submit_swaps(std::vector<std::unique_ptr<shard::EditRequest>> parts, SwapEdit::Done done) {
+  swap_edits_.emplace(parts.front()->origin.session, SwapEdit(parts.size(), std::move(done)));
   if (parts.size() == 1) return edit(std::move(parts.front()));
   auto whole = std::make_unique<shard::CoordinatedRequest>();
   whole->world = parts.front()->shard.world;

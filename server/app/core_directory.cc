@@ -73,7 +73,7 @@ Incarnation CoreServices::incarnation() const {
 // Who proves nothing is whom he says he is.
 UserId CoreServices::user_id(const session::Identity& identity, std::string_view name) {
   const UserId user = user_number(identity.proven, identity.proven ? identity.user : name);
-  node_.user_names.note(user, identity.proven ? identity.user : name);
+  if (node_.user_names.note(user, identity.proven ? identity.user : name)) write_names();
   return user;
 }
 

@@ -310,8 +310,10 @@ void CoreServices::publish_roots(std::uint64_t now_ns) {
 void CoreServices::deliver_outcome(const shard::EditOutcome& outcome) {
   for (const auto& [world, desk] : desks_)
     if (desk->outcome(outcome)) return;
-  if (const auto merge = merges_.find(outcome.origin.session); merge != merges_.end()) [[unlikely]]
-    return std::shared_ptr(merge->second)->outcome(outcome);
+  if (const auto found = swap_edits_.find(outcome.origin.session); found != swap_edits_.end()) [[unlikely]] {
+    if (auto ended = found->second.outcome(outcome)) swap_edits_.extract(found).mapped().finish(*std::move(ended));
+    return;
+  }
   home_.outcome(outcome);
 }
 

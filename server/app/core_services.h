@@ -24,10 +24,13 @@
 #include "server/app/node.h"
 #include "server/app/page_bringer.h"
 #include "server/app/page_preparer.h"
+#include "server/app/past_look.h"
 #include "server/app/presence_frames.h"
+#include "server/app/revert_plan.h"
 #include "server/app/shard_lobby.h"
 #include "server/app/shard_mover.h"
 #include "server/app/shard_table.h"
+#include "server/app/swap_edit.h"
 #include "server/app/undo_desk.h"
 #include "server/http/answers.h"
 #include "server/http/api.h"
@@ -212,8 +215,7 @@ class CoreServices final : private net::NetworkEvents,
   // Whether nobody has deleted one of the states since.
   bool all_there(const PinsGather& gather) const override;
   void note_merged(WorldId branch, std::uint64_t version, std::function<void(Status)> done) override;
-  void submit_merge(std::vector<std::unique_ptr<shard::EditRequest>> parts) override;
-  void merge_over(SessionId session) override { merges_.erase(session); }
+  void submit_swaps(std::vector<std::unique_ptr<shard::EditRequest>> parts, SwapEdit::Done done) override;
 
   // http::ApiServices
   Status authorize(std::string_view authorization, Right right) override;
@@ -237,6 +239,9 @@ class CoreServices final : private net::NetworkEvents,
   void drop_branch(WorldId world, std::string_view name, BranchDone done) override;
   void diff_branch(WorldId world, std::string_view name, bool with_origin, DiffDone done) override;
   void history(WorldId world, http::HistoryAsk ask, HistoryDone done) override;
+  void cells(WorldId world, http::CellsAsk ask, CellsDone done) override;
+  void forget_user(std::string name, Done done) override;
+  void revert(WorldId world, http::RevertAsk ask, std::string_view authorization, RevertDone done) override;
   void merge_branch(WorldId world, std::string_view name, http::MergeAsk ask, std::string_view authorization,
                     MergeDone done) override;
   Result<session::Identity> identify(std::string_view authorization);
@@ -246,6 +251,20 @@ class CoreServices final : private net::NetworkEvents,
   void compare(std::unique_ptr<PinsGather> gather, const DiffDone& done);
   // A round of all its shards begins.
   void gather_all(std::unique_ptr<PinsGather> gather);
+
+  // Names of users that are not on disk yet (core_history.cc).
+  void write_names();
+  // Looking at the past (core_past.cc).
+  void look_back(PastLook look);
+  void gather_past(const std::shared_ptr<PastLook>& look, std::vector<map::ShardPos> shards);
+  void look_on_worker(const std::shared_ptr<PastLook>& look, const std::shared_ptr<PinsGather>& found);
+  void looked_back(const std::shared_ptr<PastLook>& look, const std::shared_ptr<PinsGather>& found, bool used_points);
+  // not_found: nobody can tell what the line was at that time.
+  Status reaches_back(WorldId world, std::uint64_t time_us) const;
+  void apply_revert(RevertPlan plan, const shard::Origin& origin, const RevertDone& done);
+  // `done` with whether a log failed, when every core's log is on disk as far as it is now.
+  void sync_all_logs(std::function<void(bool failed)> done);
+  void log_synced(std::uint64_t ticket, bool failed);
 
   // ShardMoverOutput, and what its messages make this core do (core_moves.cc)
   void post(shard::CoreId to, MoveNote note) override;
@@ -326,7 +345,7 @@ class CoreServices final : private net::NetworkEvents,
   ShardSlot* current_ = nullptr;                          // the shard that is calling back
   shard::Coordinator* current_coordinator_ = nullptr;
   std::unordered_map<WorldId, std::unique_ptr<VersionDesk>> desks_;  // by main line
-  std::map<SessionId, std::shared_ptr<MergeJob>> merges_;
+  std::map<SessionId, SwapEdit> swap_edits_;
   // Of worlds whose desk is here: the move under way.
   std::unordered_map<WorldId, std::unique_ptr<MoveAsk>> moves_;
   // Shards that went to other cores, whose records here no checkpoint covers yet.
@@ -357,6 +376,13 @@ class CoreServices final : private net::NetworkEvents,
   std::vector<LogWait> log_waits_;  // undo desks that wait for the log
   UndoDesk undo_desk_;
   shard::DerivationDesk derivations_;
+  struct LogSync {
+    int missing = 0;  // cores
+    bool failed = false;
+    std::function<void(bool failed)> done;
+  };
+  std::map<std::uint64_t, LogSync> log_syncs_;  // by ticket
+  std::uint64_t next_log_sync_ = 1;
   std::uint64_t last_time_us_ = 0;
   // Parts of decided edits that their shards could not take yet (the disk is full), in the coordinator's order.
   std::vector<std::unique_ptr<shard::EditRequest>> parked_;

@@ -35,7 +35,7 @@ void CoreServices::deliver_undo(const runtime::MeshMessage& message) {
       log_waits_.push_back({message.words[0], log_.appended_sequence(), static_cast<shard::CoreId>(message.words[1])});
       return answer_log_waits();
     case MeshKind::log_synced:
-      return undo_desk_.logs_synced(message.words[0], message.words[1] != 0);
+      return log_synced(message.words[0], message.words[1] != 0);
     default:
       TZ_ASSERT(false);
   }

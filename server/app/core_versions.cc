@@ -265,7 +265,14 @@ void CoreServices::gather_from(ShardSlot& slot, PinsGather& gather) {
       found.trees.emplace_back();
     }
   }
-  if (!gather.release) gather.found.push_back(std::move(found));
+  shard::Shard* const line = gather.with_undo_points ? shards_.line(slot, gather.states.front().line) : nullptr;
+  if (line != nullptr) found.undo_points = line->undo_points();
+  if (!gather.release) return gather.found.push_back(std::move(found));
+  const auto before = std::ranges::find(gather.found, position, &PinsGather::Shard::position);
+  if (before == gather.found.end()) return;
+  for (const storage::PinInfo& point : before->undo_points)
+    if (std::ranges::find(found.undo_points, point.id, &storage::PinInfo::id) == found.undo_points.end())
+      gather.undo_points_went = true;
 }
 
 // ---- backups ----

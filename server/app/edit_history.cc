@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/branch_world.h"
@@ -67,13 +68,13 @@ class Search {
     HistoryEntry entry;
     add_changes(record, *edit, entry);
     if (entry.all_changes == 0) return;
-    HistoryEntry& known = found_[place];
+    Found& found = found_[place];
+    HistoryEntry& known = found.entry;
     known.place = place;
     known.user = head->user;
     if (head->undo) known.undo = HistoryEntry::Undo{head->undo->edit.author, head->undo->edit.edit, head->undo->redo};
     // A part that was rolled forward by a start that did not come to its end is there twice.
-    const map::ShardPos shard{record.shard.x, record.shard.y};
-    if (std::ranges::find(known.changes, shard, &HistoryEntry::Change::shard) != known.changes.end()) return;
+    if (!found.shards.insert({record.shard.x, record.shard.y}).second) return;
     known.all_changes += entry.all_changes;
     const std::size_t room = HistoryEntry::kChangesMax - known.changes.size();
     known.changes.insert(known.changes.end(), entry.changes.begin(),
@@ -102,20 +103,25 @@ class Search {
 
   http::HistoryPage page() {
     http::HistoryPage page;
-    for (auto& [place, entry] : found_) {
+    for (auto& [place, found] : found_) {
       if (page.entries.size() == ask_.limit) {
         page.next = page.entries.back().place;
         break;
       }
-      page.entries.push_back(std::move(entry));
+      page.entries.push_back(std::move(found.entry));
     }
     return page;
   }
 
+  struct Found {
+    HistoryEntry entry;
+    std::set<map::ShardPos> shards;  // whose parts it has
+  };
+
   const WorldId world_;
   const http::HistoryAsk& ask_;
   const std::optional<UserId> user_;
-  std::map<EditPlace, HistoryEntry, std::greater<>> found_;  // never more than the page and one
+  std::map<EditPlace, Found, std::greater<>> found_;  // never more than the page and one
 };
 
 }  // namespace

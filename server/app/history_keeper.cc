@@ -45,7 +45,11 @@ void keep_history_limits(Node& node) {
       ++kept;
       continue;
     }
-    if (const Status removed = node.data->remove_history(file); !removed) {
+    // Every record in it was asked for before it was sealed.
+    const std::uint64_t sealed_us = runtime::wall_ns() / 1000 - static_cast<std::uint64_t>(file.age_s) * 1'000'000;
+    Status removed = node.reach.forget_before(*node.data, sealed_us + 1'000'000);
+    if (removed) removed = node.data->remove_history(file);
+    if (!removed) {
       spdlog::warn("{}", removed.error().message);
       ++kept;
       continue;
@@ -94,6 +98,9 @@ void seal_into_history(Node& node, const io::SegmentName& segment) {
       return;
     }
     ++node.history.sealed;
+  } else if (const Status told = node.reach.forget_before(*node.data, runtime::wall_ns() / 1000); !told) {
+    spdlog::warn("{}", told.error().message);
+    return;
   }
   if (const Status removed = node.data->remove_segment(segment.core, segment.incarnation, segment.number); !removed)
     spdlog::warn("{}", removed.error().message);

@@ -42,24 +42,17 @@ void MergeJob::compared(Result<MergePlan> plan) {
   if (!plan) return unpin(plan.error());
   info_ = std::move(plan->info);
   if (ask_.preview || info_.undecided != 0) return unpin(info_);
-  parts_ = plan->parts.size();
-  if (parts_ == 0) return applied();
+  if (plan->parts.empty()) return applied();
   for (const auto& part : plan->parts) {
     part->origin = origin_;
     part->edit.id = EditId{1};
     part->time_us = time_us_;
   }
-  out_.submit_merge(std::move(plan->parts));
-}
-
-void MergeJob::outcome(const shard::EditOutcome& outcome) {
-  using Stage = shard::EditOutcome::Stage;
-  if (outcome.stage == Stage::rejected) return unpin(outcome.error.value_or(Error{}));
-  if (std::ranges::find(counted_, outcome.mark.shard) == counted_.end()) {
-    counted_.push_back(outcome.mark.shard);
-    info_.left += outcome.skipped;
-  }
-  if (outcome.stage == Stage::durable && ++durable_ == parts_) applied();
+  out_.submit_swaps(std::move(plan->parts), [self = shared_from_this()](const Result<std::uint64_t>& left) {
+    if (!left) return self->unpin(left.error());
+    self->info_.left = *left;
+    self->applied();
+  });
 }
 
 // From here on the branch's state of now is what both come from, if the line has all of it that it was to have.
@@ -74,13 +67,11 @@ void MergeJob::applied() {
 }
 
 void MergeJob::unpin(Result<http::MergeInfo> result) {
-  out_.merge_over(origin_.session);
   out_.unpin_world(branch_.world, version_,
                    [self = shared_from_this(), result = std::move(result)](const Status&) { self->end(result); });
 }
 
 void MergeJob::end(Result<http::MergeInfo> result) {
-  out_.merge_over(origin_.session);
   done_(std::move(result));
 }
 

@@ -10,6 +10,7 @@
 #include "server/app/backup_job.h"
 #include "server/app/merge_plan.h"
 #include "server/app/node.h"
+#include "server/app/swap_edit.h"
 #include "server/catalog/branch_registry.h"
 #include "server/http/api.h"
 
@@ -26,10 +27,8 @@ class MergeJobOutput : public virtual LinePins {
   virtual bool all_there(const PinsGather& gather) const = 0;
   // The branch was merged at its temporary version, which stays for that; `done` when it is written down.
   virtual void note_merged(WorldId branch, std::uint64_t version, std::function<void(Status)> done) = 0;
-  // Edits of the session, answered with outcome(). Over several shards: one edit.
-  virtual void submit_merge(std::vector<std::unique_ptr<shard::EditRequest>> parts) = 0;
-  // Nothing is answered any more.
-  virtual void merge_over(SessionId session) = 0;
+  // One edit of a session of its own, over several shards if there are several parts.
+  virtual void submit_swaps(std::vector<std::unique_ptr<shard::EditRequest>> parts, SwapEdit::Done done) = 0;
 };
 
 // One merge of a branch into the line that it began in: a version of the branch is taken (a consistent cut), a worker
@@ -48,8 +47,6 @@ class MergeJob : public std::enable_shared_from_this<MergeJob> {
         time_us_(time_us),
         done_(std::move(done)) {}
   void start();
-  // Of an edit of the session.
-  void outcome(const shard::EditOutcome& outcome);
 
  private:
   void compare(std::unique_ptr<PinsGather> gather);
@@ -67,8 +64,6 @@ class MergeJob : public std::enable_shared_from_this<MergeJob> {
   const http::ApiServices::MergeDone done_;
   std::uint64_t version_ = 0;  // of the branch
   http::MergeInfo info_;
-  std::size_t parts_ = 0, durable_ = 0;
-  std::vector<map::ShardPos> counted_;
 };
 
 }  // namespace terrazzo::app

@@ -124,7 +124,10 @@ struct PinsGather {
     std::string path;
     std::vector<shardfile::Entry> trees;  // of each state
     std::optional<shard::ShardContent> content;
+    std::vector<storage::PinInfo> undo_points = {};  // of the first state's line
   };
+  bool with_undo_points = false;
+  bool undo_points_went = false;  // told by the second round: some are not there any more
   bool with_content = false;  // of versions, the main line's last, for a copy of the file; instead of trees
   std::vector<Shard> found;
   std::optional<Error> problem;  // a shard that could not be opened
@@ -201,7 +204,7 @@ struct Refusal {
   std::vector<shard::SharedClaim> claims;
 };
 
-// Of a rejection the reason is on the heap.
+// Of a rejection the reason is on the heap; otherwise its word is the number of cells left out.
 inline runtime::MeshMessage packed(shard::EditOutcome outcome) {
   runtime::MeshMessage message;
   message.kind = static_cast<std::uint32_t>(MeshKind::outcome);
@@ -213,7 +216,9 @@ inline runtime::MeshMessage packed(shard::EditOutcome outcome) {
   message.words[3] = packed(outcome.mark.shard.x, outcome.mark.shard.y);
   message.words[4] = outcome.mark.lsn.value;
   message.words[5] = outcome.coordinated;
-  if (outcome.error)
+  if (outcome.stage != shard::EditOutcome::Stage::rejected)
+    message.words[6] = outcome.skipped;
+  else if (outcome.error)
     message.words[6] = reinterpret_cast<std::uint64_t>(
         std::make_unique<Refusal>(Refusal{*std::move(outcome.error), std::move(outcome.claims)}).release());
   return message;
@@ -227,6 +232,10 @@ inline shard::EditOutcome outcome_in(const runtime::MeshMessage& message) {
   outcome.mark = {shard_in(message.words[3]), Lsn{message.words[4]}};
   outcome.stage = static_cast<shard::EditOutcome::Stage>(message.small >> 8);
   outcome.coordinated = message.words[5];
+  if (outcome.stage != shard::EditOutcome::Stage::rejected) {
+    outcome.skipped = message.words[6];
+    return outcome;
+  }
   if (const std::unique_ptr<Refusal> refusal(reinterpret_cast<Refusal*>(message.words[6])); refusal) {
     outcome.error = std::move(refusal->error);
     outcome.claims = std::move(refusal->claims);

@@ -12,13 +12,14 @@
 #include "server/app/certificate_store.h"
 #include "server/app/config.h"
 #include "server/app/history_counters.h"
+#include "server/app/history_reach.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
-#include "server/app/user_names.h"
 #include "server/app/user_table.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
 #include "server/catalog/branch_registry.h"
+#include "server/catalog/user_names.h"
 #include "server/catalog/version_registry.h"
 #include "server/io/data_directory.h"
 #include "server/runtime/mesh.h"
@@ -37,7 +38,7 @@ struct Node {
   BackupBoard backups;
   SessionTable sessions;
   UserTable users;
-  UserNames user_names;
+  catalog::UserNames user_names;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<CertificateStore> certificates;  // none: connections are not sealed
   std::unique_ptr<ResumeTokens> resume_tokens;
@@ -47,6 +48,7 @@ struct Node {
   std::unique_ptr<WorkerPool> page_workers;
 
   HistoryCounters history;
+  HistoryReach reach;
   std::atomic<bool> draining{false};  // SIGTERM came
   std::atomic<int> moves_running{0};  // of shards; cores stay until there are none
   std::atomic<int> cores_drained{0};  // cores without connections; a core goes when all are

@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "server/io/data_directory.h"
-#include "server/storage/history.h"
+#include "server/app/past_segment.h"
 
 namespace terrazzo::app {
 
@@ -33,8 +32,6 @@ class Past {
   };
 
   Past(const io::DataDirectory& data, storage::HistoryQuery blocks) : data_(&data), blocks_(blocks) {}
-  // The records of a segment, wherever it is by now. Nothing: it went with the oldest history.
-  Status visit(const io::SegmentName& segment, const std::function<void(const storage::Record&)>& each) const;
 
   const io::DataDirectory* data_;
   storage::HistoryQuery blocks_;

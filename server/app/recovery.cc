@@ -18,6 +18,7 @@
 #include "server/app/history_keeper.h"
 #include "server/app/page_bringer.h"
 #include "server/io/cold_pages.h"
+#include "server/runtime/clock.h"
 #include "server/shard/coordinator.h"
 #include "server/shard/shard_router.h"
 #include "server/storage/log_damage.h"
@@ -351,6 +352,8 @@ Status Recovery::put_away() {
       if (!sealed->file.empty())
         if (Status written = node_.data->write_history(segment.name, sealed->file); !written) return written;
     }
+    const std::uint64_t now_us = runtime::wall_ns() / 1000;
+    if (Status told = node_.reach.forget_before(*node_.data, now_us); !told) return told;
     if (Status aside = node_.data->set_aside_segment(segment.name); !aside) return aside;
     spdlog::warn("{}.damaged keeps what was given up; remove it when nobody needs it", io::file_of(segment.name));
   }

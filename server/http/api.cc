@@ -91,6 +91,8 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
   if (path == "/v1/cores") return cores(request, std::move(respond));
   if (path == "/v1/backups") return backups(request, std::move(respond));
   if (path == "/v1/worlds") return worlds(request, std::move(respond));
+  constexpr std::string_view kUsers = "/v1/users/";
+  if (path.starts_with(kUsers)) return user(request, path.substr(kUsers.size()), std::move(respond));
   constexpr std::string_view kWorlds = "/v1/worlds/";
   if (path.starts_with(kWorlds)) {
     const std::string_view rest = path.substr(kWorlds.size());
@@ -108,6 +110,8 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
     if (tail == "claims" || tail.starts_with("claims/"))
       return claims(request, *name, tail.substr(6), std::move(respond));
     if (tail == "history") return history(request, *name, std::move(respond));
+    if (tail == "cells") return cells(request, *name, std::move(respond));
+    if (tail == "revert") return revert(request, *name, std::move(respond));
     if (tail.starts_with("assets/")) return asset(request, *name, tail.substr(7), std::move(respond));
   }
   respond(problem({ErrorCode::not_found, "nothing lives at " + std::string(path.substr(0, 200)) +

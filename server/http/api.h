@@ -128,7 +128,50 @@ struct HistoryEntry {
 };
 struct HistoryPage {
   std::vector<HistoryEntry> entries;  // the newest first
+  std::uint64_t complete_since_us = 0;  // what was asked for before, since 1970, may be missing; 0: nothing is
   std::optional<EditPlace> next;      // there is more: ask for what comes before this
+};
+
+// Cells of a tile layer: as they are, as they were at a time, or as they are in a version.
+struct CellsAsk {
+  map::LayerId layer = 0;
+  map::Rect area;                      // at most kCellsMax
+  std::optional<std::uint64_t> at_us;  // since 1970
+  std::string version;                 // name or number
+  static constexpr std::uint64_t kCellsMax = 1 << 20;
+};
+
+// Which edits are to be taken back, whoever made them; and what that does.
+struct RevertAsk {
+  std::optional<map::Rect> area;                    // only these cells; nothing: all
+  std::optional<map::LayerId> layer;                // nothing: all
+  std::optional<std::string> user;                  // nothing: everybody's
+  std::optional<std::uint64_t> since_us, until_us;  // since 1970; the second one not included
+  bool preview = false;                             // only look
+  std::string name;                                 // who asks, where nobody has to prove it
+};
+struct RevertInfo {
+  bool done = false;          // otherwise nothing was changed
+  std::uint64_t cells = 0;    // that become what they were before
+  std::uint64_t same = 0;     // that are what they were before
+  std::uint64_t skipped = 0;  // that somebody else painted since
+  std::uint64_t lost = 0;     // that stay, since nobody knows any more what they were
+  std::uint64_t left = 0;     // that somebody changed while it was done; they are as that one left them
+  std::uint64_t edits = 0;    // that the filter finds
+  struct Author {
+    UserId user;       // 0: nobody knows
+    std::string name;  // empty: not known
+    std::uint64_t edits = 0, cells = 0;
+  };
+  std::vector<Author> authors;  // of these edits, with the most cells first
+  struct Area {
+    map::LayerId layer = 0;
+    map::Rect rect;
+    std::uint64_t cells = 0, skipped = 0;
+  };
+  std::vector<Area> areas;  // where, one for each chunk, at most kAreasMax
+  std::uint64_t all_areas = 0;
+  static constexpr std::size_t kAreasMax = 1000;
 };
 
 // The newest backup of this run; no name: there was none.
@@ -200,6 +243,14 @@ class ApiServices {
                             MergeDone done) = 0;
   using HistoryDone = std::function<void(Result<HistoryPage>)>;
   virtual void history(WorldId world, HistoryAsk ask, HistoryDone done) = 0;
+  using CellsDone = std::function<void(Result<std::vector<map::Cell>>)>;
+  // Row by row. not_found: there is no such version, or the history does not reach back so far.
+  virtual void cells(WorldId world, CellsAsk ask, CellsDone done) = 0;
+  // Lets go of what a user is called; the edits stay, by number. not_found.
+  virtual void forget_user(std::string name, Done done) = 0;
+  using RevertDone = std::function<void(Result<RevertInfo>)>;
+  // As one edit of who the Authorization header says is asking. forbidden: an editor reverts only his own edits.
+  virtual void revert(WorldId world, RevertAsk ask, std::string_view authorization, RevertDone done) = 0;
   using ClaimsDone = std::function<void(const std::vector<ClaimInfo>&)>;
   virtual void claims(WorldId world, ClaimsDone done) = 0;
   // It has begun to end when `done` is called; not_found: there is none.
@@ -236,6 +287,9 @@ class Api {
   // `tail`: what follows /v1/worlds/{name}/branches.
   void branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond);
   void history(const net::HttpRequest& request, std::string_view name, Respond respond);
+  void revert(const net::HttpRequest& request, std::string_view name, Respond respond);
+  void cells(const net::HttpRequest& request, std::string_view name, Respond respond);
+  void user(const net::HttpRequest& request, std::string_view name, Respond respond);
   void merge(const net::HttpRequest& request, WorldId world, std::string_view branch, Respond respond);
   void branch(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
   // `tail`: what follows /v1/worlds/{name}/claims.

@@ -4,6 +4,7 @@
 
 #include "server/http/answers.h"
 #include "server/http/api.h"
+#include "server/http/fields.h"
 
 namespace terrazzo::http {
 namespace {
@@ -53,19 +54,6 @@ void Api::branches(const net::HttpRequest& request, std::string_view name, std::
 
 namespace {
 
-// [x, y, width, height]
-std::optional<map::Rect> rect_of(const nlohmann::json& value) {
-  if (!value.is_array() || value.size() != 4) return std::nullopt;
-  std::int64_t at[4];
-  for (std::size_t i = 0; i < 4; ++i) {
-    if (!value[i].is_number_integer()) return std::nullopt;
-    at[i] = value[i].get<std::int64_t>();
-    if (at[i] < -(std::int64_t{1} << 31) || at[i] > std::int64_t{1} << 32) return std::nullopt;
-  }
-  if (at[2] < 1 || at[3] < 1) return std::nullopt;
-  return map::Rect::of_size(at[0], at[1], at[2], at[3]);
-}
-
 std::optional<MergeAsk::Choice> choice_of(const nlohmann::json& value) {
   if (!value.is_object() || !value.contains("rect")) return std::nullopt;
   const std::optional<map::Rect> rect = rect_of(value["rect"]);
@@ -112,7 +100,7 @@ nlohmann::json json_of(const MergeInfo& info) {
   nlohmann::json areas = nlohmann::json::array();
   for (const MergeInfo::Area& area : info.areas)
     areas.push_back({{"layer", area.layer},
-                     {"rect", {area.rect.x0, area.rect.y0, area.rect.width(), area.rect.height()}},
+                     {"rect", http::json_of(area.rect)},
                      {"cells", area.cells}});
   return {{"merged", info.done},         {"cells", info.cells}, {"same", info.same}, {"conflicts", info.conflicts},
           {"undecided", info.undecided}, {"left", info.left},   {"areas", areas}};

@@ -484,6 +484,39 @@ Status DataDirectory::remove_history(const HistoryFile& file) {
                                                              : Status(failed(file.path, "cannot be removed"));
 }
 
+Result<std::string> DataDirectory::read_history_start() const {
+  const std::string file = path_ + "/history/complete-since.json";
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (!*there) return Error{ErrorCode::not_found, file + " is not there"};
+  if (Status looked = io::look_at_disk(file); !looked) return looked.error();
+  return read_file(file);
+}
+
+Status DataDirectory::write_history_start(std::string_view json) {
+  if (Status made = have_folder(path_ + "/history"); !made) return made;
+  return replace_file(path_ + "/history/complete-since.json", json);
+}
+
+// ---- names of users ----
+
+Result<std::string> DataDirectory::read_user_names() const {
+  const std::string file = path_ + "/users.names";
+  const Result<bool> there = exists(file);
+  if (!there) return there.error();
+  if (!*there) return Error{ErrorCode::not_found, file + " is not there"};
+  if (Status looked = io::look_at_disk(file); !looked) return looked.error();
+  return read_file(file);
+}
+
+Status DataDirectory::append_user_names(std::string_view bytes) {
+  return append_file(path_ + "/users.names", bytes);
+}
+
+Status DataDirectory::write_user_names(std::string_view bytes) {
+  return replace_file(path_ + "/users.names", bytes);
+}
+
 std::uint64_t DataDirectory::segment_size(const SegmentName& segment) const {
   std::error_code error;
   const auto size = fs::file_size(segment_path(segment.core, segment.incarnation, segment.number), error);

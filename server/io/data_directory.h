@@ -28,7 +28,7 @@ std::string file_of(const SegmentName& segment);
 // Everything a server keeps on disk, and the only one who knows the names of it (docs/storage.md):
 //   LOCK  node.json  node.secret  wal/core-NN/<incarnation>-<number>.wal  history/core-NN/<incarnation>-<number>.hist
 //   worlds/<id>/world.json  worlds/<id>/versions.json  worlds/<id>/<x>_<y>.shard  assets/<2 hex>/<62 hex>
-//   worlds/<id>/branches.json  worlds/<id>/versions-<line>.json
+//   worlds/<id>/branches.json  worlds/<id>/versions-<line>.json  users.names  history/complete-since.json
 // A branch (base/branch_world.h) is in the folder and the shard files of its world.
 // World names are data, never paths. Blocking calls for start-up and workers, any thread; the lock holds until
 // destruction.
@@ -102,6 +102,15 @@ class DataDirectory {
   // At most the first `bytes_max` bytes.
   Result<std::vector<std::byte>> read_segment(std::uint32_t core, Incarnation incarnation, std::uint32_t number,
                                               std::size_t bytes_max = SIZE_MAX) const;
+  // Since when the past is complete; not_found: nobody has written that.
+  Result<std::string> read_history_start() const;
+  Status write_history_start(std::string_view json);
+
+  // ---- names of users, one after another ----
+  Result<std::string> read_user_names() const;  // not_found: nobody has one yet
+  Status append_user_names(std::string_view bytes);
+  Status write_user_names(std::string_view bytes);
+
   // Before it is believed; see io::look_at_disk().
   Status look_at_disk(const SegmentName& segment) const;
 

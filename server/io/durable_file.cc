@@ -121,6 +121,16 @@ Status replace_file(const std::string& path, std::string_view bytes, unsigned mo
   return sync_folder(parent_of(path));
 }
 
+Status append_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode);
+  if (fd < 0) return failed(path, "cannot be opened");
+  struct stat about {};
+  const bool fresh = ::fstat(fd, &about) == 0 && about.st_size == 0;
+  Status written = write_all(fd, path, bytes);
+  ::close(fd);
+  return written && fresh ? sync_folder(parent_of(path)) : written;
+}
+
 Result<std::string> read_file(const std::string& path) {
   return read_all<std::string>(path);
 }

@@ -18,6 +18,9 @@ Error file_error(const std::string& path, std::string_view what, int error_numbe
 // Writes beside `path`, syncs, renames over it, syncs the folder: afterwards the file is the old or the new one, never
 // a mix.
 Status replace_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
+// Writes behind what is there, and syncs; makes the file where it is missing. After a crash or an error some of it may be
+// there.
+Status append_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 Result<std::string> read_file(const std::string& path);
 // At most the first `bytes_max` bytes.
 Result<std::vector<std::byte>> read_bytes(const std::string& path, std::size_t bytes_max = SIZE_MAX);

@@ -43,6 +43,8 @@ Status add_below(const std::string& root, const std::string& top, std::vector<st
 // Files of a data folder that a backup holds: not the lock, and no secrets.
 Result<std::vector<std::string>> files_of(const std::string& root) {
   std::vector<std::string> files{"node.json"};
+  std::error_code error;
+  if (fs::exists(root + "/users.names", error)) files.emplace_back("users.names");
   for (const char* top : {"worlds", "assets", "wal", "history"})
     if (Status added = add_below(root, top, files); !added) return added.error();
   std::ranges::sort(files);

@@ -1,35 +1,15 @@
 #include "server/shard/edit_undo.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <map>
-#include <memory>
-#include <tuple>
 #include <vector>
 
-#include "map/edit_apply.h"
+#include "server/shard/edit_changes.h"
 #include "server/shard/store_apply.h"
 #include "server/shard/swaps.h"
 
 namespace terrazzo::shard {
 namespace {
-
-using Cells = std::array<map::Cell, map::kChunkCells>;
-
-// A chunk that the edit touched: its cells, as far as the pre-image knows them, before and after.
-struct Canvas {
-  Cells before{}, after{};
-};
-using Canvases = std::map<std::tuple<map::LayerId, std::int32_t, std::int32_t>, std::unique_ptr<Canvas>>;
-
-void paint(Canvases& canvases, const map::Op& op, Cells Canvas::*side) {
-  map::for_each_chunk_part(op.rect, [&](map::ChunkPos chunk, const map::Rect&) {
-    auto& canvas = canvases[{op.layer, chunk.y, chunk.x}];
-    if (!canvas) canvas = std::make_unique<Canvas>();
-    map::apply_op(op, chunk, (*canvas).*side);
-  });
-}
 
 // The part of `rect` that is in none of `others`, as rectangles.
 std::vector<map::Rect> outside_of(const map::Rect& rect, const std::vector<map::Rect>& others) {
@@ -55,17 +35,12 @@ std::vector<map::Rect> outside_of(const map::Rect& rect, const std::vector<map::
 }  // namespace
 
 Result<std::span<const Swap>> swaps_against(const LoggedEdit& edit, Arena& arena) {
-  TZ_ASSERT(edit.pre_image_kind == PreImageKind::cells && !edit.restore);
-  Arena scratch;
-  const auto overwritten = decode_pre_image(edit.edit.ops, edit.pre_image, scratch);
-  if (!overwritten) return overwritten.error();
-  Canvases canvases;
-  for (const map::Op& op : *overwritten) paint(canvases, op, &Canvas::before);
-  for (auto& [at, canvas] : canvases) canvas->after = canvas->before;
-  for (const map::Op& op : edit.edit.ops) paint(canvases, op, &Canvas::after);
   std::vector<Swap> swaps;
-  for (const auto& [at, canvas] : canvases)
-    add_swaps(std::get<0>(at), {std::get<2>(at), std::get<1>(at)}, canvas->after, canvas->before, arena, swaps);
+  const Status read = for_each_change(
+      edit, [&](map::LayerId layer, map::ChunkPos chunk, const ChunkCells& before, const ChunkCells& after) {
+        add_swaps(layer, chunk, after, before, arena, swaps);
+      });
+  if (!read) return read.error();
   return arena.copy(std::span<const Swap>(swaps));
 }
 

@@ -533,6 +533,13 @@ shardfile::Entry Shard::version_top(std::uint64_t id) const {
   return pin == nullptr ? shardfile::Entry{} : pin->top;
 }
 
+std::vector<storage::PinInfo> Shard::undo_points() const {
+  if (!state_->head) return {};
+  std::vector<storage::PinInfo> points = state_->head.pins();
+  std::erase_if(points, [](const storage::PinInfo& pin) { return pin.kind != storage::PinKind::undo_point; });
+  return points;
+}
+
 shardfile::Entry Shard::take_snapshot(std::uint64_t number) {
   return state_->head ? state_->head.pin(storage::PinKind::snapshot, number).top : shardfile::Entry{};
 }

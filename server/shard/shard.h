@@ -125,6 +125,8 @@ class Shard {
   // Of a trunk, with these of its branches, all taken before `version`. Nothing: the shard was made after it. A branch
   // that nobody had looked at here by then is left out: it begins, as ever, at its origin.
   std::optional<ShardContent> content_of(std::uint64_t version, std::span<const LineVersion> branches = {}) const;
+  // States before and after its edits that were too large for their log records; they may go at any edit.
+  std::vector<storage::PinInfo> undo_points() const;
   // The present state's tree, which stays as it is until drop_snapshot().
   shardfile::Entry take_snapshot(std::uint64_t number);
   void drop_snapshot(std::uint64_t number);

@@ -193,6 +193,12 @@ Result<HistoryReader> HistoryReader::open(std::span<const std::byte> file) {
   return reader;
 }
 
+void HistoryReader::for_each_part(const PartVisit& visit) const {
+  for (const Run& run : runs_)
+    visit({WorldId{run.world}, run.x, run.y}, Lsn{run.first}, Lsn{run.last},
+          {run.area[0], run.area[1], run.area[2], run.area[3]});
+}
+
 Result<std::vector<std::byte>> HistoryReader::unpack(const Block& block) const {
   if (block.offset > file_.size() || block.packed > file_.size() - block.offset)
     return damaged("a block lies outside the file");

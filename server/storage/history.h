@@ -47,6 +47,9 @@ class HistoryReader {
   // Checks header, footer and index. internal, unsupported.
   static Result<HistoryReader> open(std::span<const std::byte> file);
   const HistoryInfo& info() const { return info_; }
+  // What there is of which shard: LSNs and changed chunks, a part for each block that has some.
+  using PartVisit = std::function<void(const ShardIdentity& shard, Lsn first, Lsn last, const ChunkArea& area)>;
+  void for_each_part(const PartVisit& visit) const;
   // Visits records by block; within a block by shard and LSN. Blocks without an answer are not read. internal: a block
   // is damaged. Returns the number of blocks unpacked.
   Result<std::uint64_t> visit(const HistoryQuery& query, const std::function<void(const Record&)>& visit) const;

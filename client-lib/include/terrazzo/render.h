@@ -91,4 +91,17 @@ inline constexpr std::int64_t kTileReachMax = 1 << 16;  // pixels
 // of hours. `cells` is asked for pieces of rows in any order, for some of them repeatedly.
 Result<Image> draw(const map::World& world, const TileArt& art, const CellReader& cells, const View& view);
 
+// How a cell differs from what it is compared with.
+enum class Mark : std::uint8_t {
+  none,
+  added,    // it was empty: green
+  removed,  // it is empty: red
+  changed,  // it holds another tile: amber
+};
+using MarkReader = std::function<Mark(std::int64_t x, std::int64_t y)>;
+
+// Points out cells in a picture that draw() made of this view: the colour of its mark is laid over each, in the shape of
+// the grid's cells, at least a pixel; everything else turns pale and grey. Needs the picture's memory once more.
+void mark_cells(Image& image, const map::World& world, const View& view, const MarkReader& marks);
+
 }  // namespace terrazzo::render
