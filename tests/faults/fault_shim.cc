@@ -7,13 +7,16 @@
 //   TERRAZZO_FAULT_DISK    folder that is told what is on disk for certain, for power_cut.h: a copy of each file as of
 //                          its last sync, and a journal of names
 //   TERRAZZO_FAULT_PAGE    of each mapping of TERRAZZO_FAULT_PAGE_OF (how the path ends), a page that gives SIGBUS
+//   TERRAZZO_FAULT_SECTOR  1: reads of that page fail with EIO as well, each time, as those of a bad sector do
 //   TERRAZZO_FAULT_COUNT   file that gets the number of operations so far and the name of the one that failed
 //   TERRAZZO_FAULT_WHILE   while this file exists, everything that takes disk space fails with ENOSPC
-//   TERRAZZO_FAULT_SLOW    while this file exists, each sync takes 200 ms more
+//   TERRAZZO_FAULT_SLOW_SYNCS while this file exists, each sync takes 200 ms more
+//   TERRAZZO_FAULT_SLOW_MS each operation takes this much longer, as on a disk that is far away
 //   TERRAZZO_FAULT_LIE     syncs of what has a path that ends so do nothing and say that all is well
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -42,11 +45,13 @@ struct Settings {
   int kind = static_cast<int>(number("TERRAZZO_FAULT_KIND"));
   const char* count = std::getenv("TERRAZZO_FAULT_COUNT");
   const char* while_exists = std::getenv("TERRAZZO_FAULT_WHILE");
-  const char* slow_while_exists = std::getenv("TERRAZZO_FAULT_SLOW");
+  const char* slow_while_exists = std::getenv("TERRAZZO_FAULT_SLOW_SYNCS");
   const char* disk = std::getenv("TERRAZZO_FAULT_DISK");
   const char* page_of = std::getenv("TERRAZZO_FAULT_PAGE_OF");
   const char* lie = std::getenv("TERRAZZO_FAULT_LIE");
   long page = number("TERRAZZO_FAULT_PAGE");
+  long slow_ms = number("TERRAZZO_FAULT_SLOW_MS");
+  bool sector = number("TERRAZZO_FAULT_SECTOR") != 0;
 
   static long number(const char* name) {
     const char* text = std::getenv(name);
@@ -110,6 +115,7 @@ void write_count(long number, const char* what) {
 
 // Whether this operation is the one that fails.
 bool chosen(const char* what, Does does) {
+  if (settings().slow_ms != 0) ::poll(nullptr, 0, static_cast<int>(settings().slow_ms));
   if (!can_fail(does)) return false;
   const long number = operations.fetch_add(1) + 1;
   const bool fails = number == settings().at;
@@ -274,6 +280,23 @@ ssize_t pwrite_as(const char* name, int fd, const void* bytes, size_t size, off_
   return transfer_as("pwrite", Does::write, size, [&](size_t count) { return write_real(fd, bytes, count, at); });
 }
 
+// Whether a page that the disk does not give is among these bytes.
+bool on_bad_sector(int fd, size_t size, off_t at) {
+  const off_t bad = settings().page * 4096;
+  return settings().sector && at < bad + 4096 && bad < at + static_cast<off_t>(size) &&
+         path_ends(fd, settings().page_of);
+}
+
+ssize_t pread_as(const char* name, int fd, void* bytes, size_t size, off_t at) {
+  auto* const read_real = real<ssize_t(int, void*, size_t, off_t)>(name);
+  if (!inside(fd)) return read_real(fd, bytes, size, at);
+  if (on_bad_sector(fd, size, at)) {
+    errno = EIO;
+    return -1;
+  }
+  return transfer_as("pread", Does::read, size, [&](size_t count) { return read_real(fd, bytes, count, at); });
+}
+
 int sync_as(const char* name, int fd) {
   if (inside(fd)) {
     if (fails(name, Does::sync)) return -1;
@@ -334,6 +357,12 @@ ssize_t read(int fd, void* bytes, size_t size) {
   if (!inside(fd)) return read_real(fd, bytes, size);
   return transfer_as("read", Does::read, size, [&](size_t count) { return read_real(fd, bytes, count); });
 }
+ssize_t pread(int fd, void* bytes, size_t size, off_t at) {
+  return pread_as("pread", fd, bytes, size, at);
+}
+ssize_t pread64(int fd, void* bytes, size_t size, off_t at) {
+  return pread_as("pread64", fd, bytes, size, at);
+}
 int fsync(int fd) {
   return sync_as("fsync", fd);
 }
@@ -341,10 +370,7 @@ int fdatasync(int fd) {
   return sync_as("fdatasync", fd);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
-  if (inside(fd) && chosen("fallocate", Does::allocate)) {
-    errno = settings().kind;
-    return -1;
-  }
+  if (inside(fd) && fails("fallocate", Does::allocate)) return -1;
   return real<int(int, int, off_t, off_t)>("fallocate")(fd, mode, at, size);
 }
 int posix_fallocate(int fd, off_t at, off_t size) {

@@ -1,5 +1,6 @@
-// A page of a shard's file that the disk does not give: whoever touches it gets SIGBUS. Nothing wrong may be shown for
-// it, nor be written over the truth; that shard takes no more edits and says why; everything else is served.
+// A page of a shard's file that the disk does not give: whoever touches it gets SIGBUS, and whoever reads it through
+// the file gets EIO, or the page after all: the disk failed between the two. Nothing wrong may be shown for it, nor be
+// written over the truth; that shard takes no more edits and says why; everything else is served.
 // TERRAZZO_FAULTS=all tries every page.
 #include <gtest/gtest.h>
 
@@ -17,7 +18,9 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-class MappedFault : public testing::Test {
+enum class Reads { fail, succeed };
+
+class MappedFault : public testing::TestWithParam<Reads> {
  protected:
   MappedFault() {
     for (const int day : {0, 1}) live_a_day(day, morning_, before_);
@@ -32,11 +35,16 @@ class MappedFault : public testing::Test {
         client.wait_until([&] { return client.is_durable(*edit) || client.rejection(*edit).has_value(); }, 60s));
     return client.rejection(*edit);
   }
+  // In the words of who touched it, or of who read it before anybody could.
+  static bool told_of_page(const std::string& log) {
+    return log.find("could not be read") != std::string::npos || log.find("cannot be read") != std::string::npos;
+  }
   // True: the page was touched, and noticed.
   bool live_without(long page, const fs::path& data, Told& told) {
     ShimSettings shim(data, 0, EIO, folder_.path() / "count");
     shim.set("TERRAZZO_FAULT_PAGE_OF", "/0_0.shard");
     shim.set("TERRAZZO_FAULT_PAGE", std::to_string(page));
+    shim.set("TERRAZZO_FAULT_SECTOR", GetParam() == Reads::fail ? "1" : "0");
     ServerProcess server(data, life_flags(), 0, false);
     if (!server.running()) return true;  // it said why
     expect_blocks(server.port(), told.durable, told.sent, Disk::failing);
@@ -46,7 +54,7 @@ class MappedFault : public testing::Test {
     Painter painter(*client, told, Disk::failing);
     painter.paint_at_once(0, 12, 5000);
     expect_blocks(server.port(), told.durable, told.sent, Disk::failing);
-    const bool noticed = server.log().find("could not be read") != std::string::npos;
+    const bool noticed = told_of_page(server.log());
     const auto refusal = paint(*client, life_block(1), told.sent[1] = 5100);
     EXPECT_EQ(refusal.has_value(), noticed) << server.log();
     if (refusal) {
@@ -66,7 +74,7 @@ class MappedFault : public testing::Test {
   long pages_ = 0;
 };
 
-TEST_F(MappedFault, OfAnyPageShowsNothingWrongAndLosesNothing) {
+TEST_P(MappedFault, OfAnyPageShowsNothingWrongAndLosesNothing) {
   ASSERT_GT(pages_, 64);
   const char* wanted = std::getenv("TERRAZZO_FAULTS");
   const long step = wanted != nullptr && std::string(wanted) == "all" ? 1 : pages_ / 16;
@@ -83,6 +91,9 @@ TEST_F(MappedFault, OfAnyPageShowsNothingWrongAndLosesNothing) {
   }
   EXPECT_GT(noticed, 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Reads, MappedFault, testing::Values(Reads::fail, Reads::succeed),
+                         [](const auto& each) { return each.param == Reads::fail ? "FailToo" : "Succeed"; });
 
 }  // namespace
 }  // namespace terrazzo::integration

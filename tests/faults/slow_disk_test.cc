@@ -23,7 +23,7 @@ TEST(SlowDisk, AServerThatIsToStopIsGoneInFiveSecondsAndLosesNothing) {
   std::filesystem::create_directory(data);
   {
     ShimSettings shim(data, 0, EIO, {});
-    shim.set("TERRAZZO_FAULT_SLOW", slow.string());
+    shim.set("TERRAZZO_FAULT_SLOW_SYNCS", slow.string());
     ServerProcess server(data, {"--cores", "1", "--io", "epoll", "--file-io", "threads"});
     make_world(server.port(), "w");
     WebSocketPeer peer(server.port(), "terrazzo.v1.json");
