@@ -43,7 +43,7 @@ void Shard::State::attach() {
   head = storage::Head(*trunk->store, own_branch.head);
   durable = head.lsn();
   if (const auto kept = trunk->left_aside.extract(own_branch.head); !kept.empty()) {
-    std::span<const std::byte> bytes = kept.mapped();
+    std::span<const std::byte> bytes = *kept.mapped();
     if (const Status read = read_own_aux(bytes); !read) become_read_only(read.error());
   }
 }

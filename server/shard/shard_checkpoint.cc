@@ -36,25 +36,30 @@ std::size_t Shard::State::own_aux_bytes() const {
   return kAuxNumbers * sizeof(std::uint64_t) + applied.encoded_bytes();
 }
 
-void Shard::State::append_own_aux(std::vector<std::byte>& out) const {
-  for (const std::uint64_t number : {last_coordinated, version, born}) append(out, number);
-  applied.encode(out);
+// `before`: what comes first.
+void Shard::State::add_own_aux(storage::AuxParts& out, std::vector<std::byte> before) const {
+  for (const std::uint64_t number : {last_coordinated, version, born}) append(before, number);
+  out.add(std::make_unique<storage::AuxBytes>(std::move(before)));
+  out.add(applied.bytes());
 }
 
-std::vector<std::byte> Shard::State::aux() const {
-  std::vector<std::byte> bytes;
-  append_own_aux(bytes);
+std::unique_ptr<storage::AuxSource> Shard::State::aux() const {
+  auto all = std::make_unique<storage::AuxParts>();
+  add_own_aux(*all, {});
   for (const auto& branch : branches) {
     const State& b = *branch->state_;
     if (!b.head) continue;
-    append(bytes, BranchAux{b.own_branch.head, b.own_aux_bytes()});
-    b.append_own_aux(bytes);
+    std::vector<std::byte> name;
+    append(name, BranchAux{b.own_branch.head, b.own_aux_bytes()});
+    b.add_own_aux(*all, std::move(name));
   }
   for (const auto& [number, own] : left_aside) {
-    append(bytes, BranchAux{number, own.size()});
-    bytes.insert(bytes.end(), own.begin(), own.end());
+    std::vector<std::byte> name;
+    append(name, BranchAux{number, own->size()});
+    all->add(std::make_unique<storage::AuxBytes>(std::move(name)));
+    all->add(std::make_unique<storage::AuxBytes>(own));
   }
-  return bytes;
+  return all;
 }
 
 Status Shard::State::read_own_aux(std::span<const std::byte>& rest) {
@@ -74,7 +79,8 @@ Status Shard::State::read_aux() {
       return Error{ErrorCode::internal, "what the shard knows of its branches is damaged"};
     const auto number = static_cast<storage::HeadId>(entry.head);
     if (store->has_head(number))
-      left_aside[number].assign(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(entry.bytes));
+      left_aside[number] = std::make_shared<const std::vector<std::byte>>(
+          rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(entry.bytes));
     rest = rest.subspan(entry.bytes);
   }
   return {};
@@ -83,7 +89,7 @@ Status Shard::State::read_aux() {
 // Nobody's session is remembered: those who go on with the copy are others.
 void Shard::State::append_aux_as_of(std::uint64_t of_version, std::vector<std::byte>& out) const {
   for (const std::uint64_t number : {last_coordinated, of_version, born}) append(out, number);
-  DedupeWindow().encode(out);
+  append(out, std::uint64_t{0});
 }
 
 void Shard::State::add_pins_before(const storage::PinInfo& of, std::vector<storage::PinInfo>& pins) const {
@@ -127,7 +133,7 @@ bool Shard::wants_checkpoint() const {
 void Shard::look_checkpoint(storage::Missing& missing) {
   std::size_t bytes = state_->own_aux_bytes();
   for (const auto& branch : state_->branches) bytes += sizeof(BranchAux) + branch->state_->own_aux_bytes();
-  for (const auto& [number, own] : state_->left_aside) bytes += sizeof(BranchAux) + own.size();
+  for (const auto& [number, own] : state_->left_aside) bytes += sizeof(BranchAux) + own->size();
   state_->store->look_checkpoint(bytes, missing);
 }
 

@@ -56,7 +56,7 @@ struct Shard::State {
   BranchInfo own_branch;   // of a branch
   std::vector<std::unique_ptr<Shard>> branches;
   // The own bytes of branches that are in the store's newest root and not among `branches`.
-  std::map<storage::HeadId, std::vector<std::byte>> left_aside;
+  std::map<storage::HeadId, std::shared_ptr<const std::vector<std::byte>>> left_aside;
 
   Fanout fanout{*encoder};
   InterestIndex interest;
@@ -151,11 +151,12 @@ struct Shard::State {
     if (!read_only) read_only = why;
   }
   State& file() { return trunk == nullptr ? *this : *trunk; }
-  void append_own_aux(std::vector<std::byte>& out) const;
+  void add_own_aux(storage::AuxParts& out, std::vector<std::byte> before) const;
   void append_aux_as_of(std::uint64_t of_version, std::vector<std::byte>& out) const;
   void add_pins_before(const storage::PinInfo& of, std::vector<storage::PinInfo>& pins) const;
   std::size_t own_aux_bytes() const;
-  std::vector<std::byte> aux() const;
+  // What a checkpoint that begins now keeps.
+  std::unique_ptr<storage::AuxSource> aux() const;
   Status read_own_aux(std::span<const std::byte>& rest);
   Status read_aux();
 };

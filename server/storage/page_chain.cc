@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/assert.h"
 #include "base/crc32c.h"
 
 namespace terrazzo::storage {
@@ -20,19 +19,22 @@ void PageChain::replace(std::size_t bytes, PagePool& pool) {
   for (std::size_t i = pages_for(bytes); i > 0; --i) pages_.push_back(pool.take());
   ref_.first = pages_.empty() ? 0 : pages_.front();
   ref_.bytes = static_cast<std::uint32_t>(bytes);
+  ref_.crc = 0;
+  written_ = 0;
 }
 
-void PageChain::write(std::span<const std::byte> bytes) {
-  TZ_ASSERT(bytes.size() == ref_.bytes);
-  ref_.crc = crc32c(bytes);
-  for (std::size_t i = 0; i < pages_.size(); ++i) {
-    ChainPage& to = page(pages_[i]);
-    const std::size_t from = i * sizeof to.bytes, count = std::min(sizeof to.bytes, bytes.size() - from);
-    std::memset(&to, 0, sizeof to);
-    to.next = i + 1 < pages_.size() ? pages_[i + 1] : 0;
-    std::ranges::copy(bytes.subspan(from, count), to.bytes);
-    to.crc = crc32c(to.bytes);
-  }
+bool PageChain::write_page(const std::function<void(std::size_t from, std::span<std::byte> to)>& fill) {
+  if (written_ == pages_.size()) return false;
+  ChainPage& to = page(pages_[written_]);
+  const std::size_t from = written_ * sizeof to.bytes, count = std::min(sizeof to.bytes, ref_.bytes - from);
+  const std::span<std::byte> used = std::span(to.bytes).first(count);
+  ++written_;
+  to.next = written_ < pages_.size() ? pages_[written_] : 0;
+  fill(from, used);
+  std::ranges::fill(std::span(to.bytes).subspan(count), std::byte{0});
+  to.crc = crc32c(to.bytes);
+  ref_.crc = crc32c(used, ref_.crc);
+  return written_ < pages_.size();
 }
 
 bool PageChain::adopt(const shardfile::ChainRef& ref) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -18,8 +19,9 @@ class PageChain {
   explicit PageChain(PageFile& file) : file_(file) {}
   // Pages for this many bytes out of the pool, which has enough; the old ones retire.
   void replace(std::size_t bytes, PagePool& pool);
-  // As many as were asked for.
-  void write(std::span<const std::byte> bytes);
+  // Writes one page more: `fill(from, to)` gives the bytes from `from` on. True: there are more to write.
+  bool write_page(const std::function<void(std::size_t from, std::span<std::byte> to)>& fill);
+  // Whole only when all is written.
   const shardfile::ChainRef& ref() const { return ref_; }
   const std::vector<PageNo>& pages() const { return pages_; }
   // After open. False: the chain leaves the file, has a loop, or its checksum is wrong.
@@ -34,6 +36,7 @@ class PageChain {
   PageFile& file_;
   shardfile::ChainRef ref_;
   std::vector<PageNo> pages_;
+  std::size_t written_ = 0;  // pages
 };
 
 }  // namespace terrazzo::storage

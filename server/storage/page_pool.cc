@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -37,6 +39,16 @@ void for_each_set_downward(std::span<const std::byte> bits, PageNo first, PageNo
   }
 }
 
+// Most of the time there is nothing in `to`.
+void append(std::vector<PageNo>& from, std::vector<PageNo>& to) {
+  if (to.empty()) {
+    std::swap(from, to);
+  } else {
+    to.insert(to.end(), from.begin(), from.end());
+  }
+  from.clear();
+}
+
 }  // namespace
 
 PageNo PagePool::take() {
@@ -46,13 +58,13 @@ PageNo PagePool::take() {
   if (ready_ != 0) --ready_;
   taken_ = true;
   ++demand_;
-  if (page >= young_.size()) young_.resize(file_.page_count());
-  young_[page] = true;
+  flip(page);
   residency_.written(page);
   return page;
 }
 
 void PagePool::look(std::size_t pages, Missing& missing) {
+  if (!returned_.empty()) settle(pages);
   const std::size_t first = free_.size() - std::min(free_.size(), pages);
   for (std::size_t i = first; i < free_.size(); ++i)
     if (!residency_.touch(free_[i])) missing.pages.push_back({free_[i], 0});
@@ -99,6 +111,7 @@ Status PagePool::grow(std::size_t wanted) {
 void PagePool::adopt_grown(PageNo before) {
   const PageNo after = file_.page_count();
   residency_.cover(after, true);
+  cover(before, after);
   free_.insert(free_.begin(), after - before, 0);
   for (PageNo i = 0; i < after - before; ++i) free_[i] = after - 1 - i;
 }
@@ -111,7 +124,8 @@ ReadyRequest PagePool::ask_ready() {
   ReadyRequest request;
   taken_ = false;
   const std::size_t goal = ready_goal();
-  if (free_.size() + unbacked_.size() < goal) {
+  if (!returned_.empty()) settle(goal);
+  if (free_count() < goal) {
     request.grow_from = file_.page_count();
     request.grow_to = request.grow_from + extent();
   }
@@ -132,36 +146,75 @@ void PagePool::made_ready(const ReadyRequest& request, bool grown) {
 }
 
 void PagePool::root_begun() {
-  leaving_.insert(leaving_.end(), retired_.begin(), retired_.end());
-  retired_.clear();
-  young_.assign(young_.size(), false);
+  append(retired_, leaving_);
+  clear_blank(blank_.size());
+  std::swap(flipped_, blank_);
+  flipped_.resize(unused_.size());
+  blank_from_ = 0;
+  root_pages_ = file_.page_count();
   residency_.root_begun();
 }
 
+void PagePool::clear_blank(std::size_t to) {
+  to = std::min(to, blank_.size());
+  if (to <= blank_from_) return;
+  std::fill(blank_.begin() + static_cast<std::ptrdiff_t>(blank_from_), blank_.begin() + static_cast<std::ptrdiff_t>(to),
+            0);
+  blank_from_ = to;
+}
+
+void PagePool::copy_free_bits(PageNo first, std::span<std::byte> bits) {
+  TZ_ASSERT(first % 64 == 0);
+  for (std::size_t at = 0; at < bits.size(); at += sizeof(std::uint64_t)) {
+    const std::size_t page = first + at * 8, word = page / 64;
+    std::uint64_t free = page < root_pages_ ? unused_[word] ^ flipped_[word] : 0;
+    if (page < root_pages_ && root_pages_ - page < 64) free &= (std::uint64_t{1} << (root_pages_ - page)) - 1;
+    std::memcpy(&bits[at], &free, std::min(sizeof free, bits.size() - at));
+  }
+  clear_blank(first / 64 + bits.size() / sizeof(std::uint64_t) + 1);
+}
+
 void PagePool::root_durable() {
-  free_.insert(free_.end() - static_cast<std::ptrdiff_t>(ready_), leaving_.begin(), leaving_.end());
-  leaving_.clear();
+  append(leaving_, returned_);
   residency_.root_durable();
 }
 
-std::vector<std::byte> PagePool::free_bits() const {
-  std::vector<std::byte> bits((file_.page_count() + 7) / 8);
-  const auto mark = [&](PageNo page) { bits[page / 8] |= std::byte{1} << page % 8; };
-  for_each_free(mark);
-  for (const PageNo page : leaving_) mark(page);
-  return bits;
+void PagePool::settle(std::size_t wanted) {
+  constexpr std::size_t kSlice = 1024;
+  const std::size_t short_of = wanted - std::min(wanted, free_.size());
+  const std::size_t count = std::min(std::max(kSlice, short_of), returned_.size());
+  const auto from = returned_.end() - static_cast<std::ptrdiff_t>(count);
+  free_.insert(free_.end() - static_cast<std::ptrdiff_t>(ready_), from, returned_.end());
+  returned_.erase(from, returned_.end());
+}
+
+void PagePool::cover(PageNo first, PageNo end) {
+  const std::size_t words = (std::size_t{end} + 63) / 64;
+  unused_.resize(words);
+  flipped_.resize(words);
+  for (PageNo page = first; page < end; ++page) unused_[page / 64] |= std::uint64_t{1} << page % 64;
 }
 
 bool PagePool::adopt(std::span<const std::byte> bits, PageNo pages) {
   if (bits.size() < (pages + 7) / 8 || pages > file_.page_count()) return false;
   free_.clear();
+  returned_.clear();
   ready_ = 0;
   unbacked_.clear();
   residency_.cover(file_.page_count(), false);
   std::vector<PageNo>& found = file_.has_holes() ? unbacked_ : free_;
   for (PageNo page = file_.page_count(); page > pages; --page) found.push_back(page - 1);
   for_each_set_downward(bits, kRootSlots, pages, [&](PageNo page) { found.push_back(page); });
+  cover_anew();
+  for (const PageNo page : found) unused_[page / 64] |= std::uint64_t{1} << page % 64;
   return true;
+}
+
+void PagePool::cover_anew() {
+  for (std::vector<std::uint64_t>* bits : {&unused_, &flipped_, &blank_}) bits->clear();
+  blank_from_ = 0;
+  unused_.resize((std::size_t{file_.page_count()} + 63) / 64);
+  flipped_.resize(unused_.size());
 }
 
 void PagePool::adopt_new() {
@@ -169,6 +222,8 @@ void PagePool::adopt_new() {
   ready_ = 0;
   residency_.cover(file_.page_count(), true);
   for (PageNo page = file_.page_count(); page > kRootSlots; --page) free_.push_back(page - 1);
+  cover_anew();
+  cover(kRootSlots, file_.page_count());
 }
 
 }  // namespace terrazzo::storage

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/strong_id.h"
+#include "server/storage/aux_source.h"
 #include "server/storage/page_file.h"
 #include "server/storage/ready_request.h"
 #include "server/storage/residency.h"
@@ -164,10 +165,11 @@ class ShardStore {
   // Newest LSN of the durable root.
   Lsn durable_lsn() const;
   bool dirty() const;
-  // At most one at a time. `aux`: opaque bytes kept with the root (the shard's own state, e.g. dedupe windows).
+  // At most one at a time. `aux`: opaque bytes kept with the root (the shard's own state, e.g. dedupe windows); null:
+  // none. Takes pages for them and for what else the root keeps; their bytes are written by checkpoint_work().
   // overloaded: no space for the root's chains; nothing happened, try again later.
-  Result<CheckpointStep> begin_checkpoint(std::span<const std::byte> aux);
-  // Computes checksums of about `pages` pages; with `missing`, perhaps after bringing what is in there.
+  Result<CheckpointStep> begin_checkpoint(std::unique_ptr<AuxSource> aux);
+  // Writes or computes the checksums of about `pages` pages; with `missing`, perhaps after bringing what is in there.
   CheckpointStep checkpoint_work(std::size_t pages, Missing* missing = nullptr);
   // Reports the outcome of the sync asked for. After a failure the store is read-only: nobody knows what is on disk.
   Result<CheckpointStep> checkpoint_synced(Status outcome);

@@ -140,7 +140,7 @@ std::vector<std::string> shard_file_seeds() {
   store->pin(storage::PinKind::version, 1);
   TZ_ASSERT(store->begin_edit(Lsn{2}, 40).ok());
   store->write(0, 4097)[0] = 8;
-  auto step = store->begin_checkpoint(aux);
+  auto step = store->begin_checkpoint(std::make_unique<storage::AuxBytes>(aux));
   while (*step != storage::CheckpointStep::done)
     step = *step == storage::CheckpointStep::work ? storage::CheckpointStep(store->checkpoint_work(1000))
                                                   : store->checkpoint_synced({});

@@ -138,7 +138,8 @@ class EditedShard {
     store_->restore(pin, static_cast<std::uint8_t>(pick(3)), {x, 0, x + 20, 256});
   }
   void checkpoint() {
-    Result<storage::CheckpointStep> step = store_->begin_checkpoint(std::vector<std::byte>(24));
+    Result<storage::CheckpointStep> step =
+        store_->begin_checkpoint(std::make_unique<storage::AuxBytes>(std::vector<std::byte>(24)));
     while (step.ok() && *step != storage::CheckpointStep::done)
       step = *step == storage::CheckpointStep::work ? store_->checkpoint_work(1000) : store_->checkpoint_synced({});
     EXPECT_TRUE(step.ok());

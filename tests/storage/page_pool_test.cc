@@ -32,6 +32,26 @@ class PagePoolTest : public testing::Test {
     for (std::size_t i = 0; i < count; ++i) pages.push_back(pool.take());
     return pages;
   }
+  // Right after a root began: what it will have as free.
+  static std::vector<PageNo> free_or_waiting(const PagePool& of) {
+    std::vector<PageNo> found;
+    of.for_each_free([&](PageNo page) { found.push_back(page); });
+    of.for_each_pending([&](PageNo page) { found.push_back(page); });
+    std::ranges::sort(found);
+    return found;
+  }
+  // What it writes down, in slices.
+  static std::vector<PageNo> free_of_root(PagePool& of, PageNo pages) {
+    constexpr PageNo kSlice = 192;
+    std::vector<PageNo> found;
+    for (PageNo first = 0; first < pages; first += kSlice) {
+      std::vector<std::byte> bits((std::min(kSlice, pages - first) + 7) / 8);
+      of.copy_free_bits(first, bits);
+      for (PageNo i = 0; i < bits.size() * 8; ++i)
+        if ((bits[i / 8] >> i % 8 & std::byte{1}) != std::byte{0}) found.push_back(first + i);
+    }
+    return found;
+  }
   CountedPages file;
   Residency residency;
   PagePool pool{file, residency};
@@ -153,6 +173,9 @@ TEST_F(PagePoolTest, EveryPageIsAtOnePlaceWhateverHappens) {
   one.adopt_new();
   std::vector<PageNo> used;
   std::vector<ReadyRequest> asked;
+  one.root_begun();
+  PageNo root_pages = file.pages;
+  std::vector<PageNo> free_in_root = free_or_waiting(one);
   for (int step = 0; step < 5000; ++step) {
     switch (random() % 8) {
       case 0:
@@ -170,7 +193,10 @@ TEST_F(PagePoolTest, EveryPageIsAtOnePlaceWhateverHappens) {
         used.pop_back();
         break;
       case 5:
+        ASSERT_EQ(free_of_root(one, root_pages), free_in_root) << "as of when the root began";
         one.root_begun();
+        root_pages = file.pages;
+        free_in_root = free_or_waiting(one);
         one.synced();
         if (random() % 2 == 0) one.root_durable();
         break;

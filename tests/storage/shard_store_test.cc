@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "crashing_file.h"
 #include "shardfile/page_layout.h"
 
@@ -87,7 +88,8 @@ void expect_state(const ShardStore& store, const Model& model) {
 }
 
 void checkpoint(ShardStore& store, CrashingFile& file, std::span<const std::byte> aux = {}) {
-  Result<CheckpointStep> step = store.begin_checkpoint(aux);
+  Result<CheckpointStep> step =
+      store.begin_checkpoint(std::make_unique<AuxBytes>(AuxBytes::Bytes(aux.begin(), aux.end())));
   while (step.ok() && *step != CheckpointStep::done) {
     if (*step == CheckpointStep::work) {
       step = store.checkpoint_work(3);
@@ -142,7 +144,7 @@ TEST_P(ShardStoreSeeds, APowerCutAtAnyPointLeavesTheLastDurableCheckpoint) {
     };
     edits(30);
     const std::vector<std::byte> aux(random() % 9000, static_cast<std::byte>(round));
-    Result<CheckpointStep> step = store->begin_checkpoint(aux);
+    Result<CheckpointStep> step = store->begin_checkpoint(std::make_unique<AuxBytes>(aux));
     written = model;
     written_aux = aux;
     const Lsn written_lsn = store->lsn();
@@ -265,6 +267,23 @@ TEST(ShardStore, AFileOfAnotherShardOrCutOffIsRefused) {
   EXPECT_FALSE(ShardStore::open(zeros, kIdentity).ok());
 }
 
+TEST(ShardStore, AFileOfAnotherFormatIsRefusedInWords) {
+  CrashingFile file;
+  std::unique_ptr<ShardStore> store = *ShardStore::create(file, kIdentity);
+  Model model;
+  std::mt19937 random(1);
+  random_edit(*store, model, random);
+  checkpoint(*store, file);
+  auto& root = *reinterpret_cast<shardfile::Root*>(file.base() + store->generation() % kRootSlots * kPageBytes);
+  ++root.version;
+  root.crc = crc32c({reinterpret_cast<const std::byte*>(&root), offsetof(shardfile::Root, crc)});
+  const auto opened = ShardStore::open(file, kIdentity);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(opened.error().message,
+            "the shard file has format version 3, this server knows 2: use the version that wrote it");
+}
+
 TEST(ShardStore, AFullDiskChangesNothing) {
   CrashingFile file;
   std::unique_ptr<ShardStore> store = *ShardStore::create(file, kIdentity);
@@ -308,6 +327,29 @@ TEST(ShardStore, HugeFillsTakeNoPages) {
   EXPECT_EQ(store->read(0, 65535).fill, 9u);
   EXPECT_EQ(store->read(0, 65535).revision, Lsn{1});
   EXPECT_EQ(store->read(1, 65535).revision, Lsn{0});
+}
+
+// Nobody waits longer for a checkpoint than for a few pages, however much there is to write.
+TEST(ShardStore, ACheckpointIsDoneInSlices) {
+  constexpr std::size_t kDirty = 4000, kSlice = 8;
+  CrashingFile file;
+  std::unique_ptr<ShardStore> store = *ShardStore::create(file, kIdentity);
+  const auto count_calls = [&](std::size_t aux_bytes) {
+    EXPECT_TRUE(store->begin_checkpoint(std::make_unique<AuxBytes>(AuxBytes::Bytes(aux_bytes))).ok());
+    std::size_t calls = 1;
+    while (store->checkpoint_work(kSlice) == CheckpointStep::work) ++calls;
+    EXPECT_TRUE(store->checkpoint_synced({}).ok());
+    EXPECT_TRUE(store->checkpoint_synced({}).ok());
+    return calls;
+  };
+  for (std::uint16_t chunk = 0; chunk < kDirty; ++chunk) {
+    ASSERT_TRUE(store->begin_edit(next(store->lsn()), 4).ok());
+    store->write(0, chunk)[0] = chunk;
+  }
+  EXPECT_GE(count_calls(0), kDirty / kSlice);
+  EXPECT_LE(count_calls(0), 10u) << "nothing has changed";
+  // The owner's bytes are pages that somebody must write, too.
+  EXPECT_GE(count_calls(1000 * kPageBytes), 1000 / kSlice);
 }
 
 }  // namespace

@@ -221,7 +221,7 @@ class StoreModel {
   void begin_checkpoint() {
     if (store_->checkpoint_running()) return;
     const std::vector<std::byte> aux(pick(9000), static_cast<std::byte>(random_()));
-    const Result<CheckpointStep> begun = store_->begin_checkpoint(aux);
+    const Result<CheckpointStep> begun = store_->begin_checkpoint(std::make_unique<AuxBytes>(aux));
     ASSERT_TRUE(begun.ok()) << begun.error().message;
     next_ = *begun;
     written_ = model_;
