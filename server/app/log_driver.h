@@ -16,7 +16,7 @@
 
 namespace terrazzo::app {
 
-// Drives one core's write-ahead log on its ring: one group in flight (write and data sync linked), the next gathers. A
+// Drives one core's write-ahead log on its ring: one group in flight (one synced write), the next gathers. A
 // spare segment file is prepared by a worker ahead of need, because zero-writing one takes tens of milliseconds.
 class LogDriver final : private runtime::Completion {
  public:

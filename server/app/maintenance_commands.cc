@@ -41,23 +41,16 @@ void print(const maintenance::CheckReport& report, const std::string& path, bool
       report.findings.empty() ? "all proven" : fmt::format("{} findings", report.findings.size()));
 }
 
-}  // namespace
-
-int inspect(const CommandLine& line) {
-  const auto data = io::DataDirectory::look_at(line.config.data_dir);
-  if (!data) return say(data.error());
-  const maintenance::DirectoryReport report = maintenance::report_directory(**data);
-  fmt::print("{}", line.json ? maintenance::to_json(report) : maintenance::to_text(report));
-  return 0;
-}
-
-namespace {
-
 maintenance::BackupProgress bar_of(std::optional<Progress>& bar, const char* what) {
   return [&bar, what](const std::string&, std::uint64_t done, std::uint64_t total) {
     if (!bar) bar.emplace(what, total);
     bar->at(done);
   };
+}
+
+maintenance::CheckReport check_with_bar(const io::DataDirectory& data) {
+  std::optional<Progress> bar;
+  return maintenance::check_directory(data, bar_of(bar, "verify"));
 }
 
 int verify_backup(const std::string& folder, bool json) {
@@ -84,6 +77,16 @@ int verify_backup(const std::string& folder, bool json) {
 
 }  // namespace
 
+int inspect(const CommandLine& line) {
+  const auto data = io::DataDirectory::look_at(line.config.data_dir);
+  if (!data) return say(data.error());
+  std::optional<Progress> bar;
+  const maintenance::DirectoryReport report = maintenance::report_directory(**data, bar_of(bar, "inspect"));
+  bar.reset();
+  fmt::print("{}", line.json ? maintenance::to_json(report) : maintenance::to_text(report));
+  return 0;
+}
+
 int verify(const CommandLine& line) {
   std::error_code unreadable;  // said by whoever reads it next
   if (std::filesystem::exists(line.config.data_dir + "/" + maintenance::kManifestName, unreadable))
@@ -97,13 +100,7 @@ int verify(const CommandLine& line) {
                      "(terrazzo backup NAME --server URL): restoring that into a new folder proves it",
                      line.config.data_dir, holder)});
   }
-  std::optional<Progress> bar;
-  const maintenance::CheckReport report =
-      maintenance::check_directory(**data, [&](const std::string&, std::uint64_t done, std::uint64_t total) {
-        if (!bar) bar.emplace("verify", total);
-        bar->at(done);
-      });
-  bar.reset();
+  const maintenance::CheckReport report = check_with_bar(**data);
   print(report, (*data)->path(), line.json);
   return report.findings.empty() ? 0 : 1;
 }
@@ -133,7 +130,7 @@ int restore(const CommandLine& line) {
   if (!done) return say(done.error());
   const auto data = io::DataDirectory::look_at(line.config.data_dir);
   if (!data) return say(data.error());
-  const maintenance::CheckReport report = maintenance::check_directory(**data);
+  const maintenance::CheckReport report = check_with_bar(**data);
   print(report, (*data)->path(), false);
   return report.findings.empty() ? 0 : 1;
 }

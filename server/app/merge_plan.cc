@@ -111,7 +111,8 @@ Result<MergePlan> plan_merge(const PinsGather& states, const http::MergeAsk& ask
   MergePlan plan;
   std::size_t bytes = 0;
   for (const PinsGather::Shard& shard : states.found) {
-    const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(shard.path);
+    const Result<std::unique_ptr<io::ReadOnlyMapping>> file =
+        io::ReadOnlyMapping::open(shard.path, io::Reads::here_and_there);
     if (!file) return file.error();
     auto part = std::make_unique<shard::EditRequest>();
     part->shard = {states.states[2].line, shard.position};

@@ -36,7 +36,8 @@ void add(http::ShardDiff& diff, std::uint8_t layer, std::uint16_t chunk) {
 Result<std::vector<http::ShardDiff>> diff_shards(const std::vector<PinsGather::Shard>& shards) {
   std::vector<http::ShardDiff> diffs;
   for (const PinsGather::Shard& shard : shards) {
-    const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(shard.path);
+    const Result<std::unique_ptr<io::ReadOnlyMapping>> file =
+        io::ReadOnlyMapping::open(shard.path, io::Reads::here_and_there);
     if (!file) return file.error();
     const shardfile::TreeReader a((*file)->bytes(), shard.trees[0]), b((*file)->bytes(), shard.trees[1]);
     http::ShardDiff diff;

@@ -11,7 +11,7 @@
 
 namespace terrazzo::io {
 
-Result<std::unique_ptr<ReadOnlyMapping>> ReadOnlyMapping::open(const std::string& path) {
+Result<std::unique_ptr<ReadOnlyMapping>> ReadOnlyMapping::open(const std::string& path, Reads reads) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return file_error(path, "cannot be opened", errno);
   struct stat about {};
@@ -22,15 +22,23 @@ Result<std::unique_ptr<ReadOnlyMapping>> ReadOnlyMapping::open(const std::string
     start = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
     if (start == MAP_FAILED) error = errno;
   }
-  ::close(fd);
-  if (error != 0) return file_error(path, "cannot be mapped", error);
+  if (error != 0) {
+    ::close(fd);
+    return file_error(path, "cannot be mapped", error);
+  }
   std::span<const std::byte> bytes;
-  if (size != 0) bytes = {static_cast<const std::byte*>(start), size};
-  return std::unique_ptr<ReadOnlyMapping>(new ReadOnlyMapping(bytes));
+  if (size != 0) {
+    bytes = {static_cast<const std::byte*>(start), size};
+    ::madvise(start, size, reads == Reads::all ? MADV_SEQUENTIAL : MADV_RANDOM);
+  }
+  return std::unique_ptr<ReadOnlyMapping>(new ReadOnlyMapping(fd, bytes, reads));
 }
 
 ReadOnlyMapping::~ReadOnlyMapping() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  // What a server works with it has mapped, and what is not on disk yet is not forgotten either.
+  if (reads_ == Reads::all) ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(fd_);
 }
 
 }  // namespace terrazzo::io

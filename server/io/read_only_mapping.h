@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,12 +11,18 @@
 
 namespace terrazzo::io {
 
+// How much of a file its reader will look at.
+enum class Reads : std::uint8_t {
+  here_and_there,  // nothing is read ahead
+  all,             // read ahead; what nobody else has mapped is forgotten with the mapping, as nobody will ask again
+};
+
 // A whole file, mapped shared for reading: what its writer changes is seen. Any thread; a mapping of its own beside the
 // owner's, which may move.
 class ReadOnlyMapping {
  public:
   // not_found, internal. An empty file has no bytes.
-  static Result<std::unique_ptr<ReadOnlyMapping>> open(const std::string& path);
+  static Result<std::unique_ptr<ReadOnlyMapping>> open(const std::string& path, Reads reads);
   ~ReadOnlyMapping();
   ReadOnlyMapping(const ReadOnlyMapping&) = delete;
   ReadOnlyMapping& operator=(const ReadOnlyMapping&) = delete;
@@ -25,10 +32,12 @@ class ReadOnlyMapping {
   bool faulted() const { return guard_.faulted(); }
 
  private:
-  explicit ReadOnlyMapping(std::span<const std::byte> bytes) : bytes_(bytes) {
+  ReadOnlyMapping(int fd, std::span<const std::byte> bytes, Reads reads) : fd_(fd), bytes_(bytes), reads_(reads) {
     if (!bytes.empty()) guard_.set(bytes.data(), bytes.size());
   }
+  int fd_;
   std::span<const std::byte> bytes_;
+  Reads reads_;
   shardfile::GuardedRange guard_;
 };
 

@@ -2,8 +2,8 @@
 
 namespace terrazzo::io {
 
-Result<std::unique_ptr<ReadOnlyPageFile>> ReadOnlyPageFile::open(const std::string& path) {
-  Result<std::unique_ptr<ReadOnlyMapping>> mapping = ReadOnlyMapping::open(path);
+Result<std::unique_ptr<ReadOnlyPageFile>> ReadOnlyPageFile::open(const std::string& path, Reads reads) {
+  Result<std::unique_ptr<ReadOnlyMapping>> mapping = ReadOnlyMapping::open(path, reads);
   if (!mapping) return mapping.error();
   return std::unique_ptr<ReadOnlyPageFile>(new ReadOnlyPageFile(path, *std::move(mapping)));
 }

@@ -13,7 +13,7 @@ namespace terrazzo::io {
 // memory. One thread.
 class ReadOnlyPageFile final : public storage::PageFile {
  public:
-  static Result<std::unique_ptr<ReadOnlyPageFile>> open(const std::string& path);
+  static Result<std::unique_ptr<ReadOnlyPageFile>> open(const std::string& path, Reads reads);
 
   std::byte* base() override { return const_cast<std::byte*>(bytes().data()); }
   storage::PageNo page_count() const override {

@@ -130,8 +130,14 @@ Status BackupWriter::add_text(const std::string& path, std::string_view text) {
   return {};
 }
 
+// Where the base has the shard, one page in 257 is looked at, and what changed.
+io::Reads BackupWriter::reads(const std::string& path) const {
+  const bool in_base = !chain_.empty() && chain_.front().manifest.shards.contains(path);
+  return in_base ? io::Reads::here_and_there : io::Reads::all;
+}
+
 Status BackupWriter::add_shard(const std::string& path, const std::string& from, const ShardImage& image) {
-  const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(from);
+  const Result<std::unique_ptr<io::ReadOnlyMapping>> file = io::ReadOnlyMapping::open(from, reads(path));
   if (!file) return file.error();
   if (Status added = add_trees(path, (*file)->bytes(), image); !added) return in_file(from, added.error());
   if (!(*file)->faulted()) return {};
@@ -140,7 +146,7 @@ Status BackupWriter::add_shard(const std::string& path, const std::string& from,
 
 Status BackupWriter::add_closed_shard(const std::string& path, const std::string& from,
                                       const storage::ShardIdentity& identity) {
-  const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(from);
+  const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(from, reads(path));
   if (!file) return file.error();
   const Result<std::unique_ptr<storage::ShardStore>> opened = storage::ShardStore::open(**file, identity);
   if (!opened) return in_file(from, opened.error());
@@ -155,7 +161,7 @@ Status BackupWriter::add_closed_shard(const std::string& path, const std::string
 
 Status BackupWriter::add_trees(const std::string& path, std::span<const std::byte> file, const ShardImage& image) {
   std::optional<ShardTrees> base;
-  if (!chain_.empty() && chain_.front().manifest.shards.contains(path)) {
+  if (reads(path) == io::Reads::here_and_there) {
     Result<ShardTrees> known = read_trees(chain_, path);
     if (!known) return known.error();
     if (known->roots.identity == image.identity) base = *std::move(known);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "server/io/data_directory.h"
+#include "server/io/read_only_mapping.h"
 #include "server/maintenance/backup_manifest.h"
 #include "server/maintenance/partial_folder.h"
 #include "server/maintenance/shard_trees.h"
@@ -39,6 +40,7 @@ class BackupWriter {
 
  private:
   BackupWriter(PartialFolder folder, BackupChain chain) : folder_(std::move(folder)), chain_(std::move(chain)) {}
+  io::Reads reads(const std::string& path) const;
   Status add_trees(const std::string& path, std::span<const std::byte> file, const ShardImage& image);
   // Whether the base has the same.
   bool base_has(const std::string& path, const PackedFile& packed) const;

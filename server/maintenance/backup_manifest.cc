@@ -117,7 +117,8 @@ Result<BackupManifest> BackupManifest::from_json(const std::string& text, const 
   if (!parsed.is_object() || !parsed.contains("format")) return damaged();
   if (parsed["format"] != kFormat)
     return Error{ErrorCode::unsupported,
-                 fmt::format("{} has format {}, this program knows {}", what, parsed["format"].dump(), kFormat)};
+                 fmt::format("{} has format {}, this program knows {}: use the version that wrote it", what,
+                             parsed["format"].dump(), kFormat)};
   BackupManifest manifest;
   if (!parse(parsed, manifest)) return damaged();
   return manifest;

@@ -94,7 +94,7 @@ class Check {
 
   void check_shard(const Shard& shard) {
     ++report_.shards;
-    const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(shard.path);
+    const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(shard.path, io::Reads::all);
     if (!file) return finding(shard.path, file.error());
     const auto store = storage::ShardStore::open(**file, {shard.world, shard.at.x, shard.at.y});
     if (!store) {

@@ -36,24 +36,29 @@ class LayerCount {
   ShardReport::Layer& layer_;
 };
 
-void count_layers(io::ReadOnlyPageFile& file, const storage::ShardStore& store, ShardReport& report) {
+// `progress` is told how many of the 256 are done.
+void count_layers(io::ReadOnlyPageFile& file, const storage::ShardStore& store, ShardReport& report,
+                  const std::function<void(unsigned layers_done)>& progress) {
   const shardfile::TreeReader reader({file.base(), std::size_t{file.page_count()} * storage::kPageBytes}, store.top());
   const Entry top = reader.top();
   for (unsigned id = 0; id < shardfile::kNodeEntries; ++id) {
     const Entry entry = top.tag() == Tag::page && reader.inside(top.value) ? reader.node(top.value)[id] : top;
+    progress(id);
     if (entry.revision() == 0) continue;
     report.layers.push_back({id, 0, 0, 0});
     LayerCount(reader, report.layers.back()).count(entry, 2);
   }
 }
 
-ShardReport report_shard(const std::string& path, WorldId world, const io::ShardFile& at) {
+ShardReport report_shard(const std::string& path, WorldId world, const io::ShardFile& at,
+                         const std::function<void(unsigned layers_done)>& progress) {
   ShardReport report;
   report.x = at.x;
   report.y = at.y;
   // A running server may replace the chains of the root between two looks.
   for (int tries = 0; tries < 3; ++tries) {
-    const Result<std::unique_ptr<io::ReadOnlyPageFile>> file = io::ReadOnlyPageFile::open(path);
+    const Result<std::unique_ptr<io::ReadOnlyPageFile>> file =
+        io::ReadOnlyPageFile::open(path, io::Reads::here_and_there);
     if (!file) {
       report.problem = file.error().message;
       return report;
@@ -72,10 +77,26 @@ ShardReport report_shard(const std::string& path, WorldId world, const io::Shard
       const bool before = pin.kind == storage::PinKind::undo_point && (pin.id & shard::written_by(0)) == 0;
       report.undo_points += before && !pin.dropping ? 1u : 0u;
     }
-    count_layers(**file, **store, report);
+    count_layers(**file, **store, report, progress);
     return report;
   }
   return report;
+}
+
+std::uint64_t size_of(const std::string& path) {
+  std::error_code gone;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, gone);
+  return gone ? 0 : bytes;
+}
+
+// What a walk through all of it will look at.
+std::uint64_t shard_bytes(const io::DataDirectory& data) {
+  std::uint64_t bytes = 0;
+  if (const auto worlds = data.list_worlds(); worlds)
+    for (const WorldId id : *worlds)
+      if (const auto shards = data.list_shards(id); shards)
+        for (const io::ShardFile& at : *shards) bytes += size_of(data.shard_path(id, at.x, at.y));
+  return bytes;
 }
 
 std::string mib(std::uint64_t bytes) {
@@ -84,11 +105,29 @@ std::string mib(std::uint64_t bytes) {
 
 }  // namespace
 
-DirectoryReport report_directory(const io::DataDirectory& data) {
+DirectoryReport report_directory(
+    const io::DataDirectory& data,
+    const std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>& progress) {
   DirectoryReport report;
   report.path = data.path();
   report.holder = data.holder();
   report.incarnation = data.incarnation().value;
+  std::uint64_t done = 0;
+  const std::uint64_t total = progress ? shard_bytes(data) : 0;
+  const auto report_shards = [&](WorldId id, WorldReport& world) {
+    const auto shards = data.list_shards(id);
+    if (!shards) return;
+    for (const io::ShardFile& at : *shards) {
+      const std::string path = data.shard_path(id, at.x, at.y);
+      const std::uint64_t bytes = size_of(path);
+      const auto tell = [&](unsigned layers_done) {
+        if (progress) progress(path, done + bytes * layers_done / shardfile::kNodeEntries, total);
+      };
+      world.shards.push_back(report_shard(path, id, at, tell));
+      tell(shardfile::kNodeEntries);
+      done += bytes;
+    }
+  };
   if (const auto worlds = data.list_worlds(); worlds) {
     for (const WorldId id : *worlds) {
       WorldReport world;
@@ -100,9 +139,7 @@ DirectoryReport report_directory(const io::DataDirectory& data) {
       } else {
         world.problem = parsed.error().message;
       }
-      if (const auto shards = data.list_shards(id); shards)
-        for (const io::ShardFile& at : *shards)
-          world.shards.push_back(report_shard(data.shard_path(id, at.x, at.y), id, at));
+      report_shards(id, world);
       report.worlds.push_back(std::move(world));
     }
   }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,10 @@ struct DirectoryReport {
 };
 
 // Looks at a data folder, also one that a server is using: then what it tells of a shard is its last checkpoint.
-DirectoryReport report_directory(const io::DataDirectory& data);
+// `progress`: what is looked at, and bytes of shards done of all.
+DirectoryReport report_directory(
+    const io::DataDirectory& data,
+    const std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>& progress = {});
 std::string to_text(const DirectoryReport& report);
 std::string to_json(const DirectoryReport& report);
 

@@ -17,16 +17,14 @@ class Ring;
 class FileQueue {
  public:
   virtual ~FileQueue() = default;
-  // Writes all of `bytes` at `offset`, then makes the file's data durable. Not durable if either fails.
+  // Writes all of `bytes` at `offset` and makes them durable. Not durable if either fails.
   virtual void write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset, Completion* done) = 0;
   virtual void datasync(int fd, Completion* done) = 0;
-  // Brings the pages of a mapping into memory for reading. `memory`: whole pages.
-  virtual void populate(std::span<const std::byte> memory, Completion* done) = 0;
   // Runs completions that are there; the core calls it each tick. A ring completes by itself.
   virtual void collect() {}
 };
 
-// On the core's ring: linked operations, no thread.
+// On the core's ring, without a thread of ours.
 std::unique_ptr<FileQueue> make_ring_file_queue(Ring& ring);
 // On `threads` threads of its own, where io_uring may not touch files; wakes the core through its loop. Operations of
 // one file stay in order. The destructor finishes what was handed over; nothing completes afterwards.

@@ -43,7 +43,7 @@ struct Trial {
   alignas(kBytes) std::array<std::byte, kBytes> bytes;
   std::unique_ptr<Ring> ring;
   std::unique_ptr<FileQueue> files;
-  Outcome written, synced, populated;
+  Outcome written, synced;
 
   bool open(const std::string& folder) {
     fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -84,8 +84,6 @@ Status try_ring_files(const std::string& folder) {
   if (Status done = ask("a data sync", trial->synced); !done) return done;
   trial->memory = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, trial->fd, 0);
   if (trial->memory == MAP_FAILED) return unsupported("a file to map", errno);
-  trial->files->populate({static_cast<const std::byte*>(trial->memory), kBytes}, &trial->populated);
-  if (Status done = ask("reading a mapping ahead", trial->populated); !done) return done;
   if (std::memcmp(trial->memory, trial->bytes.data(), kBytes) != 0)
     return unsupported("what it wrote is not there", EIO);
   return {};

@@ -48,7 +48,7 @@ class Ring final : public EventLoop {
   std::uint64_t system_calls() const override;
   bool usable_here() const override;
 
-  // Write all of `bytes` at `offset`, then make the file's data durable (linked). Completes once, with 0 or -errno.
+  // Writes all of `bytes` at `offset`; they are durable when it completes (RWF_DSYNC). Once, with 0 or -errno.
   void write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset, Completion* done);
   void datasync(int fd, Completion* done);
 
@@ -56,8 +56,7 @@ class Ring final : public EventLoop {
   // the queue is full. `done` stays attached to it: the prep functions of liburing leave user data alone. nullptr:
   // nobody wants to hear of the result.
   ::io_uring_sqe* next_entry(Completion* done);
-  // Entries that next_entry() gives before it has to submit by itself; submits now when there are fewer than `count`,
-  // so that a linked chain is not torn.
+  // Entries that next_entry() gives before it has to submit by itself; submits now when there are fewer than `count`.
   void make_room(std::uint32_t count);
   // Everything queued has been handed to the kernel: what the entries point to (message headers, not data) may go.
   bool all_submitted() const;

@@ -1,6 +1,3 @@
-#include <liburing.h>
-#include <sys/mman.h>
-
 #include "server/runtime/file_queue.h"
 #include "server/runtime/ring.h"
 
@@ -15,13 +12,6 @@ class RingFileQueue final : public FileQueue {
     ring_.write_and_datasync(fd, bytes, offset, done);
   }
   void datasync(int fd, Completion* done) override { ring_.datasync(fd, done); }
-  void populate(std::span<const std::byte> memory, Completion* done) override {
-    ::io_uring_sqe* const entry = ring_.next_entry(done);
-    ::io_uring_prep_madvise(entry, const_cast<std::byte*>(memory.data()), static_cast<off_t>(memory.size()),
-                            MADV_POPULATE_READ);
-    // Would block: straight to the kernel's own threads instead of trying first.
-    entry->flags |= IOSQE_ASYNC;
-  }
 
  private:
   Ring& ring_;

@@ -1,4 +1,3 @@
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +14,7 @@
 namespace terrazzo::runtime {
 namespace {
 
-enum class Kind : std::uint8_t { write_and_datasync, datasync, populate };
+enum class Kind : std::uint8_t { write_and_datasync, datasync };
 
 struct Operation {
   Kind kind;
@@ -41,11 +40,6 @@ std::int32_t write_all(const Operation& operation) {
 
 // A sync that failed is not tried again: the kernel may have forgotten what it could not write.
 std::int32_t carry_out(const Operation& operation) {
-  if (operation.kind == Kind::populate) {
-    const int failed =
-        ::madvise(const_cast<std::byte*>(operation.bytes.data()), operation.bytes.size(), MADV_POPULATE_READ);
-    return failed == 0 ? 0 : -errno;
-  }
   if (operation.kind == Kind::write_and_datasync)
     if (const std::int32_t written = write_all(operation); written != 0) return written;
   return ::fdatasync(operation.fd) == 0 ? 0 : -errno;
@@ -69,9 +63,6 @@ class ThreadFileQueue final : public FileQueue {
     hand_over({Kind::write_and_datasync, fd, bytes, offset, done});
   }
   void datasync(int fd, Completion* done) override { hand_over({Kind::datasync, fd, {}, 0, done}); }
-  void populate(std::span<const std::byte> memory, Completion* done) override {
-    hand_over({Kind::populate, static_cast<int>(next_lane_++ % lanes_.size()), memory, 0, done});
-  }
   void collect() override {
     {
       const std::lock_guard lock(mutex_);
@@ -124,7 +115,6 @@ class ThreadFileQueue final : public FileQueue {
   std::mutex mutex_;
   bool stopping_ = false;
   std::vector<Outcome> results_, collecting_;
-  std::size_t next_lane_ = 0;
   std::deque<Lane> lanes_;
 };
 

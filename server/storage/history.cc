@@ -171,8 +171,10 @@ Result<HistoryReader> HistoryReader::open(std::span<const std::byte> file) {
   std::memcpy(&footer, file.data() + file.size() - sizeof footer, sizeof footer);
   if (header.magic != kHistoryMagic || header.crc != crc_of(header)) return damaged("its header is none");
   if (header.version != kHistoryVersion)
-    return Error{ErrorCode::unsupported, fmt::format("the sealed log has format version {}, this server reads {}",
-                                                     header.version, kHistoryVersion)};
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("the sealed log has format version {}, this server reads {}: use the version that wrote it",
+                    header.version, kHistoryVersion)};
   if (footer.magic != kHistoryMagic || footer.crc != crc_of(footer)) return damaged("its end is missing");
   const std::uint64_t wanted = std::uint64_t{footer.blocks} * sizeof(Block) + std::uint64_t{footer.runs} * sizeof(Run);
   if (footer.index_bytes != wanted || footer.index_offset > file.size() - sizeof footer ||

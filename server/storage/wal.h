@@ -13,7 +13,7 @@
 #include "server/storage/shard_store.h"
 
 // The write-ahead log of one core: records gather in memory, go out in groups, one group in flight. Pure: says what to
-// write where; the driver does it (linked write + fdatasync on the core's ring) and reports back.
+// write where; the driver does it (one write that completes when it is durable) and reports back.
 namespace terrazzo::storage {
 
 enum class RecordKind : std::uint8_t {

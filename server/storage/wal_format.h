@@ -23,13 +23,13 @@ static_assert(sizeof(SegmentHeader) == 32);
 // Flags of a record. Logs of older servers have records that do not say which group they belong to.
 inline constexpr std::uint8_t kNumbered = 1, kLastOfGroup = 2;
 
-// Followed by `bytes` of payload, then zeros up to a multiple of 8. Behind the last record of a group the next begins at
-// the next page. What tells a group apart from its neighbours is in each of its records, so that any one that is whole
-// proves that the groups before it were durable: one group is under way at a time.
+// Followed by `bytes` of payload, then zeros up to a multiple of 8. Behind the last record of a group the next begins
+// at the next page. What tells a group apart from its neighbours is in each of its records, so that any one that is
+// whole proves that the groups before it were durable: one group is under way at a time.
 struct RecordHeader {
   std::uint32_t bytes;
   std::uint32_t crc;   // crc32c of everything after this field, payload included
-  std::uint64_t salt;  // incarnation, core and segment: records of a recycled file's past are foreign
+  std::uint64_t salt;  // incarnation, core and segment: bytes of another file, or of a disk's past, are foreign
   std::uint64_t lsn;
   std::uint64_t world;
   std::int32_t x, y;

@@ -40,7 +40,6 @@ class NotingFiles final : public runtime::FileQueue {
     written.push_back(bytes.size());
   }
   void datasync(int, runtime::Completion*) override {}
-  void populate(std::span<const std::byte>, runtime::Completion*) override {}
   std::vector<std::size_t> written;
 };
 

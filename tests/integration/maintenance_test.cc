@@ -94,7 +94,7 @@ TEST(Maintenance, VerifyProvesWhatIsWholeAndNamesEveryDamage) {
   const std::string shard = (*data)->shard_path(worlds->front(), 0, 0);
   storage::PageNo pages = 0, free = 0;
   {
-    const auto file = io::ReadOnlyPageFile::open(shard);
+    const auto file = io::ReadOnlyPageFile::open(shard, io::Reads::here_and_there);
     ASSERT_TRUE(file.ok());
     const auto store = storage::ShardStore::open(**file, {worlds->front(), 0, 0});
     ASSERT_TRUE(store.ok());
@@ -500,6 +500,35 @@ TEST(Maintenance, ADumpShowsABarOnATerminalOnly) {
   EXPECT_NE(bar.find("\rdump-wal ["), std::string::npos) << bar;
   EXPECT_NE(bar.find("100 %"), std::string::npos) << bar;
   EXPECT_EQ(run_program(kServer, {"dump-wal", path}).output.find("dump-wal ["), std::string::npos);
+}
+
+// On a disk that is so slow that people would wonder.
+TEST(Maintenance, EveryCommandShowsABarOnATerminalOnly) {
+  TemporaryFolder folder;
+  const std::string data = (folder.path() / "data").string(), backup = (folder.path() / "backup").string(),
+                    again = (folder.path() / "again").string(), third = (folder.path() / "third").string(),
+                    fourth = (folder.path() / "fourth").string();
+  fill(data);
+  const std::vector<std::string> slow{"LD_PRELOAD=" TERRAZZO_FAULT_SHIM,
+                                      "TERRAZZO_FAULT_FOLDER=" + folder.path().string(), "TERRAZZO_FAULT_SLOW_MS=25"};
+  const std::string on_slow_disk = "env " + slow[0] + " " + slow[1] + " " + slow[2] + " " + kServer + " ";
+  const auto expect_bars = [&](const std::string& with_bar, const std::vector<std::string>& without,
+                               const std::vector<std::string>& bars) {
+    const std::string shown = on_terminal(on_slow_disk + with_bar);
+    for (const std::string& bar : bars) {
+      const auto at = shown.rfind("\r" + bar + " [");
+      ASSERT_NE(at, std::string::npos) << with_bar << ": " << shown;
+      EXPECT_NE(shown.find("100 %", at), std::string::npos) << with_bar << ": " << shown;
+    }
+    const Ran ran = run_program(kServer, without);
+    EXPECT_EQ(ran.exit_code, 0) << ran.output;
+    for (const std::string& bar : bars) EXPECT_EQ(ran.output.find(bar + " ["), std::string::npos) << ran.output;
+  };
+  expect_bars("inspect " + data, {"inspect", data}, {"inspect"});
+  expect_bars("verify " + data, {"verify", data}, {"verify"});
+  expect_bars("backup " + data + " " + backup, {"backup", data, again}, {"backup"});
+  expect_bars("verify " + backup, {"verify", backup}, {"verify"});
+  expect_bars("restore " + backup + " " + third, {"restore", backup, fourth}, {"restore", "verify"});
 }
 
 TEST(Maintenance, AStoppedServersFolderIsBackedUpWithItsLog) {

@@ -112,6 +112,7 @@ TEST(DataDirectory, RefusesWhatItCannotBelieve) {
   const Result<std::unique_ptr<DataDirectory>> newer = DataDirectory::open(path);
   ASSERT_FALSE(newer.ok());
   EXPECT_EQ(newer.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(newer.error().message, node + " says format 2, this server knows 1: use the version that wrote it");
   put(node, R"({"format": 1, "incarnation": 5})");
   put(path + "/node.secret", "short");
   EXPECT_FALSE(DataDirectory::open(path).ok());

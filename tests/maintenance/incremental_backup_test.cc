@@ -309,6 +309,24 @@ TEST(IncrementalBackup, AMissingBaseAndAnotherOneAreNamed) {
   EXPECT_EQ(BackupWriter::create(scratch / "five", scratch / "nowhere").error().code, ErrorCode::not_found);
 }
 
+TEST(IncrementalBackup, AnotherFormatIsRefusedInWords) {
+  const io::ScratchFolder scratch;
+  EditedShard shard(scratch / "data", 1);
+  shard.paint(0, 1, 9);
+  ASSERT_NO_FATAL_FAILURE(shard.back_up({{scratch / "one", ""}}));
+  const std::string manifest = scratch / "one/manifest.json";
+  std::string text = *io::read_file(manifest);
+  const std::size_t at = text.find("\"format\": 2");
+  ASSERT_NE(at, std::string::npos) << text;
+  text[at + 10] = '3';
+  std::ofstream(manifest) << text;
+  const Status restored = restore_backup(scratch / "one", scratch / "to", {});
+  ASSERT_FALSE(restored.ok());
+  EXPECT_EQ(restored.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(restored.error().message, manifest + " has format 3, this program knows 2: use the version that wrote it");
+  EXPECT_FALSE(fs::exists(scratch / "to"));
+}
+
 TEST(IncrementalBackup, ADamagedByteAnywhereInTheChainIsFound) {
   const io::ScratchFolder scratch;
   EditedShard shard(scratch / "data", 1);

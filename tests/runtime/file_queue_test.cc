@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -128,24 +127,25 @@ TEST_P(FileQueueTest, AShortWriteIsNoSuccess) {
   EXPECT_EQ(outcome.result, -EFBIG);
 }
 
-TEST_P(FileQueueTest, PopulatesAMapping) {
-  constexpr std::size_t kBytes = 64 * 4096;
-  ASSERT_EQ(::ftruncate(fd_, kBytes), 0);
-  void* const memory = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fd_, 0);
-  ASSERT_NE(memory, MAP_FAILED);
-  Outcome outcome, past;
-  queue_->populate({static_cast<const std::byte*>(memory), kBytes}, &outcome);
-  run_until(outcome);
-  EXPECT_EQ(outcome.result, 0);
-  std::vector<unsigned char> resident(kBytes / 4096);
-  ASSERT_EQ(::mincore(memory, kBytes, resident.data()), 0);
-  for (const unsigned char page : resident) EXPECT_EQ(page & 1, 1);
-  // Cut off from outside: an error, not a signal.
-  ASSERT_EQ(::ftruncate(fd_, 4096), 0);
-  queue_->populate({static_cast<const std::byte*>(memory), kBytes}, &past);
-  run_until(past);
-  EXPECT_LT(past.result, 0);
-  ::munmap(memory, kBytes);
+// What cannot be synced (here a pipe; a disk says EIO) is told once, to whom it concerns: a write whose bytes came
+// through and are not durable has failed, too. What comes after it is done.
+TEST_P(FileQueueTest, AFailedSyncIsNoSuccess) {
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  Outcome synced, written, after;
+  queue_->datasync(pipe[1], &synced);
+  run_until(synced);
+  EXPECT_EQ(synced.result, -EINVAL);
+  const std::vector<std::byte> bytes = pattern(4096, 6);
+  queue_->write_and_datasync(pipe[1], bytes, 0, &written);
+  run_until(written);
+  EXPECT_LT(written.result, 0);
+  queue_->write_and_datasync(fd_, bytes, 0, &after);
+  run_until(after);
+  EXPECT_EQ(after.result, 0);
+  EXPECT_EQ(content(), bytes);
+  EXPECT_EQ(synced.times + written.times + after.times, 3);
+  for (const int end : pipe) ::close(end);
 }
 
 TEST_P(FileQueueTest, ManyAreFinishedByTheEnd) {

@@ -50,8 +50,4 @@ void FileQueue::datasync(int fd, runtime::Completion* done) {
   });
 }
 
-void FileQueue::populate(std::span<const std::byte>, runtime::Completion* done) {
-  later(moment(-1), [this, done] { loop_.complete(done, 0, 0); });
-}
-
 }  // namespace terrazzo::sim

@@ -18,7 +18,6 @@ class FileQueue final : public runtime::FileQueue {
   void write_and_datasync(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
                           runtime::Completion* done) override;
   void datasync(int fd, runtime::Completion* done) override;
-  void populate(std::span<const std::byte> memory, runtime::Completion* done) override;
 
  private:
   // The moment of the next operation on the file.

@@ -8,6 +8,8 @@
 #include <map>
 #include <random>
 
+#include "base/crc32c.h"
+
 namespace terrazzo::storage {
 namespace {
 
@@ -99,6 +101,20 @@ TEST_F(History, DamageAnywhereIsNoticed) {
   }
   for (const std::size_t size : {std::size_t{0}, std::size_t{31}, std::size_t{90}, file_.size() / 2, file_.size() - 1})
     EXPECT_FALSE(HistoryReader::open(std::span(file_).first(size)).ok()) << size;
+}
+
+TEST_F(History, AnotherFormatIsRefusedInWords) {
+  // Magic, version, core, incarnation, number, checksum of these.
+  constexpr std::size_t kVersionAt = 8, kCrcAt = 28;
+  const std::uint32_t newer = 2;
+  std::memcpy(&file_[kVersionAt], &newer, sizeof newer);
+  const std::uint32_t crc = crc32c(std::span(file_).first(kCrcAt));
+  std::memcpy(&file_[kCrcAt], &crc, sizeof crc);
+  const auto reader = HistoryReader::open(file_);
+  ASSERT_FALSE(reader.ok());
+  EXPECT_EQ(reader.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(reader.error().message,
+            "the sealed log has format version 2, this server reads 1: use the version that wrote it");
 }
 
 TEST(HistoryOfNothing, IsNothing) {
