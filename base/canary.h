@@ -25,6 +25,7 @@ enum class Bug : std::uint8_t {
   torn_tail_believed,        // the log's checksums are not looked at
   part_not_rolled_forward,   // recovery leaves out a part of a decided edit
   last_record_lost,          // recovery does not replay a shard's last edit
+  conflation_ignored,        // a slow client is sent every edit
   gap_not_told,              // an edit is left out for a slow client, which is not told
   first_left_out_forgotten,  // what the first edit left out has changed is not made good
   decided_before_logged,     // the parts of an edit are applied before the edit is on disk

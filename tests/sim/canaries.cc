@@ -43,6 +43,7 @@ const Canary kCanaries[] = {
     {Bug::torn_tail_believed, "torn log tail believed", 60, {"power-loss"}},
     {Bug::part_not_rolled_forward, "part not rolled forward", 30},
     {Bug::last_record_lost, "last record of the log lost", 20},
+    {Bug::conflation_ignored, "conflation ignored", 30, {"slow-reader"}, "every queue is bounded"},
     {Bug::gap_not_told, "gap not told", 15},
     {Bug::first_left_out_forgotten, "first edit left out forgotten", 15},
     {Bug::decided_before_logged, "decided before logged", 20},

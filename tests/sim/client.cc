@@ -12,7 +12,8 @@ constexpr std::uint64_t kTick = 500 * kMillisecond;
 
 }  // namespace
 
-Client::Client(Machine& machine, Network& network, std::uint32_t number, std::string world, ClientObserver& observer)
+Client::Client(Machine& machine, Network& network, std::uint32_t number, std::string world, std::size_t edits_held_max,
+               ClientObserver& observer)
     : world_(machine),
       network_(network),
       number_(number),
@@ -26,6 +27,7 @@ Client::Client(Machine& machine, Network& network, std::uint32_t number, std::st
              [this](std::uint16_t code, std::string reason) { lost(code, reason); },
              [this] { sync_->writable_again(); }}) {
   options_.form = form_;
+  options_.edits_held_max = edits_held_max;
   options_.seed = random_.next();
   options_.name = "client " + std::to_string(number);
   options_.ping_interval_ms = static_cast<std::uint32_t>(random_.log_between(1000, 10000));
@@ -100,6 +102,7 @@ void Client::take(std::span<const std::byte> payload) {
   const auto messages = proto::decode_server_messages(form_, payload, arena);
   TZ_ASSERT(messages.ok());
   const Network::Link link = peer_.link();
+  message_bytes_ = payload.size() / std::max<std::size_t>(messages->size(), 1);
   for (const proto::ServerMessage& message : *messages) {
     observer_.heard(number_, connection_, sync_->incarnation(), message);
     sync_->received(message, world_.schedule.now() / kMicrosecond);

@@ -25,7 +25,8 @@ class ClientObserver {
 // back.
 class Client final : private client::SyncOutput {
  public:
-  Client(Machine& machine, Network& network, std::uint32_t number, std::string world, ClientObserver& observer);
+  Client(Machine& machine, Network& network, std::uint32_t number, std::string world, std::size_t edits_held_max,
+         ClientObserver& observer);
   ~Client() override;
 
   void start();
@@ -34,6 +35,9 @@ class Client final : private client::SyncOutput {
   proto::Form form() const { return form_; }
   Network::Link link() const { return peer_.link(); }
   bool live() const { return sync_->state() == client::State::live; }
+  std::size_t edits_held_max() const { return options_.edits_held_max; }
+  // Of the message it hears; of several that came as one, each has an equal part.
+  std::size_t message_bytes() const { return message_bytes_; }
   // In a state that it does not leave by itself.
   bool failed() const { return sync_->state() == client::State::failed; }
 
@@ -68,6 +72,7 @@ class Client final : private client::SyncOutput {
   proto::Encoder encoder_;
   proto::ByteBuffer payload_;
   std::uint64_t connection_ = 0;
+  std::size_t message_bytes_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

@@ -69,7 +69,7 @@ void Loop::wake() {
 }
 
 void Loop::stall(std::uint64_t duration_ns) {
-  stalled_until_ = machine_.schedule.now() + duration_ns;
+  stalled_until_ = std::max(stalled_until_, machine_.schedule.now() + duration_ns);
   if (due_ == 0 || due_ >= stalled_until_) return;
   due_ = 0;
   due_at(stalled_until_);

@@ -58,6 +58,8 @@ class Network {
   // From now on nothing comes through, in either direction.
   bool black_hole(Link link);
   bool black(Link link) const;
+  // Bytes that are under way on a connection in one direction, at most.
+  std::size_t room_most() const { return room_high_; }
   // Nothing is under way.
   bool quiet() const;
 

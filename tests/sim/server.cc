@@ -10,7 +10,6 @@ namespace terrazzo::sim {
 namespace {
 
 constexpr int kWorkers = 2, kPageWorkers = 4;
-constexpr std::size_t kMeshBacklogMax = 64;  // so that a core that stalls makes others refuse edits now and then
 
 }  // namespace
 

@@ -15,6 +15,9 @@
 
 namespace terrazzo::sim {
 
+// So that a core that stalls makes others refuse edits now and then.
+inline constexpr std::size_t kMeshBacklogMax = 64;
+
 struct ServerCounters {
   std::uint64_t starts = 0, failed_starts = 0, stops = 0, power_losses = 0, power_losses_at_start = 0;
   std::uint64_t replayed = 0, rolled_forward = 0;

@@ -15,6 +15,7 @@
 #include "tests/sim/checks/once.h"
 #include "tests/sim/checks/saved_versions.h"
 #include "tests/sim/checks/shard_order.h"
+#include "tests/sim/checks/unread.h"
 #include "tests/sim/checks/wake_ups.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
@@ -85,6 +86,7 @@ class Simulation final : private ClientObserver {
   bool strike_cut();
   bool strike_half_open();
   bool strike_slow_reader();
+  void read_again(std::uint32_t client, Network::Link link);
   bool strike_client_crash();
   void replace(std::uint32_t number);
   void replace_failed();
@@ -133,6 +135,7 @@ class Simulation final : private ClientObserver {
   AppliedOnce once_;
   Gaps gaps_;
   Damage damage_;
+  Unread unread_{verdict_};
   WakeUps wake_ups_{verdict_};
   std::map<std::uint32_t, Actor> actors_;
   std::uint32_t last_client_ = 0;

@@ -69,6 +69,13 @@ std::vector<map::ShardPos> Truth::shards(const char* world) {
   return found;
 }
 
+std::map<map::ShardPos, Lsn> Truth::newest(const char* world) {
+  std::map<map::ShardPos, Lsn> newest;
+  for (const map::ShardPos at : shards(world))
+    if (const auto open = line(world, at)) newest[at] = open->store->lsn(open->head);
+  return newest;
+}
+
 std::optional<bool> Truth::has_version(const char* world, std::uint64_t version, map::ShardPos shard) {
   const auto found = line(world, shard);
   if (!found) return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -24,6 +25,8 @@ class Truth {
                                                map::CellPos position);
   // Those of a world that are open and were edited.
   std::vector<map::ShardPos> shards(const char* world);
+  // The newest edit of each of those.
+  std::map<map::ShardPos, Lsn> newest(const char* world);
   // Nothing: the shard is not open.
   std::optional<bool> has_version(const char* world, std::uint64_t version, map::ShardPos shard);
 

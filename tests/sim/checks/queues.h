@@ -1,12 +1,18 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "tests/sim/client.h"
 #include "tests/sim/server.h"
 #include "tests/sim/verdict.h"
 
 namespace terrazzo::sim {
 
-// Every queue of the server is bounded: outboxes by what the configuration says, jobs by the pool, what waits on the
-// sender's side of a ring by the edits and requests that clients may have under way.
+// Every queue of the server is bounded (docs/architecture.md, "Every queue"), each by its own limit. What waits for one
+// viewer: checks/unread.
 void check_queues(Server& server, std::size_t clients, Verdict& verdict);
+// And so is what a client holds.
+void check_held_edits(Client& client, Verdict& verdict);
 
 }  // namespace terrazzo::sim
