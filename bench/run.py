@@ -8,8 +8,10 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import data_plane
+import readme
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BIN = os.path.join(ROOT, "build/release/bin")
@@ -35,14 +37,61 @@ def timed(name, quick):
     return json.loads(ran.stdout)
 
 
-def stores(quick):
+def stores(quick, arguments=()):
     program = os.path.join(BIN, "terrazzo-store-suite")
     if not os.path.exists(program):
         print("stores side by side: left out, install liblmdb-dev, libsqlite3-dev and librocksdb-dev")
         return None
     file = os.path.join(OUT, "stores.json")
-    subprocess.run([program, "--folder", OUT, "--json", file] + (["--quick"] if quick else []), check=True)
+    table = os.path.join(OUT, "stores.md")
+    subprocess.run([program, "--folder", OUT, "--json", file, "--markdown", table, *arguments] + (["--quick"] if quick else []), check=True)
     return json.load(open(file))
+
+
+# Only the stores: the table of goals, and of what was measured for each store.
+def stores_main(arguments):
+    parser = argparse.ArgumentParser(prog="./dev bench store", description="The store beside LMDB, SQLite and RocksDB: goals P4 to P8 as one table, "
+                                     "build/bench/stores.md and .json. Six minutes, and with --large some fifteen more.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
+    parser.add_argument("--large", action="store_true", help="edits and reads in a million chunks, too: up to 17 GB of disk space at a time")
+    parser.add_argument("--only", help="one part: p4, p5, pages, p5b, p6, p7 or p8")
+    parser.add_argument("--readme", action="store_true", help="put the tables into bench/README.md, too")
+    options = parser.parse_args(arguments)
+    os.makedirs(OUT, exist_ok=True)
+    began, load = time.time(), os.getloadavg()[0]
+    rows = stores(options.quick, (["--large"] if options.large else []) + (["--only", options.only] if options.only else []))
+    if rows is None:
+        return 1
+    words = "%s: `./dev bench store%s` on %s, %d CPUs; load %.1f when it began, %.1f at the end; %.0f s.\n\n" % (
+        datetime.date.today(), "".join(" " + a for a in arguments if a != "--readme"), platform.platform(), os.cpu_count(), load, os.getloadavg()[0], time.time() - began)
+    text = words + open(os.path.join(OUT, "stores.md")).read() + "\n" + store_tables(rows) + "\n" + section_tables(rows)
+    with open(os.path.join(OUT, "stores.md"), "w") as out:
+        out.write(text)
+    if options.readme:
+        readme.put("store", text)
+    print("wrote build/bench/stores.md and stores.json")
+    return 0
+
+
+# A store for each row, an operation for each column.
+def store_tables(rows):
+    out = []
+    for section in dict.fromkeys(r["section"] for r in rows if r.get("section", "").startswith("P5 ")):
+        here = [(*r["name"].split(": ", 1), r) for r in rows if r.get("section") == section and ": " in r.get("name", "")]
+        columns = list(dict.fromkeys(operation for _, operation, _ in here))
+        values = {(name, operation): "%s %s" % (format(r["value"], ",.0f"), r["unit"]) for name, operation, r in here}
+        body = [[name] + [values.get((name, c), "–") for c in columns] for name in dict.fromkeys(name for name, _, _ in here)]
+        out.append("**%s**\n\n%s" % (section, data_plane.table([""] + columns, body)))
+    return "\n".join(out)
+
+
+# What the goals rest on, in the order it was measured.
+def section_tables(rows):
+    out = []
+    for section in dict.fromkeys(r["section"] for r in rows if "section" in r and not r["section"].startswith(("P5 ", "pages"))):
+        body = [[r["name"].strip(), "%s %s" % (format(r["value"], ",.2f" if r["value"] < 100 else ",.0f"), r["unit"])] for r in rows if r.get("section") == section and "value" in r]
+        out.append("**%s**\n\n%s" % (section, data_plane.table(["", ""], body)))
+    return "\n".join(out)
 
 
 def readers(quick):
@@ -68,10 +117,15 @@ def bars(title, rows, unit):
 def main():
     if "data-plane" in sys.argv[1:]:
         return data_plane.main([a for a in sys.argv[1:] if a != "data-plane"])
+    if sys.argv[1:2] == ["store"]:
+        return stores_main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="./dev bench", description="All benchmarks with their yardsticks: tables, build/bench/latest.json, and a "
-                                     "page with bars. \"./dev bench data-plane\": only the data plane, with its peers; it has a --help of its own.")
+                                     "page with bars. \"./dev bench data-plane\": only the data plane, with its peers. \"./dev bench store\": only the stores. "
+                                     "Both have a --help of their own.")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
-    quick = parser.parse_args().quick
+    parser.add_argument("--large", action="store_true", help="the stores with a million chunks, too")
+    options = parser.parse_args()
+    quick = options.quick
     os.makedirs(OUT, exist_ok=True)
     print("%s, %s, %d CPUs, load %s" % (datetime.date.today(), platform.platform(), os.cpu_count(), os.getloadavg()[0]))
     results = {"date": str(datetime.date.today()), "machine": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
@@ -87,7 +141,7 @@ def main():
             for name, value in rows:
                 print("  %-28s %10.1f ns" % (name, value))
             page.append(bars("Time per operation", rows, "ns"))
-    results["stores"] = stores(quick)
+    results["stores"] = stores(quick, ["--large"] if options.large else [])
     results["readers"] = readers(quick)
     sections = {}
     for row in results["stores"] or []:
@@ -103,4 +157,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

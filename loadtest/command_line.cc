@@ -87,6 +87,10 @@ void add_stall(CLI::App& app, StallOptions& o) {
       "Try:  terrazzo-load stall --stalled 1000 --painters 100\n");
   add_count(*mode, "--stalled", o.stalled, "clients that stop reading");
   add_count(*mode, "--painters", o.painters, "clients that paint and watch each other");
+  mode->add_option("--rounds", o.rounds,
+                   "pairs of painting without and with them, each on a server of its own; medians")
+      ->check(CLI::Range(1u, 99u))
+      ->capture_default_str();
   add_rate(*mode, o.edits_per_second, o.seconds, "painters");
   add_stage(*mode, o);
 }

@@ -35,6 +35,7 @@ struct StallOptions : StageOptions {
   std::uint32_t stalled = 1000, painters = 100;
   double edits_per_second = 200;  // of all painters together
   double seconds = 10;            // before, and again while they are stalled
+  std::uint32_t rounds = 1;       // of both; medians
 };
 Result<Findings> run_stall(const StallOptions& options);
 

@@ -34,14 +34,29 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-Crowd::Crowd(std::uint16_t port, int viewers, int bystanders, const Dialect& dialect)
-    : dialect_(dialect), port_(port), epoll_(::epoll_create1(EPOLL_CLOEXEC)), buffer_(256 * 1024) {
-  if (!add(dialect.painter_joining, dialect.frames_of_painter_joining, dialect.painter_least_bytes, false)) return;
-  for (int i = 0; i < viewers; ++i)
-    if (!add(dialect.joining, dialect.frames_of_joining, dialect.least_bytes, true)) return;
-  for (int i = 0; i < bystanders; ++i)
-    if (!add(dialect.bystander_joining, dialect.frames_of_joining, dialect.least_bytes, false)) return;
-  ready_ = true;
+Crowd::Crowd(std::uint16_t port, const CrowdSize& size, const Dialect& dialect)
+    : dialect_(dialect),
+      port_(port),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      painters_(static_cast<std::size_t>(size.painters)),
+      buffer_(256 * 1024) {
+  ready_ = add_all(size);
+}
+
+bool Crowd::add_all(const CrowdSize& size) {
+  const auto joining = [&](int place) { return dialect_.joining_at ? dialect_.joining_at(place) : dialect_.joining; };
+  for (int i = 0; i < size.painters; ++i)
+    if (!add(dialect_.painter_joining, dialect_.frames_of_painter_joining, dialect_.painter_least_bytes, false,
+             i % size.places))
+      return false;
+  for (int i = 0; i < size.viewers; ++i)
+    if (!add(joining(i % size.places), dialect_.frames_of_joining, dialect_.least_bytes, true, i % size.places))
+      return false;
+  for (int i = 0; i < size.bystanders; ++i) {
+    const int place = size.places + i % size.places;
+    if (!add(joining(place), dialect_.frames_of_joining, dialect_.least_bytes, false, place)) return false;
+  }
+  return true;
 }
 
 Crowd::~Crowd() {
@@ -50,11 +65,12 @@ Crowd::~Crowd() {
   ::close(epoll_);
 }
 
-bool Crowd::add(const std::string& joining, std::uint64_t answers, std::size_t least_bytes, bool viewer) {
+bool Crowd::add(const std::string& joining, std::uint64_t answers, std::size_t least_bytes, bool viewer, int place) {
   connections_.push_back(std::make_unique<Connection>());
   Connection& connection = *connections_.back();
   if (!join(connection, joining, answers)) return false;
   connection.viewer = viewer;
+  connection.place = place;
   connection.frames.count_from(least_bytes);
   epoll_event event{};
   event.events = EPOLLIN;
@@ -114,43 +130,54 @@ void Crowd::turn(std::uint64_t wait_ns, Arrived&& arrived) {
 }
 
 bool Crowd::send_next() {
-  const std::string bytes = dialect_.message(sent_ + 1);
-  if (bytes.empty() || !send_all(connections_.front()->fd, bytes)) return false;
-  ++sent_;
+  Connection& painter = *connections_.front();
+  const std::string bytes = dialect_.message(painter.sent + 1, painter.place);
+  if (bytes.empty() || !send_all(painter.fd, bytes)) return false;
+  ++painter.sent;
   return true;
+}
+
+void Crowd::paint(Connection& painter, std::uint64_t window) {
+  std::string bytes;
+  while (painter.sent < painter.received + window) {
+    const std::string message = dialect_.message(painter.sent + 1, painter.place);
+    if (message.empty()) break;
+    bytes += message;
+    ++painter.sent;
+  }
+  if (!bytes.empty()) send_all(painter.fd, bytes);
 }
 
 Counted Crowd::run_full(double seconds) {
   Counted counted;
-  const std::uint64_t began = now_ns(), until = began + static_cast<std::uint64_t>(seconds * 1e9), sent_before = sent_;
-  const auto paint = [&] {
-    std::string bytes;
-    while (sent_ < connections_.front()->received + kWindow) {
-      const std::string message = dialect_.message(sent_ + 1);
-      if (message.empty()) break;
-      bytes += message;
-      ++sent_;
-    }
-    if (!bytes.empty()) send_all(connections_.front()->fd, bytes);
+  const std::uint64_t began = now_ns(), until = began + static_cast<std::uint64_t>(seconds * 1e9);
+  const std::uint64_t window = std::max<std::uint64_t>(kWindow / painters_, 1);
+  const auto all_sent = [&] {
+    std::uint64_t sent = 0;
+    for (std::size_t i = 0; i < painters_; ++i) sent += connections_[i]->sent;
+    return sent;
   };
-  paint();
+  const std::uint64_t sent_before = all_sent();
+  for (std::size_t i = 0; i < painters_; ++i) paint(*connections_[i], window);
   while (now_ns() < until) {
     turn(kNsPerSecond / 10, [&](Connection& connection, std::uint64_t received) {
       if (connection.viewer) counted.delivered += received;
     });
-    paint();
+    for (std::size_t i = 0; i < painters_; ++i) paint(*connections_[i], window);
   }
   counted.seconds = static_cast<double>(now_ns() - began) / 1e9;
-  counted.sent = sent_ - sent_before;
+  counted.sent = all_sent() - sent_before;
   return counted;
 }
 
 std::vector<std::uint32_t> Crowd::run_paced(double per_second, double seconds) {
   std::vector<std::uint32_t> latencies;
-  std::vector<std::uint64_t> sent_at(sent_ + 1, 0);
+  const Connection& painter = *connections_.front();
+  std::vector<std::uint64_t> sent_at(painter.sent + 1, 0);
   const auto viewers = static_cast<std::uint64_t>(
       std::ranges::count_if(connections_, [](const auto& connection) { return connection->viewer; }));
-  const std::uint64_t before = sent_, began = now_ns(), until = began + static_cast<std::uint64_t>(seconds * 1e9);
+  const std::uint64_t before = painter.sent, began = now_ns(),
+                      until = began + static_cast<std::uint64_t>(seconds * 1e9);
   const double interval_ns = 1e9 / per_second;
   std::uint64_t missing = 0;
   double due = static_cast<double>(began);

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::vector<int> viewers{200};
   std::vector<int> bystanders{0};  // with others than 0 only Terrazzo is measured: the others know no places
+  int painters = 1, places = 1;    // more of these: the same
   int rounds = 5;
   double seconds = 2, paced_seconds = 1;
   double deliveries = 20000;  // a second, of the paced part
@@ -48,12 +49,13 @@ double percentile(std::vector<std::uint32_t>& sorted, double share) {
 
 bool measure(const Options& options, const Server& server, int viewers, int bystanders, const fs::path& data,
              Measured& measured) {
+  const CrowdSize size{viewers, bystanders, options.painters, options.places};
   fs::remove_all(data);
   const ChildProcess process(server.words);
   if (!process.running() || (server.needs_world && !make_world(process.port()))) return false;
-  Crowd crowd(process.port(), viewers, bystanders, server.dialect);
+  Crowd crowd(process.port(), size, server.dialect);
   if (!crowd.ready()) return false;
-  if (options.paced_seconds > 0) {
+  if (options.paced_seconds > 0 && options.painters == 1) {
     std::vector<std::uint32_t> latencies = crowd.run_paced(options.deliveries / viewers, options.paced_seconds);
     if (latencies.empty()) return false;
     std::ranges::sort(latencies);
@@ -61,7 +63,8 @@ bool measure(const Options& options, const Server& server, int viewers, int byst
     measured.p99_us.push_back(percentile(latencies, 0.99));
   }
   if (options.seconds <= 0) return true;
-  crowd.run_full(0.3);  // until caches and buffers are what they will be
+  // Until caches and buffers are what they will be, and the shards' files are made.
+  crowd.run_full(options.places == 1 ? 0.3 : 1);
   const double before = process.cpu_seconds();
   const Counted counted = crowd.run_full(options.seconds);
   const double cpu = process.cpu_seconds() - before;
@@ -95,23 +98,30 @@ std::vector<Server> servers_of(const Options& options, const fs::path& data, pro
   return servers;
 }
 
-nlohmann::json report(const std::vector<Server>& servers, const std::vector<Measured>& all, int viewers,
-                      int bystanders) {
+nlohmann::json report(const Options& options, const std::vector<Server>& servers, const std::vector<Measured>& all,
+                      int viewers, int bystanders) {
   const auto first = static_cast<std::size_t>(
       std::ranges::find_if(servers, [](const Server& s) { return s.needs_world; }) - servers.begin());
   const double own = first < all.size() ? median(all[first].delivered_ns) : 0;
-  fmt::print("one message to {} viewers{}\n", viewers,
-             bystanders == 0 ? "" : fmt::format(", {} bystanders", bystanders));
-  fmt::print("  {:<16}{:>14}{:>20}{:>18}{:>12}{:>12}\n", "server", "delivered/s", "CPU ns/delivered", "Terrazzo's part",
-             "p50 us", "p99 us");
+  if (options.painters == 1 && options.places == 1) {
+    fmt::print("one message to {} viewers{}\n", viewers,
+               bystanders == 0 ? "" : fmt::format(", {} bystanders", bystanders));
+  } else {
+    fmt::print("{} painters and {} viewers at {} places, {} bystanders\n", options.painters, viewers, options.places,
+               bystanders);
+  }
+  fmt::print("  {:<16}{:>14}{:>20}{:>16}{:>18}{:>12}{:>12}\n", "server", "delivered/s", "CPU ns/delivered",
+             "CPU ns/edit", "Terrazzo's part", "p50 us", "p99 us");
   nlohmann::json rows = nlohmann::json::array();
   for (std::size_t i = 0; i < servers.size(); ++i) {
     const Measured& m = all[i];
     const double cost = median(m.delivered_ns);
-    fmt::print("  {:<16}{:>14.0f}{:>20.0f}{:>18.3f}{:>12.0f}{:>12.0f}\n", servers[i].name, median(m.rates), cost,
-               cost > 0 ? own / cost : 0, median(m.p50_us), median(m.p99_us));
+    fmt::print("  {:<16}{:>14.0f}{:>20.0f}{:>16.0f}{:>18.3f}{:>12.0f}{:>12.0f}\n", servers[i].name, median(m.rates),
+               cost, median(m.message_ns), cost > 0 ? own / cost : 0, median(m.p50_us), median(m.p99_us));
     rows.push_back({{"viewers", viewers},
                     {"bystanders", bystanders},
+                    {"painters", options.painters},
+                    {"places", options.places},
                     {"name", servers[i].name},
                     {"delivered_per_second", median(m.rates)},
                     {"cpu_ns_per_delivered", cost},
@@ -139,7 +149,8 @@ int run(const Options& options) {
     for (int round = 0; round < options.rounds; ++round) {
       for (std::size_t b = 0; b < options.bystanders.size(); ++b) {
         for (std::size_t i = 0; i < servers.size(); ++i) {
-          if (options.bystanders[b] != 0 && !servers[i].needs_world) continue;
+          if (!servers[i].needs_world && (options.bystanders[b] != 0 || options.painters != 1 || options.places != 1))
+            continue;
           fmt::print(stderr, "\r{} viewers, round {} of {}: {}\033[K", viewers, round + 1, options.rounds,
                      servers[i].name);
           if (!measure(options, servers[i], viewers, options.bystanders[b], data, all[b][i]))
@@ -149,7 +160,8 @@ int run(const Options& options) {
     }
     fmt::print(stderr, "\r\033[K");
     for (std::size_t b = 0; b < options.bystanders.size(); ++b)
-      for (const auto& row : report(servers, all[b], viewers, options.bystanders[b])) out["results"].push_back(row);
+      for (const auto& row : report(options, servers, all[b], viewers, options.bystanders[b]))
+        out["results"].push_back(row);
   }
   fs::remove_all(data);
   if (!options.json.empty()) std::ofstream(options.json) << out.dump(1) << "\n";
@@ -171,6 +183,12 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--bystanders", o.bystanders, "how many look elsewhere")->delimiter(',')->capture_default_str();
+  app.add_option("--painters", o.painters, "how many paint; with several there is no moderate pace")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  app.add_option("--places", o.places, "places apart from each other that painters and viewers are dealt out over")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   app.add_option("--rounds", o.rounds, "medians of so many")->capture_default_str();
   app.add_option("--seconds", o.seconds, "saturated, for each; 0: not")->capture_default_str();
   app.add_option("--paced-seconds", o.paced_seconds, "at a moderate pace, for each; 0: not")->capture_default_str();

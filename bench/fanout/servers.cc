@@ -14,6 +14,14 @@ std::string bytes_of_hexadecimal(const std::string& digits) {
   return bytes;
 }
 
+constexpr std::int64_t kPlaceCells = 32;
+
+// Four places in a shard of 8192×8192 cells, 32 in a row.
+map::CellPos corner_of(int place) {
+  constexpr int kApart = 4096, kInRow = 32;
+  return {place % kInRow * kApart, place / kInRow * kApart};
+}
+
 std::string framed(const std::string& payload) {
   return masked_frame(std::as_bytes(std::span(payload.data(), payload.size())));
 }
@@ -38,24 +46,20 @@ Server terrazzo_server(const std::string& name, const std::string& program, cons
   dialect.path = "/v1/ws";
   dialect.protocol = "terrazzo.v1.flatbuffers";
   proto::Hello hello;
-  proto::Subscribe here, far;
-  here.rect = map::Rect::of_size(0, 0, 32, 32);
-  far.rect = map::Rect::of_size(1 << 20, 0, 32, 32);
   dialect.painter_joining = message_of(encoder, hello) + message_of(encoder, proto::Open{"bench"});
   dialect.frames_of_painter_joining = 2;  // welcome, world
-  dialect.joining = dialect.painter_joining + message_of(encoder, here);
-  dialect.bystander_joining = dialect.painter_joining + message_of(encoder, far);
+  dialect.joining_at = [&encoder, entering = dialect.painter_joining](int place) {
+    proto::Subscribe subscribe;
+    subscribe.rect = map::Rect::of_size(corner_of(place).x, corner_of(place).y, kPlaceCells, kPlaceCells);
+    return entering + message_of(encoder, subscribe);
+  };
   dialect.frames_of_joining = 3;  // welcome, world, subscribed: the chunk is empty when everybody joins
   dialect.least_bytes = 72;       // an edit's; durable marks are shorter
-  dialect.message = [&encoder](std::uint64_t number) {
+  dialect.message = [&encoder](std::uint64_t number, int place) {
     const map::Cell cell{static_cast<std::uint32_t>(1 + number % 40)};
-    const map::Op op{
-        map::OpKind::set,
-        1,
-        map::Rect::of_size(static_cast<std::int64_t>(number % 32), static_cast<std::int64_t>(number / 32 % 32), 1, 1),
-        {},
-        {},
-        {&cell, 1}};
+    const auto x = static_cast<std::int64_t>(number % 32), y = static_cast<std::int64_t>(number / 32 % 32);
+    const map::CellPos corner = corner_of(place);
+    const map::Op op{map::OpKind::set, 1, map::Rect::of_size(corner.x + x, corner.y + y, 1, 1), {}, {}, {&cell, 1}};
     return message_of(encoder, map::Edit{EditId{number}, map::AckMode::applied, {&op, 1}, {}});
   };
   return server;
@@ -67,7 +71,7 @@ Server plain_server(const std::string& name, std::vector<std::string> words, boo
   server.words = std::move(words);
   server.dialect.web_socket = web_socket;
   const std::string body(96, 'x');
-  server.dialect.message = [body, web_socket](std::uint64_t) { return web_socket ? framed(body) : body; };
+  server.dialect.message = [body, web_socket](std::uint64_t, int) { return web_socket ? framed(body) : body; };
   return server;
 }
 
@@ -85,7 +89,7 @@ std::optional<Server> scripted_server(const std::string& name, std::vector<std::
   server.dialect.least_bytes = server.dialect.painter_least_bytes = 64;
   auto messages = std::make_shared<std::vector<std::string>>();
   while (std::getline(file, line)) messages->push_back(framed(bytes_of_hexadecimal(line)));
-  server.dialect.message = [messages](std::uint64_t number) {
+  server.dialect.message = [messages](std::uint64_t number, int) {
     return number <= messages->size() ? (*messages)[number - 1] : std::string();
   };
   return server;

@@ -20,8 +20,8 @@ struct Server {
   bool needs_world = false;
 };
 
-// Viewers watch 32×32 cells at the origin, bystanders as many far away; the painter watches nothing, so that the answer
-// to each edit is its one frame. `encoder` outlives the server.
+// A viewer watches the 32×32 cells of its place, a painter nothing, so that the answer to each edit is its one frame.
+// `encoder` outlives the server.
 Server terrazzo_server(const std::string& name, const std::string& program, const std::vector<std::string>& flags,
                        const std::filesystem::path& data, proto::Encoder& encoder);
 // Broadcasts whatever comes, as messages of 96 bytes or WebSocket frames with 96 bytes of payload.

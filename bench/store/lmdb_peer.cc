@@ -25,15 +25,22 @@ class LmdbPeer final : public Peer {
   }
   std::string name() const override { return write_map_ ? "LMDB (write map)" : "LMDB"; }
 
-  void fill(const std::filesystem::path& folder, std::uint32_t chunks) override {
+  void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) override {
     std::filesystem::create_directories(folder);
     check(::mdb_env_create(&env_));
     check(::mdb_env_set_mapsize(env_, std::size_t{chunks} * 16384 + (std::size_t{64} << 20)));
     check(::mdb_env_open(env_, folder.c_str(), MDB_NOSYNC | MDB_NOTLS | (write_map_ ? MDB_WRITEMAP : 0u), 0600));
     begin_group();
     check(::mdb_dbi_open(writing_, nullptr, MDB_INTEGERKEY, &db_));
-    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) put(chunk, chunk_cells(chunk).data());
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      put(chunk, chunk_cells(chunk).data());
+      if ((chunk + 1) % kChunksInTransaction != 0) continue;
+      commit();
+      begin_group();
+      filled(chunk);
+    }
     commit();
+    check(::mdb_env_sync(env_, 1));
   }
   void edit(std::uint32_t chunk, std::uint32_t cell, std::uint32_t value) override {
     const bool alone = writing_ == nullptr;

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <fstream>
 #include <random>
 #include <string>
 
+#include "bench/store/disk_costs.h"
 #include "bench/store/peer.h"
 #include "bench/store/timing.h"
 
@@ -83,26 +83,17 @@ class MappedFile {
   std::byte* base_ = nullptr;
 };
 
-// Of this process, so far.
-double megabytes_written() {
-  std::ifstream file("/proc/self/io");
-  std::string name;
-  double bytes = 0;
-  while (file >> name >> bytes)
-    if (name == "write_bytes:") return bytes / 1e6;
-  return 0;
-}
-
 void measure_huge(Results& results, const std::filesystem::path& folder, int advice, const std::string& name) {
   std::mt19937_64 random(1);
   MappedFile file(folder / "pages", advice);
   file.write(0, kPages);
   file.read_again();
   results.add(name + ": random byte read, CPU", file.random_read(random), "ns");
-  const double before = megabytes_written();
+  const double before = bytes_written();
   file.dirty_some(random);
   file.sync();
-  results.add(name + ": written by a sync after 655 random pages (2.7 MB) were", megabytes_written() - before, "MB");
+  results.add(name + ": written by a sync after 655 random pages (2.7 MB) were", (bytes_written() - before) / 1e6,
+              "MB");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,10 @@ class Peer {
  public:
   virtual ~Peer() = default;
   virtual std::string name() const = 0;
-  // Makes the store in the folder with `chunks` chunks, each with 40 different cells.
-  virtual void fill(const std::filesystem::path& folder, std::uint32_t chunks) = 0;
+  // Makes the store in the folder with `chunks` chunks, each with 40 different cells; tells how many there are. Many in
+  // a transaction, and no sync but a last one.
+  using Filled = std::function<void(std::uint32_t chunks)>;
+  virtual void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) = 0;
   // One cell of one chunk, as an edit of its own that survives a crash of the process but not of the machine.
   virtual void edit(std::uint32_t chunk, std::uint32_t cell, std::uint32_t value) = 0;
   // What edit() did since the last sync() survives a crash of the machine.
@@ -31,6 +34,9 @@ std::unique_ptr<Peer> make_lmdb_peer();
 std::unique_ptr<Peer> make_lmdb_write_map_peer();
 std::unique_ptr<Peer> make_sqlite_peer();
 std::unique_ptr<Peer> make_rocksdb_peer();
+
+// Of one transaction while a store is filled: larger ones make LMDB spill and SQLite's log as large as the data.
+inline constexpr std::uint32_t kChunksInTransaction = 8192;
 
 inline std::vector<std::uint32_t> chunk_cells(std::uint32_t chunk) {
   std::vector<std::uint32_t> cells(1024);

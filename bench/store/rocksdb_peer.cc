@@ -13,6 +13,8 @@
 namespace terrazzo::bench {
 namespace {
 
+constexpr std::uint32_t kChunksInBatch = 1024;  // while it is filled: 4 MiB
+
 void check(const rocksdb::Status& status) {
   if (!status.ok()) give_up("rocksdb: " + status.ToString());
 }
@@ -24,7 +26,7 @@ class RocksdbPeer final : public Peer {
   }
   std::string name() const override { return "RocksDB"; }
 
-  void fill(const std::filesystem::path& folder, std::uint32_t chunks) override {
+  void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) override {
     rocksdb::Options options;
     options.create_if_missing = true;
     options.compression = rocksdb::kNoCompression;
@@ -40,8 +42,15 @@ class RocksdbPeer final : public Peer {
     db_.reset(opened);
     rocksdb::WriteOptions fast;
     fast.disableWAL = true;
-    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk)
-      check(db_->Put(fast, key(chunk), {reinterpret_cast<const char*>(chunk_cells(chunk).data()), 4096}));
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      check(batch_.Put(key(chunk), {reinterpret_cast<const char*>(chunk_cells(chunk).data()), 4096}));
+      if ((chunk + 1) % kChunksInBatch != 0) continue;
+      check(db_->Write(fast, &batch_));
+      batch_.Clear();
+      filled(chunk);
+    }
+    check(db_->Write(fast, &batch_));
+    batch_.Clear();
     check(db_->Flush({}));
     check(db_->CompactRange({}, nullptr, nullptr));
   }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -29,11 +30,15 @@ Entry entry_of(PageNo page, const Node& node) {
   return entry;
 }
 
+std::vector<std::uint32_t> cells_of_written(std::uint16_t chunk) {
+  return chunk_cells(chunk + 1u);
+}
+
 class SparseShard {
  public:
   SparseShard() : pages_(std::size_t{kCells} * kPageBytes) {}
 
-  std::vector<std::byte>& build(map::ShardPos position) {
+  std::vector<std::byte>& build(map::ShardPos position, std::span<const std::uint16_t> written) {
     const std::vector<std::byte> zeros(kPageBytes);
     const std::uint32_t zero_crc = shardfile::page_checksum(zeros.data());
     Node& directory = node(kDirectory);
@@ -47,12 +52,19 @@ class SparseShard {
       }
       regions[region] = entry_of(kLeaves + region, leaf);
     }
+    for (const std::uint16_t chunk : written) {
+      const std::vector<std::uint32_t> cells = cells_of_written(chunk);
+      const PageNo leaf = kLeaves + shardfile::region_of(chunk);
+      node(leaf)[shardfile::index_of(chunk)].crc =
+          shardfile::page_checksum(reinterpret_cast<const std::byte*>(cells.data()));
+      regions[shardfile::region_of(chunk)] = entry_of(leaf, node(leaf));
+    }
     directory[0] = entry_of(kRegions, regions);
     shardfile::Root root{};
     root.magic = shardfile::kRootMagic;
     root.version = shardfile::kShardFormatVersion;
     root.pages = kPages;
-    root.world = 1;
+    root.world = kSparseWorld.value;
     root.x = position.x;
     root.y = position.y;
     root.generation = 1;
@@ -87,14 +99,30 @@ class SparseShard {
 
 }  // namespace
 
-std::uint64_t make_sparse_shard(const std::filesystem::path& path, map::ShardPos position) {
+std::uint64_t offset_in_sparse_shard(std::uint16_t chunk) {
+  const PageNo page = kCells + shardfile::region_of(chunk) * 256u + shardfile::index_of(chunk);
+  return std::uint64_t{page} * kPageBytes;
+}
+
+std::uint64_t sum_of_written_chunk(std::uint16_t chunk) {
+  const std::vector<std::uint32_t> cells = cells_of_written(chunk);
+  return std::accumulate(cells.begin(), cells.end(), std::uint64_t{0});
+}
+
+std::uint64_t make_sparse_shard(const std::filesystem::path& path, map::ShardPos position,
+                                std::span<const std::uint16_t> written) {
   static SparseShard shard;
-  const std::vector<std::byte>& pages = shard.build(position);
+  const std::vector<std::byte>& pages = shard.build(position, written);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   const std::uint64_t bytes = std::uint64_t{kPages} * kPageBytes;
+  const auto fail = [&] { give_up(path.string() + " cannot be written"); };
   if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(bytes)) != 0 ||
       ::pwrite(fd, pages.data(), pages.size(), 0) != static_cast<ssize_t>(pages.size()))
-    give_up(path.string() + " cannot be written");
+    fail();
+  for (const std::uint16_t chunk : written) {
+    const std::vector<std::uint32_t> cells = cells_of_written(chunk);
+    if (::pwrite(fd, cells.data(), kPageBytes, static_cast<off_t>(offset_in_sparse_shard(chunk))) != kPageBytes) fail();
+  }
   ::close(fd);
   return bytes;
 }

@@ -18,7 +18,7 @@ class SqlitePeer final : public Peer {
   }
   std::string name() const override { return "SQLite"; }
 
-  void fill(const std::filesystem::path& folder, std::uint32_t chunks) override {
+  void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) override {
     std::filesystem::create_directories(folder);
     check(::sqlite3_open((folder / "chunks.db").c_str(), &db_));
     run("PRAGMA page_size=8192");  // a chunk and its header fit one page
@@ -32,7 +32,13 @@ class SqlitePeer final : public Peer {
     begin_ = prepare("BEGIN IMMEDIATE");
     commit_ = prepare("COMMIT");
     step(begin_);
-    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) put(chunk, chunk_cells(chunk).data());
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      put(chunk, chunk_cells(chunk).data());
+      if ((chunk + 1) % kChunksInTransaction != 0) continue;
+      step(commit_);
+      step(begin_);
+      filled(chunk);
+    }
     step(commit_);
     run("PRAGMA wal_checkpoint(TRUNCATE)");
   }

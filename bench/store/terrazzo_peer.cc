@@ -9,7 +9,7 @@ class TerrazzoPeer final : public Peer {
  public:
   std::string name() const override { return "Terrazzo"; }
 
-  void fill(const std::filesystem::path& folder, std::uint32_t chunks) override {
+  void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) override {
     std::filesystem::create_directories(folder);
     log_ = std::make_unique<LogFile>(folder / "log", std::uint64_t{64} << 20);
     shard_ = std::make_unique<BenchShard>(folder / "0_0.shard", map::ShardPos{0, 0}, encoder_);
@@ -17,6 +17,7 @@ class TerrazzoPeer final : public Peer {
     for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
       if (!store.begin_edit(next(store.lsn()), 4)) give_up("the disk is full");
       std::ranges::copy(chunk_cells(chunk), store.write(layer(chunk), static_cast<std::uint16_t>(chunk)));
+      if (chunk % kChunksInTransaction == 0) filled(chunk);
     }
     shard_->checkpoint();
   }
