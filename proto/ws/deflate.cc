@@ -19,7 +19,11 @@ namespace {
 constexpr std::size_t kWorthBytes = 64;
 // Fast, and with a table that is soon cleared: messages are small, and each begins anew.
 constexpr int kLevel = 1, kMemoryLevel = 5;
-constexpr std::size_t kPieceBytes = 16 * 1024;
+// What goes into one call of inflate() and comes out of it at most, and what a byte that goes in counts as: blocks
+// without content take some 10 bytes and a microsecond or two each.
+constexpr std::size_t kInputPieceBytes = 4 * 1024, kPieceBytes = 16 * 1024, kInputCost = 4;
+// Of what a message became, kept for the next.
+constexpr std::size_t kKeptBytes = 64 * 1024;
 constexpr std::uint8_t kCompressedBit = 0x40;                         // RSV1
 constexpr std::array<std::uint8_t, 4> kTail{0x00, 0x00, 0xff, 0xff};  // RFC 7692, 7.2.1: not sent
 
@@ -165,6 +169,14 @@ void Deflater::append_compressed(std::span<const std::byte> frames, ByteBuffer& 
 
 struct Inflater::State {
   ::z_stream stream{};
+  std::span<const std::byte> message;
+  std::size_t bytes_max = 0;
+  bool in_tail = false;   // the message is taken, the bytes that are not sent follow
+  std::size_t taken = 0;  // of the one or the other
+  std::size_t size = 0;   // of what came out
+  bool more_out = false;  // zlib may have more for us than there was room
+  bool ended = false;     // with a final block, and nothing behind it
+  std::span<const std::byte> part() const { return in_tail ? std::as_bytes(std::span(kTail)) : message; }
 };
 
 Inflater::Inflater() : state_(new State) {
@@ -174,43 +186,71 @@ Inflater::~Inflater() {
   ::inflateEnd(&state_->stream);
 }
 
-Inflater::Outcome Inflater::expand(std::span<const std::byte> message, std::size_t bytes_max, ByteBuffer& out) {
-  ::z_stream& stream = state_->stream;
-  TZ_ASSERT(::inflateReset(&stream) == Z_OK);
-  out.clear();
-  std::size_t size = 0;
-  bool ended = false;  // with a final block, and nothing behind it
-  const std::array<std::span<const std::byte>, 2> parts{message, std::as_bytes(std::span(kTail))};
-  for (const std::span<const std::byte> part : parts) {
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(part.data()));
-    stream.avail_in = count_of(part.size());
-    TZ_ASSERT(stream.avail_in == part.size());
+void Inflater::begin(std::span<const std::byte> message, std::size_t bytes_max) {
+  State& s = *state_;
+  TZ_ASSERT(::inflateReset(&s.stream) == Z_OK);
+  s.message = message;
+  s.bytes_max = bytes_max;
+  s.in_tail = s.more_out = s.ended = false;
+  s.taken = s.size = 0;
+  out_.clear();
+}
+
+Inflater::Outcome Inflater::go_on(std::size_t& work) {
+  State& s = *state_;
+  ::z_stream& stream = s.stream;
+  for (;;) {
+    const std::span<const std::byte> part = s.part();
     // Until everything is taken, and what it became has room left over.
-    bool more = !ended;
-    while (more) {
-      if (out.size() - size < kPieceBytes) out.resize(std::max(size + kPieceBytes, std::min(2 * size, bytes_max)));
-      stream.next_out = reinterpret_cast<Bytef*>(out.data() + size);
-      stream.avail_out = count_of(out.size() - size);
-      const unsigned room = stream.avail_out;
-      const int result = ::inflate(&stream, Z_SYNC_FLUSH);
-      size += room - stream.avail_out;
-      if (size > bytes_max) return Outcome::too_large;
-      ended = result == Z_STREAM_END && stream.avail_in == 0;
-      if (result == Z_STREAM_END) {
-        // RFC 7692, 7.2.3.4 lets a final block be followed by others.
-        TZ_ASSERT(::inflateReset(&stream) == Z_OK);
-      } else if (result != Z_OK && result != Z_BUF_ERROR) {
-        return Outcome::damaged;
-      }
-      more = stream.avail_in != 0 || (stream.avail_out == 0 && !ended);
+    if (s.taken == part.size() && !s.more_out) {
+      if (s.in_tail || s.ended) break;
+      s.in_tail = true;
+      s.taken = 0;
+      continue;
     }
+    if (work == 0) return Outcome::more;
+    if (out_.size() - s.size < kPieceBytes)
+      out_.resize(std::max(s.size + kPieceBytes, std::min(2 * s.size, s.bytes_max)));
+    const std::span<const std::byte> piece = part.subspan(s.taken, std::min(part.size() - s.taken, kInputPieceBytes));
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(piece.data()));
+    stream.avail_in = count_of(piece.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out_.data() + s.size);
+    const unsigned room = count_of(std::min({out_.size() - s.size, kPieceBytes, work}));
+    stream.avail_out = room;
+    const int result = ::inflate(&stream, Z_SYNC_FLUSH);
+    const std::size_t in = piece.size() - stream.avail_in, out = room - stream.avail_out;
+    s.taken += in;
+    s.size += out;
+    work -= std::min(work, std::max({out, kInputCost * in, std::size_t{1}}));
+    if (s.size > s.bytes_max) return Outcome::too_large;
+    s.ended = result == Z_STREAM_END && s.taken == part.size();
+    if (result == Z_STREAM_END) {
+      // RFC 7692, 7.2.3.4 lets a final block be followed by others.
+      TZ_ASSERT(::inflateReset(&stream) == Z_OK);
+    } else if (result != Z_OK && result != Z_BUF_ERROR) {
+      return Outcome::damaged;
+    }
+    s.more_out = stream.avail_out == 0 && !s.ended;
   }
   // The tail ends a whole message at the boundary of a block (zlib.h: data_type); one that was cut off takes it for
   // data.
   constexpr int kBlockEnds = 128, kBitsLeft = 63;
-  if (!ended && (stream.data_type & (kBlockEnds | kBitsLeft)) != kBlockEnds) return Outcome::damaged;
-  out.resize(size);
+  if (!s.ended && (stream.data_type & (kBlockEnds | kBitsLeft)) != kBlockEnds) return Outcome::damaged;
+  out_.resize(s.size);
   return Outcome::done;
+}
+
+void Inflater::trim() {
+  if (out_.capacity() > kKeptBytes) ByteBuffer().swap(out_);
+}
+
+Inflater::Outcome Inflater::expand(std::span<const std::byte> message, std::size_t bytes_max, ByteBuffer& out) {
+  out_.swap(out);
+  begin(message, bytes_max);
+  std::size_t work = std::numeric_limits<std::size_t>::max();
+  const Outcome outcome = go_on(work);
+  out_.swap(out);
+  return outcome;
 }
 
 }  // namespace terrazzo::proto::ws

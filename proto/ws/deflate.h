@@ -44,7 +44,7 @@ class Deflater {
   std::unique_ptr<State> state_;
 };
 
-// Expands messages. One per core; some 40 KiB of memory.
+// Expands messages, at once or bit by bit; some 40 KiB of memory.
 class Inflater {
  public:
   Inflater();
@@ -52,17 +52,26 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  enum class Outcome : std::uint8_t { done, damaged, too_large };
-  // `message`: the payload of a compressed message, its fragments joined. Replaces `out`, which never holds more than
-  // `bytes_max` and a piece of 16 KiB, however much the message would become.
+  enum class Outcome : std::uint8_t { more, done, damaged, too_large };
+  // Begins with `message`, the payload of a compressed message, its fragments joined, which stays where it is until the
+  // end. Whatever was begun before is forgotten.
+  void begin(std::span<const std::byte> message, std::size_t bytes_max);
+  // Goes on for so much work, counted down: what comes out, or four times what goes in, as a header of a few bytes
+  // costs tables to be built. more: it is not done.
+  Outcome go_on(std::size_t& work);
+  // After `done`: what the message became, until the next begin(). It never takes more memory than `bytes_max` and two
+  // pieces of 16 KiB, however much the message would become.
+  std::span<const std::byte> expanded() const { return out_; }
+  // Keeps no more memory for the next message than a usual one takes.
+  void trim();
+
+  // All of it at once. Replaces `out`.
   Outcome expand(std::span<const std::byte> message, std::size_t bytes_max, ByteBuffer& out);
-  // For callers that keep a message no longer than they look at it.
-  ByteBuffer& room() { return room_; }
 
  private:
   struct State;
   std::unique_ptr<State> state_;
-  ByteBuffer room_;
+  ByteBuffer out_;
 };
 
 }  // namespace terrazzo::proto::ws

@@ -8,10 +8,8 @@
 namespace terrazzo::proto::ws {
 namespace {
 
-// Memory that a message left behind and that is kept for the next one of any connection; more is given back.
+// Memory that a message left behind and that is kept for the next one; more is given back.
 constexpr std::size_t kKeptBytes = 64 * 1024;
-// Likewise of what a compressed message became.
-constexpr std::size_t kExpandedBytesKept = 1 << 20;
 constexpr std::uint8_t kCompressedBit = 4;  // RSV1 of FrameHeader::reserved_bits
 
 std::string_view text_of(std::span<const std::byte> bytes) {
@@ -20,22 +18,14 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-MessageAssembler::MessageAssembler(Form form, std::size_t message_bytes_max, ByteBuffer* spare, Inflater* inflater)
-    : kind_(form == Form::json ? Opcode::text : Opcode::binary),
-      message_bytes_max_(message_bytes_max),
-      spare_(spare),
-      inflater_(inflater) {}
-
-void MessageAssembler::borrow() {
-  if (spare_ != nullptr && message_.capacity() == 0) message_.swap(*spare_);
+void MessageAssembler::restart(const Rules& rules) {
+  TZ_ASSERT(idle());
+  rules_ = rules;
 }
 
-void MessageAssembler::give_back() {
+void MessageAssembler::forget_message() {
   message_.clear();
-  // Somebody else's may be there: who borrowed it had to make another one.
-  if (spare_ != nullptr && message_.capacity() <= kKeptBytes && message_.capacity() > spare_->capacity())
-    message_.swap(*spare_);
-  if (message_.capacity() != 0) ByteBuffer().swap(message_);
+  if (message_.capacity() > kKeptBytes) ByteBuffer().swap(message_);
 }
 
 bool MessageAssembler::violate(std::uint16_t code, std::string_view why, AssemblerEvents& events) {
@@ -44,8 +34,9 @@ bool MessageAssembler::violate(std::uint16_t code, std::string_view why, Assembl
   return false;
 }
 
-bool MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& events) {
-  while (!over_ && !bytes.empty()) {
+std::size_t MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& events) {
+  const std::size_t given = bytes.size();
+  while (!over_ && !compressed_whole_ && !bytes.empty()) {
     if (!in_frame_) {
       const std::size_t wanted = header_have_ < 2 ? 2 : header_bytes({header_bytes_.data(), header_have_});
       const std::size_t count = std::min(wanted - header_have_, bytes.size());
@@ -54,31 +45,32 @@ bool MessageAssembler::feed(std::span<const std::byte> bytes, AssemblerEvents& e
       bytes = bytes.subspan(count);
       if (header_have_ < 2 || header_have_ < header_bytes({header_bytes_.data(), header_have_})) continue;
       header_ = parse_header({header_bytes_.data(), header_have_});
-      if (!begin_frame(events)) return false;
+      begin_frame(events);
       continue;
     }
     const auto count =
         static_cast<std::size_t>(std::min<std::uint64_t>(header_.payload_bytes - frame_have_, bytes.size()));
     std::byte* to = nullptr;
     if (is_control(static_cast<Opcode>(header_.opcode))) {
-      to = control_->data() + frame_have_;
+      to = control_.data() + frame_have_;
     } else {
+      // It grows as bytes come, whatever a header promises: memory is for those who send.
       message_.resize(message_.size() + count);
       to = message_.data() + message_.size() - count;
     }
     unmask(bytes.first(count), to, header_.mask, frame_have_ % 4);
     frame_have_ += count;
     bytes = bytes.subspan(count);
-    if (frame_have_ == header_.payload_bytes && !end_frame(events)) return false;
+    if (frame_have_ == header_.payload_bytes) end_frame(events);
   }
-  return !over_;
+  return given - bytes.size();
 }
 
 bool MessageAssembler::begin_frame(AssemblerEvents& events) {
   const auto opcode = static_cast<Opcode>(header_.opcode);
   const bool begins = opcode == Opcode::text || opcode == Opcode::binary;
   // RFC 7692, 6.1: the first frame of a message says that all of it is compressed.
-  if (header_.reserved_bits != 0 && !(header_.reserved_bits == kCompressedBit && begins && inflater_ != nullptr))
+  if (header_.reserved_bits != 0 && !(header_.reserved_bits == kCompressedBit && begins && rules_.compression))
     return violate(kCloseProtocolError, "reserved bits are set that no extension was agreed for", events);
   if (header_.opcode > 10 || (header_.opcode > 2 && header_.opcode < 8))
     return violate(kCloseProtocolError, "unknown opcode", events);
@@ -89,23 +81,21 @@ bool MessageAssembler::begin_frame(AssemblerEvents& events) {
     if (!header_.fin) return violate(kCloseProtocolError, "control frames are not fragmented", events);
     if (header_.payload_bytes > kControlBytesMax)
       return violate(kCloseProtocolError, "control frames carry at most 125 bytes", events);
-    control_ = std::make_unique<Control>();
   } else {
     if (opcode == Opcode::continuation && !in_message_)
       return violate(kCloseProtocolError, "there is nothing to continue", events);
     if (opcode != Opcode::continuation && in_message_)
       return violate(kCloseProtocolError, "the message before is not finished", events);
-    if (opcode != Opcode::continuation && opcode != kind_)
+    if (opcode != Opcode::continuation && opcode != opcode_of(rules_.form))
       return violate(
           kCloseProtocolError,
-          kind_ == Opcode::text ? "this subprotocol has text messages" : "this subprotocol has binary messages",
+          rules_.form == Form::json ? "this subprotocol has text messages" : "this subprotocol has binary messages",
           events);
-    if (header_.payload_bytes > message_bytes_max_ || message_.size() + header_.payload_bytes > message_bytes_max_)
+    if (header_.payload_bytes > rules_.message_bytes_max ||
+        message_.size() + header_.payload_bytes > rules_.message_bytes_max)
       return violate(kCloseTooBig, "too_large", events);
     if (begins) compressed_ = header_.reserved_bits != 0;
     in_message_ = true;
-    borrow();
-    if (header_.fin) message_.reserve(message_.size() + static_cast<std::size_t>(header_.payload_bytes));
   }
   in_frame_ = true;
   frame_have_ = 0;
@@ -116,8 +106,7 @@ bool MessageAssembler::end_frame(AssemblerEvents& events) {
   in_frame_ = false;
   header_have_ = 0;
   if (!is_control(static_cast<Opcode>(header_.opcode))) return !header_.fin || end_message(events);
-  const std::unique_ptr<Control> bytes = std::move(control_);
-  const std::span<const std::byte> payload(bytes->data(), static_cast<std::size_t>(header_.payload_bytes));
+  const std::span<const std::byte> payload(control_.data(), static_cast<std::size_t>(header_.payload_bytes));
   if (static_cast<Opcode>(header_.opcode) == Opcode::close) return end_close(payload, events);
   if (static_cast<Opcode>(header_.opcode) == Opcode::ping) {
     events.ping(payload);
@@ -129,30 +118,38 @@ bool MessageAssembler::end_frame(AssemblerEvents& events) {
 
 bool MessageAssembler::end_message(AssemblerEvents& events) {
   in_message_ = false;
-  bool goes_on = true;
-  if (!compressed_) {
-    goes_on = deliver(message_, events);
-  } else {
-    ByteBuffer& expanded = inflater_->room();
-    switch (inflater_->expand(message_, message_bytes_max_, expanded)) {
-      case Inflater::Outcome::done:
-        goes_on = deliver(expanded, events);
-        break;
-      case Inflater::Outcome::too_large:
-        goes_on = violate(kCloseTooBig, "too_large", events);
-        break;
-      case Inflater::Outcome::damaged:
-        goes_on = violate(kCloseInvalidPayload, "the compressed message is damaged", events);
-        break;
-    }
-    if (expanded.capacity() > kExpandedBytesKept) ByteBuffer().swap(expanded);
+  if (compressed_) {
+    compressed_whole_ = true;
+    return true;
   }
-  if (goes_on) give_back();
+  const bool goes_on = deliver(message_, events);
+  if (goes_on) forget_message();
   return goes_on;
 }
 
+void MessageAssembler::expanded(Inflater::Outcome outcome, std::span<const std::byte> payload,
+                                AssemblerEvents& events) {
+  TZ_ASSERT(compressed_whole_ && outcome != Inflater::Outcome::more);
+  drop_compressed();
+  switch (outcome) {
+    case Inflater::Outcome::too_large:
+      violate(kCloseTooBig, "too_large", events);
+      return;
+    case Inflater::Outcome::damaged:
+      violate(kCloseInvalidPayload, "the compressed message is damaged", events);
+      return;
+    default:
+      deliver(payload, events);
+  }
+}
+
+void MessageAssembler::drop_compressed() {
+  compressed_whole_ = false;
+  forget_message();
+}
+
 bool MessageAssembler::deliver(std::span<const std::byte> payload, AssemblerEvents& events) {
-  if (kind_ == Opcode::text && !valid_utf8(text_of(payload)))
+  if (rules_.form == Form::json && !valid_utf8(text_of(payload)))
     return violate(kCloseInvalidPayload, "text is not UTF-8", events);
   TZ_ASSERT(reinterpret_cast<std::uintptr_t>(payload.data()) % 8 == 0);
   events.message(payload);

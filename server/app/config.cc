@@ -66,6 +66,11 @@ void add_limits(CLI::App& app, Config& config) {
   app.add_option("--message-bytes-max", config.message_bytes_max, "largest message a client may send")
       ->check(CLI::Range(1024u, 64u << 20))
       ->capture_default_str();
+  app.add_option("--unfinished-mib", config.unfinished_mib,
+                 "memory of each core for messages whose end has not come; beyond it who has held the most for the "
+                 "longest is closed")
+      ->check(CLI::Range(1u, 65536u))
+      ->capture_default_str();
   app.add_option("--conflate-bytes", config.conflate_bytes,
                  "a client for which more waits gets the newest states later instead of every edit now")
       ->check(CLI::Range(4096u, 1u << 30))
@@ -275,6 +280,11 @@ Status validate(const Config& config) {
   if (config.conflate_bytes > config.outbox_bytes_max) {
     return Error{ErrorCode::out_of_bounds,
                  "--conflate-bytes: at most --outbox-bytes-max, beyond which a client is closed"};
+  }
+  // A vector that grows takes up to twice of what is in it.
+  if (std::uint64_t{config.unfinished_mib} << 20 < 2 * std::uint64_t{config.message_bytes_max}) {
+    return Error{ErrorCode::out_of_bounds,
+                 "--unfinished-mib: at least twice --message-bytes-max, or the largest message never comes to its end"};
   }
   if (config.ping_interval_ms >= config.silence_max_ms) {
     return Error{ErrorCode::out_of_bounds,

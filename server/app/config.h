@@ -29,6 +29,7 @@ struct Config {
   std::string backup_dir;         // empty: DATA/backups
   std::string log_level = "info";
   std::uint32_t message_bytes_max = 1u << 20;
+  std::uint32_t unfinished_mib = 64;  // per core, of messages whose end has not come
   std::uint32_t outbox_bytes_max = 64u << 20;
   // Waiting for a client: from here on it gets states later, not every edit. Together with what the kernel holds for
   // one that stops reading (64 KiB) it stays below 256 KiB.

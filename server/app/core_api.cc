@@ -19,6 +19,7 @@ std::string_view without_bearer(std::string_view authorization) {
 net::NetworkLimits network_limits(const Config& config) {
   net::NetworkLimits limits;
   limits.message_bytes_max = config.message_bytes_max;
+  limits.unfinished_bytes_max = std::size_t{config.unfinished_mib} << 20;
   limits.outbox_bytes_max = config.outbox_bytes_max;
   limits.outbox_room_bytes = config.conflate_bytes;
   limits.connections_max = config.connections_max;

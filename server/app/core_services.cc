@@ -707,6 +707,7 @@ void CoreServices::interest_off(std::unique_ptr<shard::InterestOff> off) {
 }
 
 void CoreServices::speaks_for(SessionId session, session::Connection connection) {
+  network_.greeted(connection);
   const auto before = node_.sessions.take_over(session, {self_, connection});
   if (before) post(before->core, boxed(MeshKind::supersede, before->connection));
 }

@@ -109,6 +109,19 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.compressed_from_bytes; });
   page.add(counter, "terrazzo_compressed_to_bytes_total", "Bytes of those frames after.", cores,
            [](Core c) { return c.network.compressed_to_bytes; });
+  page.add(counter, "terrazzo_expanded_messages_total", "Compressed messages received.", cores,
+           [](Core c) { return c.network.expanded_messages; });
+  page.add(counter, "terrazzo_expanded_bytes_total", "Bytes that they became.", cores,
+           [](Core c) { return c.network.expanded_bytes; });
+  page.add(MetricType::Gauge, "terrazzo_expansions_waiting",
+           "Connections whose next message is compressed and waits for its turn.", cores,
+           [](Core c) { return c.network.expansions_waiting; });
+  page.add(MetricType::Gauge, "terrazzo_unfinished_bytes",
+           "Memory of messages whose end has not come, or that wait to be expanded.", cores,
+           [](Core c) { return c.network.unfinished_bytes; });
+  page.add(counter, "terrazzo_unfinished_refused_total",
+           "Connections closed because they held the most of that memory for the longest.", cores,
+           [](Core c) { return c.network.unfinished_refused; });
   page.add(MetricType::Gauge, "terrazzo_outbox_bytes",
            "Bytes queued for clients that have not taken them; a frame counts for each of its receivers.", cores,
            [](Core c) { return c.network.outbox_bytes; });

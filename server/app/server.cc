@@ -86,6 +86,7 @@ void run_threads(Running& running) {
       ::pthread_setname_np(::pthread_self(), name.c_str());
       if (running.node.config.pin && running.cores.size() <= runtime::allowed_cpus().size())
         runtime::pin_this_thread(cpu);
+      runtime::ask_for_short_turns();
       running.cores[core]->run();
     });
   }

@@ -31,43 +31,6 @@ Nobody nobody;
 
 }  // namespace
 
-namespace {
-
-// What a WebSocket connection's bytes mean, while they are fed.
-template <class State>
-class Sink final : public ws::AssemblerEvents {
- public:
-  Sink(State& state, Peer& peer) : state_(state), peer_(peer) {}
-  void message(std::span<const std::byte> payload) override {
-    if (peer_.stage != Stage::websocket) return;  // closed by an earlier message of the same bytes
-    ++state_.counters.messages_in;
-    state_.events->on_message(peer_.name, payload);
-  }
-  void ping(std::span<const std::byte> payload) override {
-    if (peer_.stage == Stage::websocket) state_.queue_control(peer_, ws::Opcode::pong, payload);
-  }
-  void pong(std::span<const std::byte>) override {}
-  void closed(std::uint16_t code, std::string_view) override {
-    if (peer_.stage == Stage::websocket)
-      state_.begin_close(peer_, code == ws::kCloseNoStatus ? ws::kCloseNormal : code, {});
-    state_.finish(peer_, Peer::Ending::shut);  // both sides have said goodbye
-  }
-  void violation(std::uint16_t code, std::string_view why) override {
-    if (peer_.stage != Stage::websocket) return;
-    ++state_.counters.protocol_errors;
-    spdlog::debug("connection {}: closed with {}: {}", peer_.name.slot, code, why);
-    const ErrorCode reason = code == ws::kCloseTooBig ? ErrorCode::too_large : ErrorCode::bad_message;
-    state_.begin_close(peer_, code, error_code_name(reason));
-    state_.finish(peer_, Peer::Ending::half);
-  }
-
- private:
-  State& state_;
-  Peer& peer_;
-};
-
-}  // namespace
-
 // ---- coming and going ----
 
 void Network::State::arm_accept() {
@@ -104,7 +67,7 @@ Peer& Network::State::make_peer(int fd) {
   const std::uint32_t slot = free_slots.back();
   free_slots.pop_back();
   const session::Connection name{slot, ++generations[slot]};
-  peers[slot] = std::make_unique<Peer>(name, fd, this, &on_received, &on_sent);
+  peers[slot] = std::make_unique<Peer>(name, fd, *this);
   Peer& peer = *peers[slot];
   if (tls) peer.tls = std::make_unique<TlsStream>(*tls);
   peer.http = std::make_unique<HttpExchange>(limits.http_header_bytes_max, limits.http_body_bytes_max);
@@ -116,7 +79,7 @@ Peer& Network::State::make_peer(int fd) {
 }
 
 void Network::State::arm_receive(Peer& peer) {
-  if (peer.receiving || peer.heard_end || peer.stage == Stage::gone) return;
+  if (peer.receiving || peer.heard_end || peer.stage == Stage::gone || too_much_behind(peer)) return;
   peer.receiving = true;
   loop.receive(peer.fd, &peer.receive);
 }
@@ -134,6 +97,7 @@ void Network::State::release(Peer& peer) {
   TZ_ASSERT(peer.stage == Stage::gone && !peer.receiving && !peer.outbox.sending());
   counters.outbox_bytes -= peer.outbox.bytes();
   peer.outbox.clear(frames);
+  end_incoming(peer);
   loop.close(peer.fd);
   ++counters.closed;
   --counters.open;
@@ -195,41 +159,44 @@ void Network::State::take_received(const Arrival& arrival) {
   if ((arrival.flags & runtime::Completion::kMore) == 0) peer.receiving = false;
   if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (arrival.result == 0) return take_end(peer);
-  if (arrival.result < 0 && arrival.result != -ENOBUFS && arrival.result != -EINTR && arrival.result != -EAGAIN)
-    return shut(peer);
+  const bool goes_on = arrival.result == -ENOBUFS || arrival.result == -EINTR || arrival.result == -EAGAIN ||
+                       arrival.result == -ECANCELED;  // stop_receiving()
+  if (arrival.result < 0 && !goes_on) return shut(peer);
   if (!peer.receiving) unarmed.push_back(peer.name);
 }
 
 // The other side sends no more. Whoever closes only its sending half still reads what we owe it.
 void Network::State::take_end(Peer& peer) {
-  if (!peer.waiting.empty()) take_waiting(peer);  // what came before the end counts
+  if (peer.waiting) take_waiting(peer);  // what came before the end counts
   peer.heard_end = true;
   if (peer.stage == Stage::gone) return release_if_idle(peer);
   if (peer.stage == Stage::answering || peer.stage == Stage::writing) return;
+  if (peer.stage == Stage::websocket && peer.expands()) return;  // likewise; settle() goes on
   if (peer.stage == Stage::closing) return finish(peer, Peer::Ending::shut);
   leave(peer);
 }
 
 void Network::State::feed(Peer& peer, std::span<const std::byte> bytes) {
   if (peer.newcomer_turns == 0) return take_bytes(peer, bytes);
-  if (peer.waiting.empty() && newcomer_turns != 0) {
+  if (!peer.waiting && newcomer_turns != 0) {
     --newcomer_turns;
     --peer.newcomer_turns;
     return take_bytes(peer, bytes);
   }
-  if (peer.waiting.empty()) newcomers.push_back(peer.name);
+  if (!peer.waiting) {
+    peer.waiting = std::make_unique<proto::ByteBuffer>();
+    newcomers.push_back(peer.name);
+  }
   ++counters.newcomer_waits;
-  const std::size_t before = peer.waiting.size();
-  peer.waiting.resize(before + bytes.size());
-  std::memcpy(peer.waiting.data() + before, bytes.data(), bytes.size());
+  peer.waiting->insert(peer.waiting->end(), bytes.begin(), bytes.end());
   // A queue per connection is not to grow without bound, and to end it for being quick would be unfair.
-  if (peer.waiting.size() > kHeldBytesMax) take_waiting(peer);
+  if (peer.waiting->size() > kHeldBytesMax) take_waiting(peer);
 }
 
 void Network::State::take_waiting(Peer& peer) {
-  const std::string bytes = std::exchange(peer.waiting, {});
+  const std::unique_ptr<proto::ByteBuffer> bytes = std::move(peer.waiting);
   if (peer.newcomer_turns != 0) --peer.newcomer_turns;
-  if (peer.stage != Stage::gone) take_bytes(peer, octets(bytes));
+  if (peer.stage != Stage::gone) take_bytes(peer, *bytes);
 }
 
 void Network::State::welcome_newcomers() {
@@ -242,7 +209,7 @@ void Network::State::welcome_newcomers() {
   while (newcomer_turns != 0 && !newcomers.empty()) {
     Peer* peer = find(newcomers.front());
     newcomers.pop_front();
-    if (peer == nullptr || peer->waiting.empty()) continue;  // it has gone, or could not wait
+    if (peer == nullptr || !peer->waiting) continue;  // it has gone, or could not wait
     --newcomer_turns;
     take_waiting(*peer);
   }
@@ -254,9 +221,8 @@ void Network::State::take_bytes(Peer& peer, std::span<const std::byte> bytes) {
 }
 
 void Network::State::take_plain(Peer& peer, std::span<const std::byte> bytes) {
-  if (peer.assembler) {
-    Sink<State> sink(*this, peer);
-    peer.assembler->feed(bytes, sink);
+  if (peer.is_websocket) {
+    take_messages(peer, bytes);
   } else if (peer.stage == Stage::http) {
     feed_http(peer, bytes);
   } else if (peer.stage == Stage::answering || peer.stage == Stage::writing) {
@@ -325,9 +291,7 @@ void Network::State::upgrade(Peer& peer) {
   peer.http.reset();
   peer.form = *answer.form;
   peer.window = answer.window;
-  if (peer.window != ws::Window::none && !inflater) inflater = std::make_unique<ws::Inflater>();
-  peer.assembler = std::make_unique<ws::MessageAssembler>(peer.form, limits.message_bytes_max, &incoming,
-                                                          peer.window != ws::Window::none ? inflater.get() : nullptr);
+  peer.is_websocket = true;
   peer.stage = Stage::websocket;
   peer.last_ping_ns = now;
   peer.announced = true;
@@ -338,7 +302,7 @@ void Network::State::upgrade(Peer& peer) {
 // ---- sending ----
 
 void Network::State::queue(Peer& peer, HeldFrame* frame) {
-  peer.outbox.push(frame);
+  peer.outbox.push(frame, frames);
   counters.outbox_bytes += frame->bytes.size();
   mark_dirty(peer);
 }
@@ -407,9 +371,10 @@ void Network::State::take_sent(const Arrival& arrival) {
 void Network::State::look_at_clocks() {
   if (now - looked < kLookEveryNs) return;
   looked = now;
+  frames.trim();
   for (std::size_t slot = 0; slot < peers.size(); ++slot) {
     Peer* peer = peers[slot].get();
-    if (peer == nullptr || !peer->waiting.empty()) continue;  // it is we who are late
+    if (peer == nullptr || peer->waiting) continue;  // it is we who are late
     switch (peer->stage) {
       case Stage::http:
         if (now >= peer->deadline_ns) give_up_request(*peer);
@@ -424,6 +389,7 @@ void Network::State::look_at_clocks() {
         if (now >= peer->deadline_ns) shut(*peer);
         break;
       case Stage::websocket:
+        if (peer->expands()) break;  // it is we who are late
         if (now - peer->last_heard_ns > limits.silence_max_ms * kMs) {
           ++counters.timeouts;
           shut(*peer);
@@ -482,6 +448,7 @@ void Network::dispatch(std::uint64_t now_ns) {
   s.handling.swap(s.received);
   for (const State::Arrival& arrival : s.handling) s.take_received(arrival);
   s.handling.clear();
+  s.expand_messages();
   s.look_at_clocks();
   for (const session::Connection name : std::exchange(s.roomy, {}))
     if (s.find(name) != nullptr) s.events->on_room(name);
@@ -524,6 +491,13 @@ void Network::send_if_room(std::span<const ConnectionId> connections, const Shar
     s.queue(*peer, peer->window == ws::Window::none ? held : s.compressed(*held, peer->window));
   }
   s.frames.release(held);
+}
+
+void Network::greeted(ConnectionId connection) {
+  Peer* peer = state_->find(connection);
+  if (peer == nullptr) return;
+  peer->greeted = true;
+  if (peer->incoming) peer->incoming->assembler.set_message_bytes_max(state_->message_bytes_max(*peer));
 }
 
 void Network::tell_room(ConnectionId connection) {
@@ -580,7 +554,7 @@ void Network::flush() {
 }
 
 bool Network::wants_dispatch() const {
-  return !state_->accepted.empty() || !state_->newcomers.empty();
+  return !state_->accepted.empty() || !state_->newcomers.empty() || state_->expands();
 }
 
 void Network::drain() {
@@ -621,6 +595,8 @@ NetworkCounters Network::counters() const {
   counters.compressed_again = compressed.found;
   counters.compressed_from_bytes = compressed.from_bytes;
   counters.compressed_to_bytes = compressed.to_bytes;
+  counters.expansions_waiting =
+      state_->short_messages.size() + state_->waiting_messages.size() + state_->expanding.size();
   counters.newcomers_waiting = state_->accepted.size() + state_->newcomers.size();
   return counters;
 }

@@ -53,6 +53,11 @@ class NetworkEvents {
 
 struct NetworkLimits {
   std::size_t message_bytes_max = 1 << 20;
+  // Likewise before greeted(): whoever it is.
+  std::size_t greeting_bytes_max = 16 * 1024;
+  // Of all messages of the core whose end has not come, or that wait to be expanded. Beyond it who has held the most
+  // for the longest is closed with 1008 "overloaded".
+  std::size_t unfinished_bytes_max = 64 << 20;
   std::size_t http_header_bytes_max = 16 * 1024;
   std::size_t http_body_bytes_max = 64 << 20;
   std::size_t outbox_bytes_max = 64 << 20;  // beyond it the connection is closed with 1008 "overloaded"
@@ -80,7 +85,10 @@ struct NetworkCounters {
   std::uint64_t tls_handshakes = 0, tls_resumed = 0, tls_failures = 0;
   // Frames that were compressed (once for all connections), and bytes before and after.
   std::uint64_t compressions = 0, compressed_from_bytes = 0, compressed_to_bytes = 0;
-  std::uint64_t compressed_again = 0;   // large ones that were found compressed
+  std::uint64_t compressed_again = 0;  // large ones that were found compressed
+  // Compressed messages that came, what they became, and connections whose next one waits for its turn now.
+  std::uint64_t expanded_messages = 0, expanded_bytes = 0, expansions_waiting = 0;
+  std::uint64_t unfinished_bytes = 0, unfinished_refused = 0;  // now; connections
   std::uint64_t newcomer_waits = 0;     // receives of new connections that had to wait for a later tick
   std::uint64_t newcomers_waiting = 0;  // connections that wait now: to be welcomed, or for their turn
   std::uint64_t outbox_bytes = 0;       // waiting now, for all connections; shared frames count for each
@@ -111,6 +119,8 @@ class Network {
   };
   void send_if_room(std::span<const ConnectionId> connections, const SharedBytes& frame,
                     std::vector<ConnectionId>& refused, Room room = Room::some);
+  // Who it is has been said, and its messages may be large from now on.
+  void greeted(ConnectionId connection);
   // Something waits for the connection; on_room() is called once it has read most of it.
   void tell_room(ConnectionId connection);
   // Copies `payload` behind a header of its own: for messages to one connection.
@@ -125,7 +135,7 @@ class Network {
 
   // One gather write per connection with something queued.
   void flush();
-  // Newcomers wait for the next dispatch(): do not sleep before it.
+  // Newcomers or compressed messages wait for the next dispatch(): do not sleep before it.
   bool wants_dispatch() const;
 
   // No more accepts; every WebSocket is closed with 1012 once its outbox is empty. drained(): nobody left.

@@ -44,7 +44,7 @@ inline std::span<const std::byte> octets(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-struct Network::State {
+struct Network::State final : PeerCompletions {
   State(runtime::EventLoop& own_loop, int fd, const NetworkLimits& own_limits, NetworkEvents& own_events)
       : loop(own_loop), listen_fd(fd), limits(own_limits), events(&own_events) {}
 
@@ -74,14 +74,19 @@ struct Network::State {
   };
   std::vector<Arrival> received, sent, handling;
   std::deque<int> accepted;                   // not welcomed yet
-  proto::ByteBuffer incoming;                 // memory for a message that comes in, of any peer
   std::deque<session::Connection> newcomers;  // with bytes that wait for their turn
   std::uint32_t newcomer_turns = 0;           // left in this dispatch
   bool accepting = false, draining = false;
   std::uint64_t accept_after = 0;
   proto::ByteBuffer header;  // scratch
 
-  std::unique_ptr<ws::Inflater> inflater;  // made for the first connection that wants it
+  // Of those with something to say, and not in use.
+  std::vector<std::unique_ptr<Incoming>> spare_incoming;
+  // Connections whose next message is compressed: in the order they came; not done in one turn and without an inflater
+  // yet; and with one.
+  std::deque<session::Connection> short_messages, waiting_messages, expanding;
+  std::unique_ptr<ws::Inflater> inflater;                // of the short ones; made for the first
+  std::vector<std::unique_ptr<ws::Inflater>> inflaters;  // of long ones, not in use
   CompressedFrames compressed_frames;
 
   // Over TLS, where there is an identity.
@@ -102,11 +107,11 @@ struct Network::State {
     State& state;
   } accept{*this};
 
-  static void on_received(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
-    static_cast<State*>(network)->received.push_back({&peer, result, flags});
+  void on_received(Peer& peer, std::int32_t result, std::uint32_t flags) override {
+    received.push_back({&peer, result, flags});
   }
-  static void on_sent(void* network, Peer& peer, std::int32_t result, std::uint32_t flags) {
-    static_cast<State*>(network)->sent.push_back({&peer, result, flags});
+  void on_sent(Peer& peer, std::int32_t result, std::uint32_t flags) override {
+    sent.push_back({&peer, result, flags});
   }
 
   Peer* find(session::Connection name) {
@@ -129,6 +134,26 @@ struct Network::State {
   void welcome_newcomers();
   void take_plain(Peer& peer, std::span<const std::byte> bytes);
   void take_sealed(Peer& peer, std::span<const std::byte> bytes);
+  // ---- messages (network_messages.cc) ----
+  std::size_t message_bytes_max(const Peer& peer) const;
+  void begin_incoming(Peer& peer);
+  void end_incoming(Peer& peer);
+  void take_messages(Peer& peer, std::span<const std::byte> bytes);
+  std::size_t feed_messages(Peer& peer, std::span<const std::byte> bytes);
+  void keep_behind(Peer& peer, std::span<const std::byte> bytes);
+  bool too_much_behind(const Peer& peer) const;
+  void go_on_behind(Peer& peer);
+  void settle(Peer& peer);
+  void refuse_unfinished();
+  bool expands() const { return !short_messages.empty() || !waiting_messages.empty() || !expanding.empty(); }
+  void expand_messages();
+  Peer* next_to_expand(std::deque<session::Connection>& queue);
+  ws::Inflater& short_inflater();
+  std::size_t expand_short(Peer& peer);
+  void begin_long(Peer& peer);
+  std::size_t expand_long(Peer& peer);
+  std::size_t count_expanded(const ws::Inflater& one);
+
   // Whatever the other side speaks, it is not TLS; true: it was told so.
   bool answer_plain(Peer& peer, std::span<const std::byte> bytes);
   void open_records(Peer& peer);

@@ -13,18 +13,19 @@ constexpr std::size_t kPartsMax = 256;  // frames in one gather write
 }  // namespace
 
 const msghdr* Outbox::begin_send() {
-  TZ_ASSERT(!sending_ && !empty());
-  parts_.clear();
-  const std::size_t count = std::min(frames_.size() - first_, kPartsMax);
+  TZ_ASSERT(!sending_ && has_frames());
+  FrameQueue& queue = *queue_;
+  queue.parts.clear();
+  const std::size_t count = std::min(queue.frames.size() - queue.first, kPartsMax);
   for (std::size_t i = 0; i < count; ++i) {
-    std::span<const std::byte> bytes = frames_[first_ + i]->bytes.bytes();
-    if (i == 0) bytes = bytes.subspan(offset_);
-    parts_.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
+    std::span<const std::byte> bytes = queue.frames[queue.first + i]->bytes.bytes();
+    if (i == 0) bytes = bytes.subspan(queue.offset);
+    queue.parts.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
   }
-  message_.msg_iov = parts_.data();
-  message_.msg_iovlen = parts_.size();
+  queue.message.msg_iov = queue.parts.data();
+  queue.message.msg_iovlen = queue.parts.size();
   sending_ = true;
-  return &message_;
+  return &queue.message;
 }
 
 void Outbox::sent(std::size_t bytes, FramePool& pool) {
@@ -33,9 +34,11 @@ void Outbox::sent(std::size_t bytes, FramePool& pool) {
 }
 
 std::size_t Outbox::take(std::span<std::byte> room, FramePool& pool) {
-  std::size_t taken = 0, offset = offset_;
-  for (std::size_t i = first_; i < frames_.size() && taken < room.size(); ++i, offset = 0) {
-    const std::span<const std::byte> bytes = frames_[i]->bytes.bytes().subspan(offset);
+  if (!queue_) return 0;
+  const FrameQueue& queue = *queue_;
+  std::size_t taken = 0, offset = queue.offset;
+  for (std::size_t i = queue.first; i < queue.frames.size() && taken < room.size(); ++i, offset = 0) {
+    const std::span<const std::byte> bytes = queue.frames[i]->bytes.bytes().subspan(offset);
     const std::size_t count = std::min(bytes.size(), room.size() - taken);
     std::memcpy(room.data() + taken, bytes.data(), count);
     taken += count;
@@ -45,18 +48,19 @@ std::size_t Outbox::take(std::span<std::byte> room, FramePool& pool) {
 }
 
 void Outbox::drop_front(std::size_t bytes, FramePool& pool) {
+  if (!queue_) return;
+  FrameQueue& queue = *queue_;
   bytes_ -= bytes;
-  offset_ += bytes;
-  while (first_ < frames_.size() && offset_ >= frames_[first_]->bytes.size()) {
-    offset_ -= frames_[first_]->bytes.size();
-    pool.release(frames_[first_++]);
+  queue.offset += bytes;
+  while (queue.first < queue.frames.size() && queue.offset >= queue.frames[queue.first]->bytes.size()) {
+    queue.offset -= queue.frames[queue.first]->bytes.size();
+    pool.release(queue.frames[queue.first++]);
   }
-  if (first_ == frames_.size()) {
-    frames_.clear();
-    first_ = 0;
-  } else if (first_ > frames_.size() / 2 && first_ >= kPartsMax) {
-    frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(first_));
-    first_ = 0;
+  if (queue.first == queue.frames.size()) {
+    pool.give_back(std::move(queue_));
+  } else if (queue.first > queue.frames.size() / 2 && queue.first >= kPartsMax) {
+    queue.frames.erase(queue.frames.begin(), queue.frames.begin() + static_cast<std::ptrdiff_t>(queue.first));
+    queue.first = 0;
   }
 }
 
@@ -67,9 +71,10 @@ void Outbox::clear(FramePool& pool) {
 }
 
 void Outbox::forget_frames(FramePool& pool) {
-  for (std::size_t i = first_; i < frames_.size(); ++i) pool.release(frames_[i]);
-  frames_.clear();
-  first_ = offset_ = bytes_ = 0;
+  bytes_ = 0;
+  if (!queue_) return;
+  for (std::size_t i = queue_->first; i < queue_->frames.size(); ++i) pool.release(queue_->frames[i]);
+  pool.give_back(std::move(queue_));
 }
 
 }  // namespace terrazzo::net

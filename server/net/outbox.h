@@ -1,22 +1,21 @@
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "server/net/frame_pool.h"
 
 namespace terrazzo::net {
 
 // What one connection still has to send, in order; one gather write is under way at most. Bytes are never copied here.
+// An empty one holds no memory.
 class Outbox {
  public:
-  void push(HeldFrame* frame) {
+  void push(HeldFrame* frame, FramePool& pool) {
     ++frame->uses;
-    frames_.push_back(frame);
+    if (!queue_) queue_ = pool.take_queue();
+    queue_->frames.push_back(frame);
     bytes_ += frame->bytes.size();
   }
   bool empty() const { return bytes() == 0; }
@@ -35,7 +34,7 @@ class Outbox {
   bool has_frames() const { return bytes_ != 0; }
   // Copies what comes next, as much as there is room for.
   std::size_t take(std::span<std::byte> room, FramePool& pool);
-  void count_sealed(std::size_t bytes) { sealed_ = bytes; }
+  void count_sealed(std::size_t bytes) { sealed_ = static_cast<std::uint32_t>(bytes); }
   void begin_sealed_send() { sending_ = true; }
   void sealed_sent() { sending_ = false; }
   // Frames that cannot be sealed any more.
@@ -43,14 +42,10 @@ class Outbox {
 
  private:
   void drop_front(std::size_t bytes, FramePool& pool);
-  std::vector<HeldFrame*> frames_;  // from first_ on
-  std::size_t first_ = 0;
-  std::size_t offset_ = 0;  // bytes of frames_[first_] that are gone
-  std::size_t bytes_ = 0;   // of the frames
-  std::size_t sealed_ = 0;
+  std::unique_ptr<FrameQueue> queue_;  // of the pool, while there are frames
+  std::size_t bytes_ = 0;              // of the frames
+  std::uint32_t sealed_ = 0;
   bool sending_ = false;
-  std::vector<iovec> parts_;
-  msghdr message_{};
 };
 
 }  // namespace terrazzo::net

@@ -106,6 +106,13 @@ void EpollLoop::receive(int fd, Completion* done) {
   if (socket.readable) want_in(fd);
 }
 
+void EpollLoop::stop_receiving(int fd, Completion* done) {
+  Socket& socket = at(fd);
+  if (socket.incoming != done) return;
+  socket.stops = true;
+  want_in(fd);
+}
+
 void EpollLoop::send(int fd, const msghdr* message, Completion* done) {
   Socket& socket = registered(fd, false);
   TZ_ASSERT(!socket.listens && socket.outgoing == nullptr);
@@ -219,6 +226,7 @@ void EpollLoop::run_ready() {
 
 void EpollLoop::finish_in(Socket& socket, std::int32_t result) {
   ++completions_;
+  socket.stops = false;
   std::exchange(socket.incoming, nullptr)->complete(result, 0);
 }
 
@@ -240,6 +248,7 @@ void EpollLoop::accept_some(int fd) {
 }
 
 void EpollLoop::receive_some(int fd) {
+  if (at(fd).stops) return finish_in(at(fd), -ECANCELED);
   for (int i = 0; i < kReceivesPerTurn && at(fd).incoming != nullptr && at(fd).readable; ++i) {
     if (free_buffers_.empty()) return;
     const std::uint16_t id = free_buffers_.back();

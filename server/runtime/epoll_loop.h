@@ -30,6 +30,7 @@ class EpollLoop final : public EventLoop {
 
   void accept(int listen_fd, Completion* done) override;
   void receive(int fd, Completion* done) override;
+  void stop_receiving(int fd, Completion* done) override;
   std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const override;
   void give_back(std::uint16_t id) override;
   void send(int fd, const msghdr* message, Completion* done) override;
@@ -45,6 +46,7 @@ class EpollLoop final : public EventLoop {
     Completion* outgoing = nullptr;   // of the send under way
     const msghdr* message = nullptr;  // what it sends
     bool registered = false, listens = false;
+    bool stops = false;  // the receive is to end
     bool readable = false, writable = false;
     bool read_to_the_end = false;            // a short read does not mean that nothing is left
     bool in_turn = false, out_turn = false;  // in the queue below; stays true over close()

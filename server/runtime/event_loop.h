@@ -36,6 +36,9 @@ class EventLoop {
   // sends no more; -errno; until a completion without kMore, which may be one with bytes. Without a free buffer it
   // waits for one, or ends with -ENOBUFS; asked again it goes on.
   virtual void receive(int fd, Completion* done) = 0;
+  // Ends a receive early, with -ECANCELED if nothing else ended it; what had come until then is told before. Where the
+  // kernel was about to tell something it may go on instead: who hears more asks again.
+  virtual void stop_receiving(int fd, Completion* done) = 0;
   virtual std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const = 0;
   virtual void give_back(std::uint16_t id) = 0;
   // Completes once: with the bytes taken, at least one and perhaps fewer than there are, or -errno. `message` and what

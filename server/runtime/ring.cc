@@ -327,6 +327,10 @@ void Ring::receive(int fd, Completion* done) {
   entry->buf_group = RingBuffers::kGroup;
 }
 
+void Ring::stop_receiving(int, Completion* done) {
+  ::io_uring_prep_cancel(next_entry(nullptr), done, 0);
+}
+
 std::span<const std::byte> Ring::buffer(std::uint16_t id, std::size_t size) const {
   return state_->buffers->bytes(id, size);
 }

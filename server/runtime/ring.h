@@ -39,6 +39,7 @@ class Ring final : public EventLoop {
 
   void accept(int listen_fd, Completion* done) override;
   void receive(int fd, Completion* done) override;
+  void stop_receiving(int fd, Completion* done) override;
   std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const override;
   void give_back(std::uint16_t id) override;
   void send(int fd, const msghdr* message, Completion* done) override;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/assert.h"
 #include "server/shard/claim_desk.h"
 #include "server/shard/derived_ops.h"
 #include "server/shard/shard_router.h"
@@ -153,8 +154,8 @@ std::optional<Error> Session::over_rate(const map::Edit& edit, std::uint64_t now
     return std::optional<Error>(Error{ErrorCode::rate_limited, "more than " + std::to_string(rate.per_second) + " " +
                                                                    what + ": make the edit again later"});
   };
-  std::optional<Error> why = over(edits_, limits_.edits, 1, "edits a second on this connection");
-  if (!why) why = over(cells_, limits_.cells, cells, "cells a second on this connection");
+  std::optional<Error> why = over(editing().edits, limits_.edits, 1, "edits a second on this connection");
+  if (!why) why = over(editing().cells, limits_.cells, cells, "cells a second on this connection");
   if (why || !identity_.budget) return why;
   why = over(identity_.budget->edits, limits_.user_edits, 1, "edits a second of this user");
   if (!why) why = over(identity_.budget->cells, limits_.user_cells, cells, "cells a second of this user");
@@ -172,7 +173,8 @@ bool Session::refused(EditId id, SessionOutput& out) {
   if (identity_.role == Role::viewer)
     return because(ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor");
   // Already on its way on this connection: its answer will come.
-  if (in_flight_.contains(id) || std::ranges::find(undos_, id, &Undo::id) != undos_.end()) return true;
+  const std::vector<Undo>& undos = editing().undos;
+  if (editing().in_flight.contains(id) || std::ranges::find(undos, id, &Undo::id) != undos.end()) return true;
   if (edits_in_flight() < limits_.wire.edits_in_flight_max) return false;
   return because(ErrorCode::overloaded, std::to_string(edits_in_flight()) +
                                             " edits wait for their answers, the most welcome.limits allows: send "
@@ -246,50 +248,53 @@ void Session::undo(const proto::Undo& message, std::uint64_t now_ns, SessionOutp
     request->edit = shard::EditName{message.author.value != 0 ? message.author : id_, message.edit};
   request->time_us = directory_.time_us();
   request->may_be_applied = resumed_;
-  undos_.push_back({message.id, std::move(request)});
+  editing().undos.push_back({message.id, std::move(request)});
   send_undos(out);
 }
 
 void Session::send_undos(SessionOutput& out) {
-  for (Undo& undo : undos_) {
+  for (Undo& undo : editing().undos) {
     if (!undo.request) continue;
     const bool waits =
-        std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& flight) { return flight.first < undo.id; });
+        std::ranges::any_of(editing().in_flight, [&](const auto& flight) { return flight.first < undo.id; });
     if (waits) return;
     out.undo(std::move(undo.request));
   }
 }
 
 void Session::undone(const shard::UndoOutcome& outcome, SessionOutput& out) {
-  const auto found = std::ranges::find(undos_, outcome.id, &Undo::id);
-  if (found == undos_.end()) return;
-  undos_.erase(found);
+  if (!editing_) return;
+  const auto found = std::ranges::find(editing_->undos, outcome.id, &Undo::id);
+  if (found == editing_->undos.end()) return;
+  editing_->undos.erase(found);
   if (outcome.error) return reject(outcome.id, outcome.error->code, outcome.error->message, out, outcome.claims);
   ++counters_.acks;
   out.send(connection_, proto::Ack{outcome.id, outcome.marks, true, outcome.undone});
 }
 
 void Session::begin_flight(const map::Edit& edit, std::size_t parts) {
+  auto& [edits, cells, in_flight, spare, undos] = editing();
   Flights::iterator flight;
-  if (spare_flights_.empty()) {
-    flight = in_flight_.try_emplace(edit.id).first;
+  if (spare.empty()) {
+    flight = in_flight.try_emplace(edit.id).first;
   } else {
-    spare_flights_.back().key() = edit.id;
-    flight = in_flight_.insert(std::move(spare_flights_.back())).position;
-    spare_flights_.pop_back();
+    spare.back().key() = edit.id;
+    flight = in_flight.insert(std::move(spare.back())).position;
+    spare.pop_back();
   }
   flight->second = {.parts = static_cast<std::uint32_t>(parts), .ack = edit.ack};
 }
 
 void Session::end_flight(Flights::iterator flight, SessionOutput& out) {
-  Flights::node_type node = in_flight_.extract(flight);
-  if (spare_flights_.size() < kSpareFlightsMax) spare_flights_.push_back(std::move(node));
-  if (!undos_.empty()) send_undos(out);
+  Flights::node_type node = editing_->in_flight.extract(flight);
+  if (editing_->spare_flights.size() < kSpareFlightsMax) editing_->spare_flights.push_back(std::move(node));
+  if (!editing_->undos.empty()) send_undos(out);
 }
 
 void Session::outcome(const shard::EditOutcome& outcome, SessionOutput& out) {
-  const auto found = in_flight_.find(outcome.edit);
-  if (found == in_flight_.end()) return;  // answered before, or the answer to an earlier connection's copy
+  if (!editing_) return;
+  const auto found = editing_->in_flight.find(outcome.edit);
+  if (found == editing_->in_flight.end()) return;  // answered before, or the answer to an earlier connection's copy
   InFlight& flight = found->second;
   using Stage = shard::EditOutcome::Stage;
   if (outcome.stage == Stage::rejected) {
@@ -321,15 +326,16 @@ void Session::acknowledge(EditId edit, const InFlight& flight, bool durable, Ses
 
 void Session::presence(const proto::Presence& message) {
   ++counters_.presences;
-  if (message.cursor) presence_.cursor = message.cursor;
-  if (message.viewport) presence_.viewport = message.viewport;
-  if (message.selection) presence_.selection = message.selection;
+  if (!shown_) shown_ = std::make_unique<Shown>();
+  proto::Presence& presence = shown_->presence;
+  if (message.cursor) presence.cursor = message.cursor;
+  if (message.viewport) presence.viewport = message.viewport;
+  if (message.selection) presence.selection = message.selection;
   if (message.tool) {
-    tool_ = std::string(*message.tool);
-    presence_.tool = std::string_view();
+    shown_->tool = std::string(*message.tool);
+    presence.tool = std::string_view();
   }
-  presence_known_ = true;
-  presence_kept_.reset();
+  shown_->kept.reset();
 }
 
 boost::intrusive_ptr<PresenceNote> Session::presence_note() const {
@@ -338,16 +344,18 @@ boost::intrusive_ptr<PresenceNote> Session::presence_note() const {
   note->session = id_;
   note->name = name_;
   note->color = color_;
-  note->cursor = presence_.cursor;
-  note->viewport = presence_.viewport;
-  note->selection = presence_.selection;
-  if (presence_.tool) note->tool = tool_;
+  if (!shown_) return note;
+  note->cursor = shown_->presence.cursor;
+  note->viewport = shown_->presence.viewport;
+  note->selection = shown_->presence.selection;
+  if (shown_->presence.tool) note->tool = shown_->tool;
   return note;
 }
 
 const SharedNote& Session::newest_presence() {
-  if (!presence_kept_) presence_kept_ = presence_note();
-  return presence_kept_;
+  TZ_ASSERT(shown_ != nullptr);
+  if (!shown_->kept) shown_->kept = presence_note();
+  return shown_->kept;
 }
 
 boost::container::static_vector<map::Rect, 2> Session::presence_place() const {
@@ -355,21 +363,24 @@ boost::container::static_vector<map::Rect, 2> Session::presence_place() const {
   const auto add = [&](const map::Rect& cells) {
     if (!cells.empty()) place.push_back(map::chunks_of(cells));
   };
-  if (presence_.cursor) add(map::Rect::of_size(presence_.cursor->x, presence_.cursor->y, 1, 1));
-  if (presence_.selection) add(*presence_.selection);
-  if (place.empty() && presence_.viewport) add(*presence_.viewport);
+  if (!shown_) return place;
+  const proto::Presence& presence = shown_->presence;
+  if (presence.cursor) add(map::Rect::of_size(presence.cursor->x, presence.cursor->y, 1, 1));
+  if (presence.selection) add(*presence.selection);
+  if (place.empty() && presence.viewport) add(*presence.viewport);
   return place;
 }
 
 SharedNote Session::next_presence(std::uint64_t now_ns) {
-  presence_sent_ns_ = now_ns;
+  TZ_ASSERT(shown_ != nullptr);
+  shown_->sent_ns = now_ns;
   boost::intrusive_ptr<PresenceNote> note = presence_note();
   const auto place = presence_place();
   // Who saw it go is told where to; who comes is told by Home::complete.
   note->chunks.assign(place.begin(), place.end());
-  note->chunks.insert(note->chunks.end(), presence_was_.begin(), presence_was_.end());
-  note->to_all = !std::exchange(presence_announced_, true) || note->chunks.empty();
-  presence_was_ = place;
+  note->chunks.insert(note->chunks.end(), shown_->was.begin(), shown_->was.end());
+  note->to_all = !std::exchange(shown_->announced, true) || note->chunks.empty();
+  shown_->was = place;
   return note;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <boost/container/flat_map.hpp>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
@@ -66,7 +67,8 @@ struct Registration {
 };
 
 // The protocol state of one connection (PROTOCOL.md, HS, SUB, ED): judges messages and turns them into requests. Pure;
-// lives on the home core. The home (home.h) owns it together with the viewer index.
+// lives on the home core. The home (home.h) owns it together with the viewer index. Most sessions of a large crowd only
+// look, so what only those need that edit, or that show where they are, is there when it is first used.
 class Session {
  public:
   Session(Connection connection, proto::Form form, shard::CoreId core, const SessionLimits& limits,
@@ -84,7 +86,7 @@ class Session {
   void outcome(const shard::EditOutcome& outcome, SessionOutput& out);
   void undone(const shard::UndoOutcome& outcome, SessionOutput& out);
   // When the newest presence may go out, at the earliest.
-  std::uint64_t presence_due_ns() const { return presence_sent_ns_ + limits_.presence_interval_ns; }
+  std::uint64_t presence_due_ns() const { return (shown_ ? shown_->sent_ns : 0) + limits_.presence_interval_ns; }
   // It, for those who watch where it is or was.
   SharedNote next_presence(std::uint64_t now_ns);
   // Whether it is in the home's list of those with something to send.
@@ -103,7 +105,7 @@ class Session {
   bool ready(SessionOutput& out);
   bool in_world(SessionOutput& out);
 
-  std::size_t edits_in_flight() const { return in_flight_.size() + undos_.size(); }
+  std::size_t edits_in_flight() const { return editing_ ? editing_->in_flight.size() + editing_->undos.size() : 0; }
   Connection connection() const { return connection_; }
   proto::Form form() const { return form_; }
   SessionId id() const { return id_; }
@@ -114,7 +116,7 @@ class Session {
   boost::intrusive_ptr<PresenceNote> presence_note() const;
   // For newcomers: the same note for all of them until it says something new.
   const SharedNote& newest_presence();
-  bool has_presence() const { return presence_known_; }
+  bool has_presence() const { return shown_ != nullptr; }
   // The chunks its presence shows itself in: those of its cursor and its selection, without either of its viewport.
   boost::container::static_vector<map::Rect, 2> presence_place() const;
   // Whether edits of these chunks reach the connection.
@@ -127,7 +129,8 @@ class Session {
     std::optional<Registration> current;
     std::unique_ptr<Registration> next;  // seldom there
   };
-  std::unordered_map<std::uint32_t, Subscription>& subscriptions() { return subscriptions_; }
+  using Subscriptions = boost::container::flat_map<std::uint32_t, Subscription>;  // few, and each is looked at often
+  Subscriptions& subscriptions() { return subscriptions_; }
 
  private:
   // An edit that has not been answered yet: a mark per shard it went to.
@@ -140,6 +143,31 @@ class Session {
   using Flights = std::unordered_map<EditId, InFlight>;
   // Kept for the next ones, so that a stroke allocates nothing per edit.
   static constexpr std::size_t kSpareFlightsMax = 64;
+  // Not answered yet; with a request, not sent on yet.
+  struct Undo {
+    EditId id;
+    std::unique_ptr<shard::UndoRequest> request;
+  };
+  // Of those that edit.
+  struct Editing {
+    TokenBucket edits, cells;
+    Flights in_flight;
+    std::vector<Flights::node_type> spare_flights;
+    std::vector<Undo> undos;
+  };
+  Editing& editing() {
+    if (!editing_) editing_ = std::make_unique<Editing>();
+    return *editing_;
+  }
+  // Of those that said where they are.
+  struct Shown {
+    proto::Presence presence;  // `tool` owns its text
+    std::string tool;
+    SharedNote kept;  // newest_presence(), while it is the newest
+    bool announced = false;
+    boost::container::static_vector<map::Rect, 2> was;  // where, in the last note
+    std::uint64_t sent_ns = 0;
+  };
   // Why the edit comes too soon.
   std::optional<Error> over_rate(const map::Edit& edit, std::uint64_t now_ns);
   // One over several shards that has an op which is not plain.
@@ -165,27 +193,14 @@ class Session {
   Identity identity_;
   UserId user_;
   UserId claimant_;  // whom claims of others keep out
-  TokenBucket edits_, cells_, claims_, chats_;
+  TokenBucket claims_, chats_;
   std::uint32_t resends_left_ = 0;  // edits that the connection before may have sent
   std::string name_;
   std::uint32_t color_ = 0;
   std::shared_ptr<const map::World> world_;
-  Flights in_flight_;
-  std::vector<Flights::node_type> spare_flights_;
-  // Not answered yet; with a request, not sent on yet.
-  struct Undo {
-    EditId id;
-    std::unique_ptr<shard::UndoRequest> request;
-  };
-  std::vector<Undo> undos_;
-  std::unordered_map<std::uint32_t, Subscription> subscriptions_;
-
-  proto::Presence presence_;  // tool_ owns its text
-  std::string tool_;
-  SharedNote presence_kept_;  // newest_presence(), while it is the newest
-  bool presence_known_ = false, presence_announced_ = false;
-  boost::container::static_vector<map::Rect, 2> presence_was_;  // where, in the last note
-  std::uint64_t presence_sent_ns_ = 0;
+  Subscriptions subscriptions_;
+  std::unique_ptr<Editing> editing_;
+  std::unique_ptr<Shown> shown_;
 };
 
 }  // namespace terrazzo::session

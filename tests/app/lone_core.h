@@ -133,11 +133,11 @@ class LoneCore final : public session::SessionOutput, public session::SessionDir
     const proto::Form form = connection.slot == 0 ? proto::Form::binary : form_;
     encoder_.append(form, message, payload_);
     outboxes_[connection.slot].push(
-        frames_.hold(proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, answers_)));
+        frames_.hold(proto::ws::whole_frame(proto::ws::opcode_of(form), payload_, answers_)), frames_);
   }
   void send_frame(std::span<const session::Connection> connections, const SharedBytes& frame) override {
     net::HeldFrame* held = frames_.hold(frame);
-    for (const session::Connection connection : connections) outboxes_[connection.slot].push(held);
+    for (const session::Connection connection : connections) outboxes_[connection.slot].push(held, frames_);
   }
   void send_edit(std::span<const session::Connection> connections, const SharedBytes& frame,
                  std::vector<session::Connection>&) override {

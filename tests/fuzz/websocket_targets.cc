@@ -40,6 +40,22 @@ class Transcript final : public ws::AssemblerEvents {
   bool over_ = false;
 };
 
+// As a connection does it: what is compressed is expanded before anything behind it is looked at, `work` at a time.
+void feed(ws::MessageAssembler& assembler, ws::Inflater& inflater, std::size_t work_at_a_time,
+          std::span<const std::byte> bytes, Transcript& events) {
+  while (!bytes.empty() && !assembler.over()) {
+    bytes = bytes.subspan(assembler.feed(bytes, events));
+    if (!assembler.holds_compressed()) continue;
+    inflater.begin(assembler.compressed_message(), assembler.message_bytes_max());
+    ws::Inflater::Outcome outcome = ws::Inflater::Outcome::more;
+    while (outcome == ws::Inflater::Outcome::more) {
+      std::size_t work = work_at_a_time;
+      outcome = inflater.go_on(work);
+    }
+    assembler.expanded(outcome, inflater.expanded(), events);
+  }
+}
+
 // The first byte chooses the form, whether compression was agreed, and the size of the pieces.
 void run_websocket(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
@@ -47,15 +63,13 @@ void run_websocket(std::span<const std::byte> bytes) {
   bytes = bytes.subspan(1);
   const proto::Form form = (choice & 1) != 0 ? proto::Form::json : proto::Form::binary;
   const std::size_t piece = 1 + (choice >> 2);
+  const ws::MessageAssembler::Rules rules{form, kMessageBytesMax, (choice & 2) != 0};
   ws::Inflater inflater;
-  const auto inflates = (choice & 2) != 0 ? &inflater : nullptr;
   Transcript whole, pieces;
-  proto::ByteBuffer spare;
-  ws::MessageAssembler at_once(form, kMessageBytesMax, nullptr, inflates),
-      by_and_by(form, kMessageBytesMax, &spare, inflates);
-  at_once.feed(bytes, whole);
-  for (std::size_t at = 0; at < bytes.size(); at += piece)
-    if (!by_and_by.feed(bytes.subspan(at, std::min(piece, bytes.size() - at)), pieces)) break;
+  ws::MessageAssembler at_once(rules), by_and_by(rules);
+  feed(at_once, inflater, ~std::size_t{0}, bytes, whole);
+  for (std::size_t at = 0; at < bytes.size() && !by_and_by.over(); at += piece)
+    feed(by_and_by, inflater, piece, bytes.subspan(at, std::min(piece, bytes.size() - at)), pieces);
   TZ_ASSERT(whole.words == pieces.words);
 }
 

@@ -98,6 +98,7 @@ void NetworkHost::stop_late() {
 void NetworkHost::on_open(ConnectionId connection, proto::Form form) {
   opened.push_back(connection);
   forms.push_back(form);
+  if (greets) network_->greeted(connection);
 }
 
 void NetworkHost::on_message(ConnectionId connection, std::span<const std::byte> payload) {

@@ -65,6 +65,7 @@ class NetworkHost final : public NetworkEvents {
   std::vector<proto::Form> forms;
   std::vector<std::string> messages;
   std::vector<Request> requests;
+  bool greets = true;  // whoever comes may say much at once
   // What a test does about them; nothing by default.
   std::function<void(ConnectionId, std::string_view)> message;
   std::function<void(ConnectionId, const HttpRequest&)> http;

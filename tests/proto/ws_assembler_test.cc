@@ -68,7 +68,7 @@ ByteBuffer close_frame(unsigned code, std::string_view reason) {
 }
 
 std::string events_of(const ByteBuffer& bytes, Form form = Form::json, std::size_t limit = 1000) {
-  MessageAssembler assembler(form, limit);
+  MessageAssembler assembler({form, limit});
   Recorder recorder;
   assembler.feed(bytes, recorder);
   return recorder.log();
@@ -87,7 +87,7 @@ TEST(Assembler, MessagesAreTheSameHoweverTheBytesAreSplit) {
   const ByteBuffer stream = rich_stream();
   for (std::size_t first = 0; first <= stream.size(); ++first)
     for (std::size_t second = first; second <= stream.size(); second += 1 + (second - first) / 9) {
-      MessageAssembler assembler(Form::json, 1000);
+      MessageAssembler assembler({Form::json, 1000});
       Recorder recorder;
       const std::span<const std::byte> all(stream);
       assembler.feed(all.first(first), recorder);
@@ -98,17 +98,18 @@ TEST(Assembler, MessagesAreTheSameHoweverTheBytesAreSplit) {
 }
 
 TEST(Assembler, MessagesAreTheSameByteByByte) {
-  MessageAssembler assembler(Form::json, 1000);
+  MessageAssembler assembler({Form::json, 1000});
   Recorder recorder;
   for (const std::byte b : rich_stream()) assembler.feed({&b, 1}, recorder);
   EXPECT_EQ(recorder.log(), kRichEvents);
 }
 
 TEST(Assembler, NothingIsReadAfterTheEnd) {
-  MessageAssembler assembler(Form::json, 1000);
+  MessageAssembler assembler({Form::json, 1000});
   Recorder recorder;
-  EXPECT_FALSE(assembler.feed(close_frame(1000, "") + frame(1, kFin, "late"), recorder));
-  EXPECT_FALSE(assembler.feed(frame(1, kFin, "later"), recorder));
+  EXPECT_EQ(assembler.feed(close_frame(1000, "") + frame(1, kFin, "late"), recorder), close_frame(1000, "").size());
+  EXPECT_TRUE(assembler.over());
+  EXPECT_EQ(assembler.feed(frame(1, kFin, "later"), recorder), 0u);
   EXPECT_EQ(recorder.log(), "closed 1000 \n");
 }
 
@@ -169,7 +170,7 @@ TEST(Assembler, EveryRuleOfTheRfcIsKept) {
       EXPECT_EQ(events, rule.events) << rule.name;
     }
     // The same verdict when every byte comes alone.
-    MessageAssembler assembler(Form::json, 1000);
+    MessageAssembler assembler({Form::json, 1000});
     Recorder recorder;
     for (const std::byte b : rule.bytes) assembler.feed({&b, 1}, recorder);
     EXPECT_EQ(recorder.log(), events) << rule.name;
@@ -177,44 +178,69 @@ TEST(Assembler, EveryRuleOfTheRfcIsKept) {
 }
 
 TEST(Assembler, LargeMessagesLeaveNoMemoryBehind) {
-  MessageAssembler assembler(Form::binary, 1 << 20);
+  MessageAssembler assembler({Form::binary, 1 << 20});
   Recorder recorder;
   assembler.feed(frame(2, kFin, std::string(1 << 19, 'x')), recorder);
   EXPECT_EQ(assembler.buffered_bytes(), 0u);
 }
 
-// A connection that waits holds nothing, and messages of many connections are put together in the same memory, unless
-// two are coming in at the same time.
-TEST(Assembler, ConnectionsShareTheMemoryOfAMessage) {
-  ByteBuffer spare;
-  MessageAssembler first(Form::binary, 1 << 20, &spare), second(Form::binary, 1 << 20, &spare);
-  Recorder of_first, of_second;
-  first.feed(frame(2, kFin, std::string(300, 'a')), of_first);
-  EXPECT_EQ(first.buffered_bytes(), 0u);
-  const std::byte* const memory = spare.data();
-  EXPECT_GE(spare.capacity(), 300u);
-  second.feed(frame(2, kFin, std::string(200, 'b')), of_second);
-  EXPECT_EQ(spare.data(), memory) << "no other memory was taken";
+// A connection that waits has no assembler: one serves many, each from the start of a message to its end.
+TEST(Assembler, BetweenMessagesItIsFreeForAnyConnection) {
+  MessageAssembler assembler({Form::binary, 1 << 20});
+  Recorder recorder;
+  assembler.feed(frame(2, kFin, std::string(300, 'a')), recorder);
+  const std::size_t memory = assembler.buffered_bytes();
+  EXPECT_GE(memory, 300u);
+  ASSERT_TRUE(assembler.idle());
+  assembler.restart({Form::json, 1000});
+  assembler.feed(frame(1, kFin, "text"), recorder);
+  EXPECT_EQ(assembler.buffered_bytes(), memory) << "the same memory";
+  ASSERT_TRUE(assembler.idle());
+  assembler.restart({Form::json, 3});
+  assembler.feed(frame(1, kFin, "text"), recorder);
+  EXPECT_EQ(recorder.log(), "message " + std::string(300, 'a') + "\nmessage text\nviolation 1009\n");
+}
 
-  const auto long_one = frame(2, kFin, std::string(300, 'c')), between = frame(2, kFin, std::string(100, 'd'));
-  first.feed(std::span(long_one).first(100), of_first);
-  EXPECT_EQ(spare.capacity(), 0u) << "borrowed";
-  second.feed(between, of_second);
-  first.feed(std::span(long_one).subspan(100), of_first);
-  EXPECT_EQ(first.buffered_bytes() + second.buffered_bytes(), 0u);
-  EXPECT_GE(spare.capacity(), 300u);
+TEST(Assembler, IsBusyFromTheFirstByteOfAFrameToTheEndOfItsMessage) {
+  MessageAssembler assembler({Form::json, 1000});
+  Recorder recorder;
+  const ByteBuffer stream = frame(1, kMore, "a") + frame(9, kFin, "p") + frame(0, kFin, "b");
+  EXPECT_TRUE(assembler.idle());
+  for (std::size_t i = 0; i < stream.size(); ++i) {
+    assembler.feed({&stream[i], 1}, recorder);
+    EXPECT_EQ(assembler.idle(), i + 1 == stream.size()) << i;
+  }
+}
 
-  Recorder alone_first, alone_second;
-  MessageAssembler plain_first(Form::binary, 1 << 20), plain_second(Form::binary, 1 << 20);
-  plain_first.feed(frame(2, kFin, std::string(300, 'a')), alone_first);
-  plain_first.feed(long_one, alone_first);
-  plain_second.feed(frame(2, kFin, std::string(200, 'b')), alone_second);
-  plain_second.feed(between, alone_second);
-  EXPECT_EQ(of_first.log(), alone_first.log());
-  EXPECT_EQ(of_second.log(), alone_second.log());
+TEST(Assembler, MemoryGrowsWithWhatComesAndNotWithWhatIsPromised) {
+  MessageAssembler assembler({Form::binary, 1 << 20});
+  Recorder recorder;
+  const ByteBuffer whole = frame(2, kFin, std::string(1 << 20, 'x'));
+  assembler.feed(std::span(whole).first(1000), recorder);
+  EXPECT_LE(assembler.buffered_bytes(), 2000u);
+}
 
-  first.feed(frame(2, kFin, std::string(1 << 19, 'e')), of_first);
-  EXPECT_LE(spare.capacity(), 64u << 10) << "what a large message took is given back";
+// WS-6: a compressed message is handed out before anything behind it is looked at.
+TEST(Assembler, StopsBehindACompressedMessageUntilItIsExpandedOrDropped) {
+  const std::string hello("\xf2\x48\xcd\xc9\xc9\x07\x00", 7);  // "Hello", compressed
+  const ByteBuffer one = frame(1, kFin, hello, 4), stream = one + frame(1, kFin, "next") + one + frame(1, kFin, "last");
+  MessageAssembler assembler({Form::json, 1000, true});
+  Recorder recorder;
+  std::span<const std::byte> rest(stream);
+  rest = rest.subspan(assembler.feed(rest, recorder));
+  ASSERT_TRUE(assembler.holds_compressed());
+  EXPECT_FALSE(assembler.idle());
+  EXPECT_EQ(stream.size() - rest.size(), one.size());
+  EXPECT_EQ(assembler.feed(rest, recorder), 0u);
+  Inflater inflater;
+  ByteBuffer out;
+  ASSERT_EQ(inflater.expand(assembler.compressed_message(), 1000, out), Inflater::Outcome::done);
+  assembler.expanded(Inflater::Outcome::done, out, recorder);
+  rest = rest.subspan(assembler.feed(rest, recorder));
+  ASSERT_TRUE(assembler.holds_compressed());
+  assembler.drop_compressed();
+  EXPECT_EQ(assembler.feed(rest, recorder), rest.size());
+  EXPECT_EQ(recorder.log(), "message Hello\nmessage next\nmessage last\n");
 }
 
 TEST(Assembler, GarbageIsSurvived) {
@@ -225,7 +251,7 @@ TEST(Assembler, GarbageIsSurvived) {
     ByteBuffer bytes = rich_stream();
     for (std::uint64_t edits = 1 + random() % 6; edits > 0; --edits)
       bytes[random() % bytes.size()] = static_cast<std::byte>(random());
-    MessageAssembler assembler(run % 2 == 0 ? Form::json : Form::binary, 1000);
+    MessageAssembler assembler({run % 2 == 0 ? Form::json : Form::binary, 1000});
     Recorder recorder;
     assembler.feed(bytes, recorder);
   }

@@ -175,6 +175,49 @@ TEST(Deflate, ABombStopsAtTheLimitInSpaceAndTime) {
   EXPECT_EQ(out.size(), zeros.size());
 }
 
+// WS-6: as much at a time as is allowed, whatever a message consists of, with the same result.
+TEST(Deflate, AMessageMayBeExpandedBitByBit) {
+  std::mt19937 random(8);
+  ByteBuffer run, whole, once;
+  append_text(words(100'000, random), run);
+  Deflater(Window::large).append_compressed(run, whole);
+  const std::string payload = frames_in(whole).at(0).payload;
+  Inflater inflater;
+  ASSERT_EQ(inflater.expand(bytes_of(payload), 1 << 20, once), Inflater::Outcome::done);
+  for (const std::size_t at_a_time : {1u, 7u, 1000u, 16'384u, 1u << 20}) {
+    inflater.begin(bytes_of(payload), 1 << 20);
+    std::size_t calls = 0, work = at_a_time;
+    Inflater::Outcome outcome = Inflater::Outcome::more;
+    for (; outcome == Inflater::Outcome::more; ++calls, work = at_a_time) outcome = inflater.go_on(work);
+    ASSERT_EQ(outcome, Inflater::Outcome::done) << at_a_time;
+    EXPECT_TRUE(text_of(inflater.expanded()) == text_of(once)) << at_a_time;
+    // A call goes over its work by what it was fed at most.
+    EXPECT_GE(calls, 100'000 / (at_a_time + 16'384)) << at_a_time;
+  }
+  // Another one may begin before the end.
+  inflater.begin(bytes_of(payload), 1 << 20);
+  std::size_t work = 100;
+  EXPECT_EQ(inflater.go_on(work), Inflater::Outcome::more);
+  EXPECT_EQ(inflater.expand(bytes_of(payload), 1 << 20, whole), Inflater::Outcome::done);
+  EXPECT_TRUE(whole == once);
+}
+
+TEST(Deflate, BlocksWithoutContentAreWork) {
+  std::string empty_blocks;
+  while (empty_blocks.size() < 1 << 20) empty_blocks += std::string("\0\0\0\xff\xff", 5);
+  empty_blocks += '\0';
+  Inflater inflater;
+  inflater.begin(bytes_of(empty_blocks), 1000);
+  std::size_t calls = 0;
+  for (Inflater::Outcome outcome = Inflater::Outcome::more; outcome == Inflater::Outcome::more; ++calls) {
+    std::size_t work = 16'384;
+    outcome = inflater.go_on(work);
+    EXPECT_NE(outcome, Inflater::Outcome::damaged);
+  }
+  EXPECT_GE(calls, empty_blocks.size() / 8192);
+  EXPECT_EQ(inflater.expanded().size(), 0u);
+}
+
 TEST(Deflate, MessagesThatWereCutOffOrChangedAreDamagedOrSomethingElseButNeverTrusted) {
   std::mt19937 random(7);
   ByteBuffer run, compressed, out;

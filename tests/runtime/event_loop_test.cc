@@ -500,6 +500,50 @@ TEST_P(EventLoopTest, ASlowReaderGetsEverythingInOrder) {
   loop_->close(pair.ours);
 }
 
+TEST_P(EventLoopTest, AReceiveCanBeStoppedAndGoesOnWhereItStopped) {
+  const Pair pair = make_pair();
+  const std::string text = pattern(200'000, 3);
+  std::thread sender([&] {
+    for (std::size_t at = 0; at < text.size();) {
+      const ssize_t size = ::send(pair.other, text.data() + at, std::min<std::size_t>(text.size() - at, 5000), 0);
+      if (size <= 0) return;
+      at += static_cast<std::size_t>(size);
+    }
+  });
+  std::string got;
+  int stops = 0;
+  while (got.size() < text.size()) {
+    Outcome outcome;
+    loop_->receive(pair.ours, &outcome);
+    ASSERT_TRUE(run_until([&] {
+      const std::string more = take(outcome);
+      got += more;
+      // Asked again whenever more comes: the kernel may have been about to tell it.
+      if (!outcome.ended() && (!more.empty() || got.size() == text.size())) loop_->stop_receiving(pair.ours, &outcome);
+      return outcome.ended();
+    }));
+    got += take(outcome);
+    if (outcome.last() == -ECANCELED)
+      ++stops;
+    else
+      ASSERT_TRUE(outcome.last() > 0 || outcome.last() == -ENOBUFS) << outcome.last();
+  }
+  sender.join();
+  EXPECT_TRUE(got == text);
+  EXPECT_GT(stops, 0);
+  // One that waits for nothing ends, too; and what is not there cannot be stopped.
+  Outcome idle;
+  loop_->receive(pair.ours, &idle);
+  loop_->submit_and_wait(0);
+  loop_->stop_receiving(pair.ours, &idle);
+  ASSERT_TRUE(run_until([&] { return idle.ended(); }));
+  EXPECT_EQ(idle.last(), -ECANCELED);
+  loop_->stop_receiving(pair.ours, &idle);
+  loop_->submit_and_wait(0);
+  EXPECT_EQ(idle.words.size(), 1u);
+  end(pair, {});
+}
+
 TEST_P(EventLoopTest, AShutSocketEndsWhatIsUnderWay) {
   Pair pair = make_pair();
   Outcome receiving;

@@ -281,7 +281,7 @@ CrowdClient* SlowCrowd::client_of(Connection connection) {
 }
 
 void SlowCrowd::queue(CrowdClient& client, const SharedBytes& frame) {
-  client.outbox.push(frames_.hold(frame));
+  client.outbox.push(frames_.hold(frame), frames_);
 }
 
 void SlowCrowd::send(Connection connection, const proto::ServerMessage& message) {

@@ -25,6 +25,7 @@ class Loop final : public runtime::EventLoop {
   // ---- runtime::EventLoop ----
   void accept(int listen_fd, runtime::Completion* done) override { network_.accept(listen_fd, *this, done); }
   void receive(int fd, runtime::Completion* done) override { network_.receive(fd, done); }
+  void stop_receiving(int fd, runtime::Completion*) override { network_.stop_receiving(fd); }
   std::span<const std::byte> buffer(std::uint16_t id, std::size_t size) const override;
   void give_back(std::uint16_t id) override;
   void send(int fd, const msghdr* message, runtime::Completion* done) override { network_.send(fd, message, done); }

@@ -278,6 +278,12 @@ void Network::receive(int fd, runtime::Completion* done) {
   feed_server(*socket);
 }
 
+void Network::stop_receiving(int fd) {
+  Socket* const socket = find(fd);
+  if (socket != nullptr && socket->loop != nullptr && socket->receive != nullptr)
+    socket->loop->complete(std::exchange(socket->receive, nullptr), -ECANCELED, 0);
+}
+
 void Network::send(int fd, const msghdr* message, runtime::Completion* done) {
   Socket* const socket = find(fd);
   TZ_ASSERT(socket != nullptr && socket->loop != nullptr && socket->sending == nullptr);

@@ -67,6 +67,7 @@ class Network {
   static int listen_fd(int core);
   void accept(int fd, Loop& loop, runtime::Completion* done);
   void receive(int fd, runtime::Completion* done);
+  void stop_receiving(int fd);
   void send(int fd, const msghdr* message, runtime::Completion* done);
   int shutdown(int fd, int how);
   int close(int fd);

@@ -79,7 +79,7 @@ void fuzz(std::span<const std::byte> bytes) {
     check<ClientMessage>(form, bytes);
     check<ServerMessage>(form, bytes);
     Reader whole(form), pieces(form);
-    ws::MessageAssembler at_once(form, 1 << 16), by_piece(form, 1 << 16);
+    ws::MessageAssembler at_once({form, 1 << 16}), by_piece({form, 1 << 16});
     at_once.feed(bytes, whole);
     for (std::size_t at = 0; at < bytes.size(); at += 7)
       by_piece.feed(bytes.subspan(at, std::min<std::size_t>(7, bytes.size() - at)), pieces);
