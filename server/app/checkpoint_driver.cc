@@ -16,9 +16,6 @@ constexpr std::uint64_t kTryAgainNs = 1'000'000'000;
 constexpr std::uint64_t kLookEveryNs = 50'000'000;
 // Checksums computed per tick: some 160 ns each, so that an edit waits 10 µs for them at most.
 constexpr std::size_t kPagesPerTick = 8;
-// A root waits so long for the log to have what it shows. Longer would be of no use: without disk space the log may need
-// what this checkpoint gives back.
-constexpr std::uint64_t kLogWaitNs = 1'000'000'000;
 // Entries of nodes looked at per tick for what dropped versions leave: a nanosecond or two each.
 constexpr std::size_t kEntriesPerTick = 16384;
 
@@ -73,30 +70,23 @@ bool CheckpointDriver::advance(std::uint64_t now_ns) {
     if (working_) bring(*slot_);
     return false;
   }
-  if (!synced_) return false;
-  waits_for_log_ = !log_has_it(now_ns);
-  if (waits_for_log_) return false;
+  if (!synced_ || waits_for_log()) return false;
   synced_ = false;
-  // A page that could not be read must not get a checksum and a root that vouches for it.
-  const Status outcome = result_ == 0 ? slot_->file->look_whether_whole()
-                                      : Status(Error{ErrorCode::read_only, std::string("the shard's file could not be "
-                                                                                       "synced: ") +
-                                                                               std::strerror(-result_)});
   const std::uint64_t before = done_;
-  step(slot_->shard->checkpoint_synced(outcome));
+  step(slot_->shard->checkpoint_synced(whether_synced()));
   return done_ != before;
 }
 
-// After a crash a shard whose root is ahead of its log has edits that no log has: no history, no undo, and of an edit over
-// shards a part that recovery takes for done.
-bool CheckpointDriver::log_has_it(std::uint64_t now_ns) {
-  if (!pages_synced_ || log_.failed() || log_.durable_sequence() >= covers_) return true;
-  if (log_wait_until_ns_ == 0) log_wait_until_ns_ = now_ns + kLogWaitNs;
-  return now_ns >= log_wait_until_ns_;
+Status CheckpointDriver::whether_synced() const {
+  if (result_ != 0)
+    return Error{ErrorCode::read_only, std::string("the shard's file could not be synced: ") + std::strerror(-result_)};
+  if (root_next_ && log_.failed() && log_.durable_sequence() < covers_) return LogDriver::failure();
+  // A page that could not be read must not get a checksum and a root that vouches for it.
+  return slot_->file->look_whether_whole();
 }
 
 bool CheckpointDriver::begin(std::uint64_t now_ns) {
-  if (now_ns < not_before_ns_) return false;
+  if (now_ns < not_before_ns_ || log_.failed()) return false;
   ShardSlot* chosen = nullptr;
   shards_.for_each([&](ShardSlot& slot) {
     if (!is_dirty(slot)) {
@@ -140,12 +130,11 @@ void CheckpointDriver::step(Result<storage::CheckpointStep> next) {
     slot_->shard->read_only(next.error());
     slot_->no_checkpoints = true;
     slot_ = nullptr;
-    working_ = false;
+    working_ = root_next_ = false;
     return;
   }
+  root_next_ = *next == storage::CheckpointStep::sync_pages;
   working_ = *next == storage::CheckpointStep::work;
-  pages_synced_ = *next == storage::CheckpointStep::sync_pages;
-  log_wait_until_ns_ = 0;
   if (working_) return;
   if (*next == storage::CheckpointStep::done) {
     slot_->covered = covers_;

@@ -11,6 +11,11 @@ namespace terrazzo::app {
 
 // Checkpoints this core's shards one at a time, in the background: the syncs run on the ring, the steps between them
 // are short. A shard's turn comes when it asks, or when it has been dirty for long.
+//
+// A root is written when the log has everything that it shows on disk. Otherwise, after a crash, a shard could show
+// edits that no log has: nobody could take them back, and undo would find an older edit in their place. Two exceptions:
+// while the log waits for disk space a root goes first, since segments become free by checkpoints alone, and the log
+// could wait for ever; and a log that failed has no further roots written, since it never has everything.
 class CheckpointDriver final : private runtime::Completion {
  public:
   CheckpointDriver(ShardTable& shards, LogDriver& log, runtime::FileQueue& files, PageBringer& pages)
@@ -22,7 +27,7 @@ class CheckpointDriver final : private runtime::Completion {
   // It is this shard's turn, or it will be at the next look.
   bool is_at(const ShardSlot& slot) const { return slot_ == &slot; }
   static bool is_due(const ShardSlot& slot, std::uint64_t now_ns);
-  bool wants_a_step() const { return (synced_ && !waits_for_log_) || ((working_ || reclaiming_) && !bringing_); }
+  bool wants_a_step() const { return (synced_ && !waits_for_log()) || ((working_ || reclaiming_) && !bringing_); }
   // At the end of a run: every dirty shard, at once.
   void hurry() { hurry_ = true; }
   bool all_clean();
@@ -31,11 +36,14 @@ class CheckpointDriver final : private runtime::Completion {
  private:
   void complete(std::int32_t result, std::uint32_t flags) override;
   bool begin(std::uint64_t now_ns);
-  bool log_has_it(std::uint64_t now_ns);
+  Status whether_synced() const;
   void reclaim();
   // Whether there was something to bring; the driver goes on when it is there.
   bool bring(ShardSlot& slot);
   void step(Result<storage::CheckpointStep> next);
+  bool waits_for_log() const {
+    return root_next_ && result_ == 0 && log_.durable_sequence() < covers_ && !log_.failed() && !log_.lacks_space();
+  }
 
   ShardTable& shards_;
   LogDriver& log_;
@@ -45,9 +53,7 @@ class CheckpointDriver final : private runtime::Completion {
   ShardSlot* slot_ = nullptr;
   std::uint64_t covers_ = 0;  // the log sequence this checkpoint makes history
   bool synced_ = false;
-  bool pages_synced_ = false;    // what is being synced are pages: the root comes next
-  bool waits_for_log_ = false;   // with that
-  std::uint64_t log_wait_until_ns_ = 0;
+  bool root_next_ = false;   // the pages are being synced or have been; the root that tells of them comes next
   bool working_ = false;     // checksums are left to compute
   bool reclaiming_ = false;  // pages of dropped versions are left to give back
   bool bringing_ = false;    // pages for that, or for a root, are on their way

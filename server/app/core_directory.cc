@@ -87,9 +87,9 @@ UserId user_number(bool proven, std::string_view name) {
   return UserId{id | 1};  // never nobody's
 }
 
-// Two edits of one session never at the same time, whatever happens to the clock.
+// Two edits of one session never at the same time, whatever the clock's grain.
 std::uint64_t CoreServices::time_us() {
-  last_time_us_ = std::max(last_time_us_ + 1, runtime::wall_ns() / 1000);
+  last_time_us_ = std::max(last_time_us_ + 1, node_.stamps.now_us());
   return last_time_us_;
 }
 

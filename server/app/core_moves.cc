@@ -176,8 +176,12 @@ bool CoreServices::quiet(const shard::ShardKey& shard) {
 
 std::unique_ptr<ShardSlot> CoreServices::give_up(const shard::ShardKey& shard) {
   std::unique_ptr<ShardSlot> slot = shards_.release(shard);
-  // The log may have failed in this tick, and its shards have not been told.
-  if (log_.failed()) slot->shard->read_only(LogDriver::failure());
+  // The log may have failed in this tick, and its shards have not been told. What of the shard is in no log must not
+  // get a root on the new core either.
+  if (log_.failed()) {
+    slot->shard->read_only(LogDriver::failure());
+    slot->no_checkpoints = true;
+  }
   std::erase(waiting_, slot.get());
   memory_.forget(*slot);
   if (slot->logged > slot->covered) {

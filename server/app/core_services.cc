@@ -385,7 +385,10 @@ void CoreServices::last_checkpoints() {
   checkpoints_.hurry();
   // Whatever does not fit into the time is replayed from the log at the next start.
   while (!log_.failed() && !checkpoints_.all_clean() && runtime::monotonic_ns() - drain_began_ns_ < kExitNs) {
+    // A root waits for the log, which after a drain that took too long is still at work.
+    if (log_.take_completed()) on_log_durable();
     if (checkpoints_.advance(runtime::monotonic_ns())) forget_log();
+    log_.submit(runtime::monotonic_ns());
     if (checkpoints_.running() && !checkpoints_.wants_a_step()) io_.loop->submit_and_wait(kMaxWaitNs);
     io_.files->collect();
   }

@@ -38,6 +38,8 @@ class LogDriver final : private runtime::Completion {
     return {ErrorCode::read_only,
             "the write-ahead log of this core failed; its shards take no more edits until the server restarts"};
   }
+  // No group goes out until a segment can be made: the disk is full, or the log's folder is not to be written.
+  bool lacks_space() const { return no_spare_ && waiting_ && !in_flight_; }
   bool idle() const { return !in_flight_ && writer_.pending_bytes() == 0; }
   // When submit() should be called again although nothing new happens: a group waits for a segment that could not be
   // made, and nobody is at it: the worker who makes one wakes the core.

@@ -15,6 +15,7 @@
 #include "server/app/history_reach.h"
 #include "server/app/resume_tokens.h"
 #include "server/app/session_table.h"
+#include "server/app/stamp_clock.h"
 #include "server/app/user_table.h"
 #include "server/app/worker_pool.h"
 #include "server/app/world_directory.h"
@@ -47,6 +48,7 @@ struct Node {
   // For reading cold pages and opening shards: people wait for these, so they do not queue behind sealing and backups.
   std::unique_ptr<WorkerPool> page_workers;
 
+  StampClock stamps;
   HistoryCounters history;
   HistoryReach reach;
   std::atomic<bool> draining{false};  // SIGTERM came

@@ -33,11 +33,13 @@ Status Past::read_next(const std::function<void(const storage::Record&)>& each) 
   Stream& stream = widest->second;
   const io::SegmentName segment = stream.segments.back();
   stream.segments.pop_back();
+  // What a start rolled forward was asked for long before it stood there: it says nothing of the segments before.
+  const bool rolled = segment.number == 0;
   std::uint64_t first = 0;
   std::size_t stamped = 0;
   const Status read = visit_segment(*data_, segment, blocks_, [&](const storage::Record& record) {
     if (record.kind != storage::RecordKind::edit) return;
-    if (stamped < kFirstRecords) {
+    if (!rolled && stamped < kFirstRecords) {
       const auto head = shard::peek_edit(record.payload);
       if (head && head->time_us != 0) {
         ++stamped;

@@ -18,13 +18,19 @@ bool zeros_at(std::span<const std::byte> bytes, std::uint64_t at) {
   return std::ranges::all_of(bytes.subspan(at, storage::kPageBytes), [](std::byte b) { return b == std::byte{}; });
 }
 
+// Not the end of what is kept: what cannot be read now may have the very edit that is asked for.
+Error cannot_be_read(const Error& why) {
+  return {ErrorCode::internal, "the server's record of past edits cannot be read: " + why.message + "; try again"};
+}
+
 // False: it is not in the log any more.
 Result<bool> visit_in_log(const io::DataDirectory& data, const io::SegmentName& segment,
                           const std::function<void(const storage::Record&)>& each) {
   // A segment that is being written has zeros behind what is there: they need not all be read.
   for (std::size_t front = kFrontBytes;; front *= 8) {
     const auto bytes = data.read_segment(segment.core, segment.incarnation, segment.number, front);
-    if (!bytes) return false;
+    if (!bytes && bytes.error().code == ErrorCode::not_found) return false;
+    if (!bytes) return cannot_be_read(bytes.error());
     std::vector<storage::Record> records;
     const auto scanned = storage::scan_segment(*bytes, segment, [&](const auto& record) { records.push_back(record); });
     if (!scanned) return scanned.error();
@@ -42,7 +48,7 @@ Status visit_sealed(const io::DataDirectory& data, const io::SegmentName& segmen
   const auto file = std::ranges::find(*history, segment, &io::DataDirectory::HistoryFile::name);
   if (file == history->end()) return {};
   const auto mapping = io::ReadOnlyMapping::open(file->path);
-  if (!mapping) return mapping.error().code == ErrorCode::not_found ? Status() : Status(mapping.error());
+  if (!mapping) return mapping.error().code == ErrorCode::not_found ? Status() : Status(cannot_be_read(mapping.error()));
   const auto reader = storage::HistoryReader::open((*mapping)->bytes());
   const Status visited = reader ? visit(*reader) : Status(reader.error());
   return visited ? Status() : Status(Error{visited.error().code, file->path + ": " + visited.error().message});

@@ -11,9 +11,10 @@
 // One segment of the log, in the log or sealed: whoever reads the past need not know which. Blocking; any thread.
 namespace terrazzo::app {
 
-// A record is stamped where its connection is, and logged by the shard's owner: this much later at most. Beyond that
-// the older one of two steps of which another core logged the newer one may be taken for the newer.
-inline constexpr std::uint64_t kStampDelayUs = 1'000'000;
+// A record is stamped where its connection is, and logged by the shard's owner: this much later at most, or the older
+// one of two steps of which another core logged the newer one may be taken for the newer. Pages that a slow disk brings
+// take seconds.
+inline constexpr std::uint64_t kStampDelayUs = 10'000'000;
 
 // All that there are, each once: those of a core by age.
 Result<std::vector<io::SegmentName>> list_past(const io::DataDirectory& data);

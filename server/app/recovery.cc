@@ -20,6 +20,7 @@
 #include "server/io/cold_pages.h"
 #include "server/runtime/clock.h"
 #include "server/shard/coordinator.h"
+#include "server/shard/log_record.h"
 #include "server/shard/shard_router.h"
 #include "server/storage/log_damage.h"
 
@@ -52,8 +53,8 @@ class Recovery {
   Recovery(Node& node, std::span<const std::unique_ptr<CoreServices>> cores) : node_(node), cores_(cores) {}
 
   Result<RecoveryReport> run() {
-    const auto steps = {&Recovery::read_logs,    &Recovery::judge_logs, &Recovery::replay,  &Recovery::judge_roots,
-                        &Recovery::roll_forward, &Recovery::checkpoint, &Recovery::put_away};
+    const auto steps = {&Recovery::read_logs,    &Recovery::judge_logs, &Recovery::replay,      &Recovery::judge_roots,
+                        &Recovery::roll_forward, &Recovery::checkpoint, &Recovery::note_stamps, &Recovery::put_away};
     for (const auto step : steps)
       if (Status done = (this->*step)(); !done) return done.error();
     report_.shards = touched_.size();
@@ -74,6 +75,8 @@ class Recovery {
   // Cores number theirs from 1.
   io::SegmentName rolled_segment() const { return {0, node_.incarnation, 0}; }
   Status checkpoint();
+  // This run's edits count as later than those of all runs before, whatever the clock was set to.
+  Status note_stamps();
   Status put_away();
   // In the background; until it is done, another start would read the segment once more.
   void seal(const io::SegmentName& segment);
@@ -109,6 +112,7 @@ class Recovery {
   std::unordered_set<const ShardSlot*> is_touched_;
   std::unordered_set<const shard::Shard*> went_on_;  // lines that the log had more edits of
   std::optional<shard::ShardKey> told_gap_of_;
+  std::uint64_t newest_stamp_us_ = 0;
   RecoveryReport report_;
 };
 
@@ -149,6 +153,9 @@ Status Recovery::read_logs() {
     const auto collect = [&](const storage::Record& record) {
       segment.records.push_back({{record.shard.world, {record.shard.x, record.shard.y}}, record, segments_.size() - 1});
       if (line_of(record.shard.world) != 0) report_.worlds_in_log.insert(record.shard.world);
+      if (record.kind != storage::RecordKind::edit) return;
+      if (const auto head = shard::peek_edit(record.payload))
+        newest_stamp_us_ = std::max(newest_stamp_us_, head->time_us);
     };
     const Result<storage::WalScan> scan = storage::scan_segment(segment.bytes, name, collect);
     if (!scan) return Error{scan.error().code, io::file_of(name) + ": " + scan.error().message};
@@ -261,6 +268,7 @@ Status Recovery::roll_forward() {
     if (!request) return request.error();
     if (canary::is(canary::Bug::part_not_rolled_forward)) (*request)->parts.pop_back();
     for (const auto& part : (*request)->parts) {
+      newest_stamp_us_ = std::max(newest_stamp_us_, part->time_us);
       part->coordinated = found.record.lsn.value;
       const Result<Target> at = target(part->shard);
       if (!at) return at.error();
@@ -291,7 +299,7 @@ Status Recovery::roll_forward() {
 // there. Before the shards' checkpoints, after which nobody rolls them forward again.
 Status Recovery::keep_rolled() {
   const std::optional<storage::WalWrite> group = rolled_.next_group();
-  if (!group || node_.config.history_mib == 0) return {};
+  if (!group || node_.config.history_mib == 0 || canary::is(canary::Bug::rolled_part_not_kept)) return {};
   const auto sealed = storage::seal_segment(group->bytes, rolled_segment(), chunks_of_record);
   return sealed ? node_.data->write_history(rolled_segment(), sealed->file) : Status(sealed.error());
 }
@@ -333,6 +341,12 @@ Status Recovery::checkpoint() {
     if (Status made = checkpoint_now(*slot); !made) return made;
     if (++done % 100 == 0) spdlog::info("recovery: {} of {} shards on disk", done, touched_.size());
   }
+  return {};
+}
+
+Status Recovery::note_stamps() {
+  if (Status noted = node_.data->note_stamp(newest_stamp_us_); !noted) return noted;
+  node_.stamps.begin_after(node_.data->stamped_us());
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "base/canary.h"
 #include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
 #include "server/shard/swaps.h"
@@ -28,7 +29,8 @@ struct UndoDesk::Prepared {
 
 void UndoDesk::ask(std::unique_ptr<shard::UndoRequest> request) {
   const shard::EditName name = name_of(*request);
-  if (const auto known = done_.find(name); known != done_.end()) {
+  const auto known = done_.find(name);
+  if (known != done_.end() && !canary::is(canary::Bug::undo_done_again)) {
     shard::UndoOutcome again = known->second;
     again.origin = request->origin;
     return out_.undo_done(std::move(again));

@@ -1,9 +1,12 @@
 #include "server/app/undo_finder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
 
+#include "base/canary.h"
 #include "server/app/past.h"
 #include "server/shard/log_record.h"
 
@@ -13,6 +16,8 @@ namespace {
 struct Step {
   shard::UserStep step;
   std::vector<LoggedPart> parts;
+  std::size_t parts_all = 0;  // as its records say; 0: one, or as many as there are: they were not counted then
+  bool whole() const { return parts.size() >= parts_all; }
 };
 struct NewestFirst {
   using Key = std::pair<std::uint64_t, shard::EditName>;  // time, name
@@ -40,14 +45,17 @@ class Finder {
  private:
   void look_at(const storage::Record& record);
   std::optional<Result<UndoFound>> decide(std::uint64_t bound);
+  Result<UndoFound> judged();
   static Error not_yours() { return {ErrorCode::forbidden, "this edit is somebody else's: everybody undoes his own"}; }
 
   const io::DataDirectory& data_;
   const UndoQuery& query_;
   shard::UndoStack stack_;
   std::map<NewestFirst::Key, Step, NewestFirst> steps_;  // of the user, not judged yet
-  std::optional<Result<UndoFound>> judged_;              // while the undo itself is looked for
-  bool foreign_ = false;                                 // somebody else's edit has the name that is wanted
+  // What is to be taken back, while its other parts are looked for, or the undo itself.
+  std::optional<Step> taken_;
+  bool cannot_come_ = false;  // what is left unread does not have the undo itself
+  bool foreign_ = false;      // somebody else's edit has the name that is wanted
 };
 
 void Finder::look_at(const storage::Record& record) {
@@ -59,8 +67,9 @@ void Finder::look_at(const storage::Record& record) {
     return;
   }
   if (head->time_us >= query_.time_us && name != query_.own) return;
-  Step& step = steps_[{head->time_us, name}];
+  Step& step = taken_ && taken_->step.name == name ? *taken_ : steps_[{head->time_us, name}];
   step.step = {name, head->time_us, head->undo};
+  step.parts_all = head->parts;
   // A part that was rolled forward by a start that did not come to its end is there twice.
   const map::ShardPos shard{record.shard.x, record.shard.y};
   if (std::ranges::find(step.parts, shard, &LoggedPart::shard) != step.parts.end()) return;
@@ -69,25 +78,40 @@ void Finder::look_at(const storage::Record& record) {
 
 // Of the steps that are newer than anything left unread.
 std::optional<Result<UndoFound>> Finder::decide(std::uint64_t bound) {
-  while (!steps_.empty() && (steps_.begin()->first.first > bound || bound == 0)) {
+  const auto is_judged = [this] { return taken_ || stack_.error(); };
+  while (!cannot_come_ && !steps_.empty() && (steps_.begin()->first.first > bound || bound == 0)) {
+    const Step& newest = steps_.begin()->second;
+    const bool is_own = newest.step.name == query_.own && newest.step.undo;
+    // A part may have come to its shard, and to that core's log, long after the others.
+    if (is_own && !newest.whole() && bound != 0) return std::nullopt;
     Step step = std::move(steps_.extract(steps_.begin()).mapped());
-    const shard::EditName& name = step.step.name;
-    if (name == query_.own && step.step.undo) return UndoFound{step.step.undo->edit, std::move(step.parts), true};
+    const shard::EditName name = step.step.name;
+    if (is_own && !canary::is(canary::Bug::undo_done_again))
+      return UndoFound{step.step.undo->edit, std::move(step.parts), true};
+    if (!is_judged() && stack_.take(step.step) && !stack_.error()) taken_ = std::move(step);
     // What a session asked for before comes before in its log.
-    const bool cannot_come =
-        !query_.may_be_applied || (name.author == query_.own.author && name.edit < query_.own.edit);
-    if (!judged_ && stack_.take(step.step)) {
-      if (stack_.error()) {
-        judged_ = Result<UndoFound>(*stack_.error());
-      } else {
-        judged_ = Result<UndoFound>(UndoFound{shard::subject(step.step), std::move(step.parts), false});
-      }
-    }
-    if (judged_ && cannot_come) return judged_;
+    cannot_come_ =
+        is_judged() && (!query_.may_be_applied || (name.author == query_.own.author && name.edit < query_.own.edit));
   }
-  if (judged_ && bound == 0) return judged_;
+  if (is_judged() && (cannot_come_ || bound == 0)) {
+    if (taken_ && !taken_->whole() && bound != 0) return std::nullopt;
+    return judged();
+  }
   if (foreign_ && !query_.may_be_applied) return Result<UndoFound>(not_yours());
   return std::nullopt;
+}
+
+// All of it or nothing: what was one edit over several shards is one step.
+Result<UndoFound> Finder::judged() {
+  if (stack_.error()) return *stack_.error();
+  if (taken_->whole()) return UndoFound{shard::subject(taken_->step), std::move(taken_->parts), false};
+  return Error{
+      ErrorCode::not_found,
+      fmt::format("edit {} of session {} is one over {} shards, and what the server keeps of the past has {} of "
+                  "them: it is not taken back by half. The rest is older than --history-days and "
+                  "--history-mib keep, or waits for a shard that cannot be written until the server restarts",
+                  taken_->step.name.edit.value, taken_->step.name.author.value, taken_->parts_all,
+                  taken_->parts.size())};
 }
 
 }  // namespace

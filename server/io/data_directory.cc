@@ -98,9 +98,10 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::look_at(const std::string&
   const Result<bool> there = data->exists(data->path_ + "/node.json");
   if (!there) return there.error();
   if (!*there) return Error{ErrorCode::not_found, path + " is no data folder of a server: it has no node.json"};
-  const Result<std::uint64_t> incarnation = data->read_node();
-  if (!incarnation) return incarnation.error();
-  data->incarnation_ = Incarnation{*incarnation};
+  const Result<NodeFile> node = data->read_node();
+  if (!node) return node.error();
+  data->incarnation_ = Incarnation{node->incarnation};
+  data->stamped_us_ = node->stamped_us;
   return data;
 }
 
@@ -146,8 +147,8 @@ Status DataDirectory::lock() {
   return {};
 }
 
-// The incarnation of the last run.
-Result<std::uint64_t> DataDirectory::read_node() const {
+// Of the last run.
+Result<DataDirectory::NodeFile> DataDirectory::read_node() const {
   const std::string file = path_ + "/node.json";
   const Result<std::string> text = read_file(file);
   if (!text) return text.error();
@@ -162,7 +163,22 @@ Result<std::uint64_t> DataDirectory::read_node() const {
                  fmt::format("{} says format {}, this server knows {}: use the version that wrote it", file,
                              node["format"].dump(), kFormatVersion)};
   }
-  return node["incarnation"].get<std::uint64_t>();
+  const nlohmann::json stamped = node.value("stamped_us", nlohmann::json(0u));
+  if (!stamped.is_number_unsigned())
+    return Error{ErrorCode::internal, file + " is damaged: restore it from a backup, \"stamped_us\" is no number"};
+  return NodeFile{node["incarnation"].get<std::uint64_t>(), stamped.get<std::uint64_t>()};
+}
+
+Status DataDirectory::write_node() const {
+  const nlohmann::json node{
+      {"format", kFormatVersion}, {"incarnation", incarnation_.value}, {"stamped_us", stamped_us_}};
+  return replace_file(path_ + "/node.json", node.dump(2) + "\n");
+}
+
+Status DataDirectory::note_stamp(std::uint64_t stamped_us) {
+  if (stamped_us <= stamped_us_) return {};
+  stamped_us_ = stamped_us;
+  return write_node();
 }
 
 // Without node.json: counting from 1 again would give new log segments and edits over several shards the names of old
@@ -181,19 +197,19 @@ Status DataDirectory::expect_nothing_yet() const {
 
 Status DataDirectory::load_node() {
   const std::string file = path_ + "/node.json";
-  std::uint64_t before = 0;
+  NodeFile before;
   const Result<bool> there = exists(file);
   if (!there) return there.error();
   if (*there) {
-    const Result<std::uint64_t> read = read_node();
+    const Result<NodeFile> read = read_node();
     if (!read) return read.error();
     before = *read;
   } else if (Status fresh = expect_nothing_yet(); !fresh) {
     return fresh;
   }
-  incarnation_ = Incarnation{before + 1};
-  const nlohmann::json node{{"format", kFormatVersion}, {"incarnation", incarnation_.value}};
-  return replace_file(file, node.dump(2) + "\n");
+  incarnation_ = Incarnation{before.incarnation + 1};
+  stamped_us_ = before.stamped_us;
+  return write_node();
 }
 
 Status DataDirectory::load_secret() {
@@ -467,8 +483,9 @@ Result<std::vector<DataDirectory::HistoryFile>> DataDirectory::list_history() co
       file.path = path_ + "/history/" + folder + "/" + name;
       std::error_code error;
       file.bytes = fs::file_size(file.path, error);
-      const auto written = fs::last_write_time(file.path, error);
-      if (error) continue;  // gone meanwhile
+      const auto written = error ? fs::file_time_type() : fs::last_write_time(file.path, error);
+      if (error == std::errc::no_such_file_or_directory) continue;  // gone meanwhile
+      if (error) return file_error(file.path, "cannot be looked at", error.value());
       file.age_s = std::chrono::duration_cast<std::chrono::seconds>(now - written).count();
       files.push_back(file);
     }

@@ -48,6 +48,10 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   Incarnation incarnation() const { return incarnation_; }
+  // The newest time that edits of earlier runs are stamped with, as far as that was noted; in microseconds since 1970.
+  std::uint64_t stamped_us() const { return stamped_us_; }
+  // Before the log that says so is put away; nothing happens where it is not news.
+  Status note_stamp(std::uint64_t stamped_us);
   // 32 random bytes made at the first start; signs resume tokens.
   const std::array<std::byte, 32>& secret() const { return secret_; }
 
@@ -119,7 +123,11 @@ class DataDirectory {
   Status lock();
   Status load_node();
   Status expect_nothing_yet() const;
-  Result<std::uint64_t> read_node() const;
+  struct NodeFile {
+    std::uint64_t incarnation = 0, stamped_us = 0;
+  };
+  Result<NodeFile> read_node() const;
+  Status write_node() const;
   Status load_secret();
   Status have_folder(const std::string& path) const;
   std::string world_folder(WorldId world) const;
@@ -132,6 +140,7 @@ class DataDirectory {
   mutable std::set<std::string> durable_folders_;  // whose names this run has seen to be on disk
   int lock_fd_ = -1;
   Incarnation incarnation_;
+  std::uint64_t stamped_us_ = 0;
   std::array<std::byte, 32> secret_{};
 };
 

@@ -311,6 +311,8 @@ void Home::undone(const shard::UndoOutcome& outcome) {
 void Home::publication(const shard::Publication& publication) {
   const auto view = worlds_.find(publication.shard.world);
   if (view == worlds_.end()) return;
+  if (publication.as_states) [[unlikely]]
+    return publish_states(publication, view->second);
   for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
     const SharedBytes& frame = publication.frame[static_cast<std::size_t>(form)];
     if (!frame) continue;

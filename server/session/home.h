@@ -117,6 +117,7 @@ class Home {
   void forget_owed(Connection connection);
   void leave_out(const shard::Publication& publication, std::vector<Connection>& viewers);
   void refused(const shard::Publication& publication, std::span<const Connection> connections);
+  void publish_states(const shard::Publication& publication, WorldView& view);
   void left_out(Connection connection, Conflation& owed, map::ShardPos shard, Lsn lsn);
   void request_refresh(Session& session, const Conflation::StaleShard& stale);
   void refreshed(Session& session, const shard::StatesReply& reply);

@@ -74,6 +74,21 @@ void Home::refused(const shard::Publication& publication, std::span<const Connec
   }
 }
 
+// As if it had been left out for each of them: its states are asked for as soon as there is room.
+void Home::publish_states(const shard::Publication& publication, WorldView& view) {
+  viewers_.clear();
+  for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
+    std::vector<Connection> those;
+    view.viewers.collect(form, publication.touched, those);
+    viewers_.insert(viewers_.end(), those.begin(), those.end());
+  }
+  for (const Connection connection : viewers_) {
+    Conflation& slow = owe(connection);
+    left_out(connection, slow, publication.shard.position, publication.lsn);
+    out_.tell_room(connection);
+  }
+}
+
 // ---- making good ----
 
 void Home::room(Connection connection) {

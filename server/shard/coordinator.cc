@@ -116,7 +116,10 @@ void Coordinator::submit(std::unique_ptr<CoordinatedRequest> request, ShardOutpu
     }
   }
   const std::uint64_t number = again ? known->second : ++s.last;
-  for (const auto& part : request->parts) part->coordinated = number;
+  for (const auto& part : request->parts) {
+    part->coordinated = number;
+    part->parts = static_cast<std::uint32_t>(request->parts.size());
+  }
   State::Running& entry = s.running[number];
   entry.origin = request->origin;
   entry.world = s.world;

@@ -49,4 +49,20 @@ Fanout::Cast Fanout::cast(const ShardKey& shard, const proto::Applied& applied, 
   return cast;
 }
 
+Fanout::Cast Fanout::cast_states(const ShardKey& shard, Lsn lsn, std::span<const map::Rect> touched,
+                                 const InterestIndex& interest) {
+  Cast cast;
+  for (const map::Rect& chunks : touched)
+    for (const proto::Form form : {proto::Form::binary, proto::Form::json})
+      cast.cores |= interest.viewers(form, chunks);
+  if (cast.cores == 0) return cast;
+  boost::intrusive_ptr<Publication> publication(new Publication);
+  publication->shard = shard;
+  publication->lsn = lsn;
+  publication->touched.assign(touched.begin(), touched.end());
+  publication->as_states = true;
+  cast.publication = std::move(publication);
+  return cast;
+}
+
 }  // namespace terrazzo::shard

@@ -24,6 +24,9 @@ class Fanout {
     SharedPublication publication;
   };
   Cast cast(const ShardKey& shard, const proto::Applied& applied, const InterestIndex& interest);
+  // Of an edit of which there are states only; `touched` in chunks.
+  static Cast cast_states(const ShardKey& shard, Lsn lsn, std::span<const map::Rect> touched,
+                          const InterestIndex& interest);
   std::uint64_t encodings() const { return encodings_; }
 
  private:

@@ -14,7 +14,7 @@ struct EditHeader {
   std::uint32_t op_count, pre_image_bytes;  // the pre-image follows the ops
   std::uint8_t content, pre_image_kind;
   std::uint8_t has_who, undo;  // `undo`: 1: an undo, 2: a redo; then has_who is 1
-  std::uint8_t reserved[4];
+  std::uint32_t parts;         // of an edit over several shards; 0 from servers that did not count them
 };
 // Follows the header where it says so.
 struct Who {
@@ -202,6 +202,7 @@ void encode_edit(const EditRequest& request, std::uint64_t version, const PreIma
   header.author = request.origin.session.value;
   header.edit = request.edit.id.value;
   header.coordinated = request.coordinated;
+  header.parts = request.parts;
   header.version = version;
   header.op_count = static_cast<std::uint32_t>(count);
   header.pre_image_bytes = static_cast<std::uint32_t>(before.bytes.size());
@@ -231,6 +232,7 @@ bool take_head(Reader& reader, EditHeader& header, LoggedEdit& logged) {
   if (!reader.take(header) || header.op_count > reader.left() / sizeof(OpHeader)) return false;
   logged.author = SessionId{header.author};
   logged.coordinated = header.coordinated;
+  logged.parts = header.parts;
   logged.version = header.version;
   logged.edit.id = EditId{header.edit};
   if (header.pre_image_kind > static_cast<std::uint8_t>(PreImageKind::pinned)) return false;
@@ -318,6 +320,7 @@ Result<std::unique_ptr<CoordinatedRequest>> decode_coordinated(std::span<const s
     part->time_us = logged->time_us;
     part->version = header.version;
     part->coordinated = logged->coordinated;
+    part->parts = header.part_count;
     request->parts.push_back(std::move(part));
   }
   return request;

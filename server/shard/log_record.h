@@ -23,6 +23,7 @@ struct LoggedEdit {
   std::optional<UndoOf> undo;
   std::uint64_t restored = 0, skipped = 0;  // cells, of an undo
   std::uint64_t coordinated = 0;
+  std::uint32_t parts = 0;  // of an edit over several shards: in how many; 0: in one, or written before it was counted
   std::uint64_t version = 0;  // the world's newest one that the shard knew: a later one does not show the edit
   map::Edit edit;             // ops live in the arena given
   std::optional<Restore> restore;

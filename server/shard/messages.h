@@ -100,6 +100,8 @@ struct EditRequest : Pooled {
   std::uint64_t time_us = 0;    // when it was asked for, since 1970; orders a user's edits
   // Of an edit over several shards: its place in the coordinator's order (from 1); 0 otherwise.
   std::uint64_t coordinated = 0;
+  // Likewise: in how many shards it is, this one included.
+  std::uint32_t parts = 0;
   // Of a part read from a log: the world's newest version when the edit was decided.
   std::uint64_t version = 0;
   // A stroke of a few cells needs no more than this.
@@ -181,13 +183,16 @@ struct StatesReply {
   std::optional<Error> error;  // the shard cannot be read; no states, no interest
 };
 
-// One applied edit for the viewers on one or more cores (owner → homes). `frame` is null in a form nobody reads.
-// Counted: once for each core it is on its way to.
+// One applied edit for the viewers on one or more cores (owner → homes). `frame` is null in a form nobody reads, and in
+// both where `as_states`: of an edit that says nothing of the cells it wrote, and wrote so many that each viewer is
+// sent the states of its chunks instead, as is one that has missed edits. Counted: once for each core it is on its way
+// to.
 struct Publication : Pooled, boost::intrusive_ref_counter<Publication, boost::thread_safe_counter> {
   ShardKey shard;
   Lsn lsn;
   std::array<SharedBytes, 2> frame;                      // by proto::Form: complete WebSocket frames
   boost::container::small_vector<map::Rect, 2> touched;  // in chunks
+  bool as_states = false;
 };
 using SharedPublication = boost::intrusive_ptr<const Publication>;
 

@@ -22,9 +22,10 @@ namespace terrazzo::shard {
 namespace {
 
 // What more cells were written to, viewers get as the chunks they watch are now: a large copy is not sent whole to who
-// sees a corner of it. This many in a message.
+// sees a corner of it.
 constexpr std::size_t kCellsPerPublication = 65536;
-constexpr std::size_t kChunksPerMessage = kCellsPerPublication / map::kChunkCells;
+// They are told so by one edit like any other where they are no more chunks than this, else by their states.
+constexpr std::size_t kChunksPerPublication = kCellsPerPublication / map::kChunkCells;
 
 // All of an edit but its swaps, for ops to take their place or that of its ops. What the edit points to stays its own.
 void take_over(const EditRequest& edit, EditRequest& by) {
@@ -34,6 +35,7 @@ void take_over(const EditRequest& edit, EditRequest& by) {
   by.restore = edit.restore;
   by.undo = edit.undo;
   by.coordinated = edit.coordinated;
+  by.parts = edit.parts;
   by.time_us = edit.time_us;
 }
 
@@ -87,6 +89,7 @@ void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory
   TZ_ASSERT(s.waiting.empty() || s.read_only);
   s.last_sequence = s.waiting.empty() ? 0 : ~std::uint64_t{0};  // never durable
   s.waiting.clear();
+  if (canary::is(canary::Bug::claim_lost_by_move)) s.claims = {};
   s.encoder = &encoder;
   s.encoded = &encoded;
   s.fanout.use(encoder);
@@ -280,24 +283,29 @@ void Shard::State::publish_ops(const EditRequest& request, std::span<const map::
   out.publish(cast.cores, std::move(cast.publication));
 }
 
-// Clients know nothing of pins: they are told what the chunks they watch hold now. A chunk that is in several areas may
-// come again, as it was.
+// Clients know nothing of pins: they are told what the chunks they watch hold now. One edit is one message (its LSN
+// comes once), so where that would be too long, viewers are sent the states.
 void Shard::State::publish_states(const EditRequest& request, std::span<const Restore::Area> areas, ShardOutput& out) {
+  constexpr std::int64_t kRegion = 16;  // chunks, of the side of what is told to be touched then
   std::vector<map::Op> ops;
-  const auto flush = [&] {
-    if (!ops.empty()) publish_ops(request, ops, out);
-    ops.clear();
-  };
+  std::vector<map::Rect> regions;
   const auto watched = [&](const map::Rect& chunks) {
     return (interest.viewers(proto::Form::binary, chunks) | interest.viewers(proto::Form::json, chunks)) != 0;
   };
   for (const Restore::Area& area : areas) {
     for_each_restored(head, head.lsn(), area, watched, [&](const map::Op& op) {
-      ops.push_back(op);
-      if (ops.size() == kChunksPerMessage) flush();
+      if (ops.size() <= kChunksPerPublication) ops.push_back(op);
+      const map::Rect chunk = map::chunks_of(op.rect);
+      const map::Rect region = map::Rect::of_size(chunk.x0 & -kRegion, chunk.y0 & -kRegion, kRegion, kRegion);
+      if (regions.empty() || regions.back() != region) regions.push_back(region);
     });
   }
-  flush();
+  if (ops.empty()) return;
+  if (ops.size() <= kChunksPerPublication) return publish_ops(request, ops, out);
+  Fanout::Cast cast = Fanout::cast_states(key, head.lsn(), regions, interest);
+  if (!cast.publication) return;
+  ++counters.publications;
+  out.publish(cast.cores, std::move(cast.publication));
 }
 
 bool Shard::State::is_duplicate(const EditRequest& request) const {

@@ -1,144 +1,178 @@
+// When a shard's root is written: not before the log has all that it shows on disk.
 #include "server/app/checkpoint_driver.h"
 
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <filesystem>
+#include <fstream>
 #include <vector>
 
-#include "map/world.h"
+#include "server/shard/shard_router.h"
 #include "tests/io/scratch_folder.h"
 #include "tests/shard/recording_output.h"
 
 namespace terrazzo::app {
 namespace {
 
-constexpr WorldId kWorld{7};
+namespace fs = std::filesystem;
+constexpr std::uint64_t kLongNs = 100'000'000'000;
+std::uint64_t now_ns = 1;
 
-// Notes what is asked for, and completes it when the test says so.
+// Completes what the test says.
 class HeldFiles final : public runtime::FileQueue {
  public:
-  void write_and_datasync(int, std::span<const std::byte> bytes, std::uint64_t, runtime::Completion* done) override {
-    writes.push_back({done, static_cast<std::int32_t>(bytes.size())});
-  }
-  void datasync(int, runtime::Completion* done) override { syncs.push_back({done, 0}); }
-  void populate(std::span<const std::byte>, runtime::Completion*) override {}
-
-  struct Held {
+  struct Operation {
+    int fd;
     runtime::Completion* done;
-    std::int32_t result;
   };
-  static void complete(std::vector<Held>& held) {
-    for (const Held& each : std::exchange(held, {})) each.done->complete(each.result, 0);
+  void write_and_datasync(int fd, std::span<const std::byte>, std::uint64_t, runtime::Completion* done) override {
+    writes.push_back({fd, done});
   }
-  std::vector<Held> writes, syncs;
+  void datasync(int fd, runtime::Completion* done) override { syncs.push_back({fd, done}); }
+  void populate(std::span<const std::byte>, runtime::Completion*) override {}
+  static void finish(std::vector<Operation>& some, std::int32_t result = 0) {
+    const Operation first = some.front();
+    some.erase(some.begin());
+    first.done->complete(result, 0);
+  }
+  std::vector<Operation> writes, syncs;
 };
 
-// One shard with an edit whose log record is on its way to the disk.
-class CheckpointBesideLog : public testing::Test {
+class Checkpoints : public testing::Test {
  protected:
-  CheckpointBesideLog() {
+  // A log whose folder has a file's name in the way can make no segment.
+  explicit Checkpoints(bool has_space = true) {
+    now_ns = 1;
     node_.config.segment_mib = 1;
-    node_.data = *io::DataDirectory::open(folder_ / "data");
+    node_.config.publish_ms = 0;
+    Result<std::unique_ptr<io::DataDirectory>> data = io::DataDirectory::open(folder_ / "data");
+    EXPECT_TRUE(data.ok());
+    node_.data = *std::move(data);
     node_.incarnation = node_.data->incarnation();
-    node_.workers = std::make_unique<WorkerPool>(1, 1, [](unsigned) {});
-    node_.page_workers = std::make_unique<WorkerPool>(1, 1, [](unsigned) {});
+    node_.workers = std::make_unique<WorkerPool>(0, 1, [](unsigned) {});
+    node_.page_workers = std::make_unique<WorkerPool>(0, 1, [](unsigned) {});
     auto world = std::make_shared<map::World>();
-    world->id = kWorld;
+    world->id = key_.world;
+    world->name = "w";
     world->layers.resize(1);
-    world->layers[0].id = 1;
     world->tilesets.resize(1);
-    world->tilesets[0].tile_count = 10;
-    EXPECT_TRUE(node_.worlds.add(std::move(world)));
-    EXPECT_TRUE(node_.data->make_shard_folder(kWorld));
-    shards_ = std::make_unique<ShardTable>(node_, encoder_);
-    log_ = std::make_unique<LogDriver>(node_, 0, files_);
-    finish_work();
-    pages_ = std::make_unique<PageBringer>(node_, shard::CoreId{0});
-    driver_ = std::make_unique<CheckpointDriver>(*shards_, *log_, files_, *pages_);
-    const auto opened = shards_->find_or_open_unrecovered({kWorld, {0, 0}});
-    EXPECT_TRUE(opened.ok());
-    slot_ = *opened;
-    slot_->shard->recovered();
-    shard::EditRequest request;
-    request.shard = {kWorld, {0, 0}};
-    request.origin.session = SessionId{1};
-    request.edit.id = EditId{1};
-    const map::Op op{map::OpKind::fill, 1, map::Rect::of_size(0, 0, 4, 4), map::Cell{3}, {}, {}};
-    request.edit.ops = {&op, 1};
-    slot_->shard->edit(request, out_);
-    EXPECT_EQ(out_.records.size(), 1u);
-    slot_->logged = log_->append(out_.records.back().view());
-    log_->submit(now_ns_);
-    finish_work();
-    log_->submit(now_ns_);
-    driver_->hurry();
+    world->tilesets[0].tile_count = 100;
+    EXPECT_TRUE(node_.worlds.add(world).ok());
+    if (!has_space) std::ofstream(folder_ / "data/wal/core-00").close();
+    log_ = std::make_unique<LogDriver>(
+        node_, 0, files_, +[] { return now_ns; });
+    work();
+    Result<ShardSlot*> slot = shards_.open(key_, create_shard_file(node_, key_));
+    EXPECT_TRUE(slot.ok());
+    slot_ = *slot;
+    driver_ = std::make_unique<CheckpointDriver>(shards_, *log_, files_, pages_);
   }
-  ~CheckpointBesideLog() override {
+  ~Checkpoints() override {
     node_.workers.reset();
     node_.page_workers.reset();
   }
-  void finish_work() {
-    while (!node_.workers->idle()) node_.workers->collect(0);
+  void work() {
+    for (WorkerPool* pool : {node_.workers.get(), node_.page_workers.get()}) {
+      while (pool->run_one()) {
+      }
+      pool->collect(0);
+    }
   }
+  void edit() {
+    const map::Op op{map::OpKind::fill, 0, map::Rect::of_size(0, 0, 8, 8), map::Cell{5}, {}, {}};
+    auto parts =
+        shard::split_edit(key_.world, {SessionId{1}, 0, 0, 0}, {EditId{++edits_}, map::AckMode::durable, {&op, 1}, {}});
+    slot_->shard->edit(*parts->front(), out_);
+    slot_->logged = log_->append(out_.records.back().view());
+    log_->submit(now_ns);
+  }
+  // Until the driver has nothing to do but wait.
   void advance() {
-    for (int i = 0; i < 20; ++i) driver_->advance(now_ns_);
+    for (int i = 0; i < 100; ++i) {
+      now_ns += kLongNs;
+      driver_->advance(now_ns);
+      work();
+    }
   }
+  bool on_disk() const { return slot_->shard->store()->generation() != 0; }
 
   io::ScratchFolder folder_;
   Node node_;
-  proto::Encoder encoder_;
+  const shard::ShardKey key_{WorldId{7}, {0, 0}};
   HeldFiles files_;
+  proto::Encoder encoder_;
+  ShardTable shards_{node_, encoder_};
+  PageBringer pages_{node_, 0};
   shard::RecordingOutput out_;
-  std::unique_ptr<ShardTable> shards_;
   std::unique_ptr<LogDriver> log_;
-  std::unique_ptr<PageBringer> pages_;
   std::unique_ptr<CheckpointDriver> driver_;
   ShardSlot* slot_ = nullptr;
-  std::uint64_t now_ns_ = 1'000'000'000'000;
+  std::uint64_t edits_ = 0;
 };
 
-TEST_F(CheckpointBesideLog, WritesNoRootThatIsAheadOfTheLog) {
-  ASSERT_EQ(files_.writes.size(), 1u);
+TEST_F(Checkpoints, ARootWaitsForTheLog) {
+  edit();
   advance();
-  ASSERT_EQ(files_.syncs.size(), 1u) << "pages go to the disk meanwhile";
-  HeldFiles::complete(files_.syncs);
+  ASSERT_EQ(files_.syncs.size(), 1u) << "the pages";
+  HeldFiles::finish(files_.syncs);
   advance();
-  EXPECT_TRUE(files_.syncs.empty()) << "the root waits";
-  EXPECT_FALSE(driver_->wants_a_step()) << "and nobody spins meanwhile";
-  HeldFiles::complete(files_.writes);
+  EXPECT_TRUE(files_.syncs.empty()) << "the root, before the log";
+  EXPECT_FALSE(driver_->wants_a_step()) << "the core would not sleep";
+  HeldFiles::finish(files_.writes);
   ASSERT_TRUE(log_->take_completed());
+  EXPECT_TRUE(driver_->wants_a_step());
   advance();
   ASSERT_EQ(files_.syncs.size(), 1u);
-  HeldFiles::complete(files_.syncs);
+  HeldFiles::finish(files_.syncs);
   advance();
-  EXPECT_EQ(driver_->done(), 1u);
-  EXPECT_EQ(slot_->covered, slot_->logged);
+  EXPECT_TRUE(on_disk());
+  EXPECT_EQ(slot_->covered, 1u);
 }
 
-TEST_F(CheckpointBesideLog, WaitsForASecondAtMost) {
+// Edits that came after the state was pinned are not in the root.
+TEST_F(Checkpoints, ARootDoesNotWaitForLaterEdits) {
+  edit();
+  HeldFiles::finish(files_.writes);
+  ASSERT_TRUE(log_->take_completed());
   advance();
-  HeldFiles::complete(files_.syncs);
-  advance();
-  EXPECT_TRUE(files_.syncs.empty());
-  now_ns_ += 999'000'000;
-  advance();
-  EXPECT_TRUE(files_.syncs.empty());
-  now_ns_ += 1'000'000;
-  advance();
-  EXPECT_EQ(files_.syncs.size(), 1u) << "a log without disk space may need what the checkpoint gives back";
+  edit();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(files_.syncs.size(), 1u);
+    HeldFiles::finish(files_.syncs);
+    advance();
+  }
+  EXPECT_TRUE(on_disk());
 }
 
-TEST_F(CheckpointBesideLog, DoesNotWaitForALogThatFailed) {
+TEST_F(Checkpoints, NoRootIsWrittenAfterTheLogHasFailed) {
+  edit();
   advance();
-  HeldFiles::complete(files_.syncs);
+  HeldFiles::finish(files_.syncs);
+  HeldFiles::finish(files_.writes, -EIO);
+  ASSERT_TRUE(log_->take_completed());
   advance();
   EXPECT_TRUE(files_.syncs.empty());
-  for (HeldFiles::Held& write : files_.writes) write.result = -EIO;
-  HeldFiles::complete(files_.writes);
-  log_->take_completed();
-  ASSERT_TRUE(log_->failed());
+  EXPECT_FALSE(on_disk());
+  EXPECT_TRUE(slot_->no_checkpoints);
+  EXPECT_FALSE(driver_->running());
+}
+
+class CheckpointsOfAFullDisk : public Checkpoints {
+ protected:
+  CheckpointsOfAFullDisk() : Checkpoints(false) {}
+};
+
+// Segments become free by checkpoints alone.
+TEST_F(CheckpointsOfAFullDisk, ARootGoesBeforeALogThatWaitsForSpace) {
+  edit();
+  ASSERT_TRUE(log_->lacks_space());
   advance();
-  EXPECT_EQ(files_.syncs.size(), 1u);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(files_.syncs.size(), 1u);
+    HeldFiles::finish(files_.syncs);
+    advance();
+  }
+  EXPECT_TRUE(on_disk());
 }
 
 }  // namespace

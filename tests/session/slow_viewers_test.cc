@@ -65,6 +65,27 @@ TEST_F(SlowViewers, AreToldThatTheyAreLeftOutAndThenTheNewestStates) {  // BP-1,
   EXPECT_EQ(home.counters().chunks_refreshed, 1u);
 }
 
+TEST_F(SlowViewers, AreMadeOfEverybodyByAnEditThatHasNoMessage) {  // BP-5
+  const Connection ada = watcher(chunks(0, 0, 2, 2)), bob = watcher(chunks(30, 30, 1, 1), "bob");
+  shard::Publication publication;
+  publication.shard = {kIsland, {0, 0}};
+  publication.lsn = Lsn{7};
+  publication.touched.push_back(map::Rect::of_size(0, 0, 16, 16));
+  publication.as_states = true;
+  home.publication(publication);
+  const std::vector<json> messages = told(ada);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0], (json{{"type", "stale"}, {"shard", {0, 0}}, {"lsn", 7}}));
+  EXPECT_TRUE(told(bob).empty());
+  EXPECT_EQ(home.counters().conflations, 0u) << "she reads fast enough";
+  drain(ada);
+  ASSERT_EQ(out.refreshes.size(), 1u);
+  EXPECT_EQ(out.refreshes[0]->since, Lsn{7});
+  answer_refresh(7, {"states 7"});
+  publish({0, 0}, 8, {one(0, 0)}, "edit 8");
+  EXPECT_EQ(types(ada), (Words{"states 7", "refreshed", "edit 8"}));
+}
+
 TEST_F(SlowViewers, OtherShardsGoOnWhileOneIsMadeGood) {  // BP-3
   const Connection ada = watcher(map::Rect::of_size(-5, 0, 10, 1));
   fill_up(ada);

@@ -42,7 +42,10 @@ TEST(Coordinator, LogsBeforeAnyShardHearsOfTheEdit) {
   EXPECT_TRUE(out.forwarded.empty());
   coordinator.log_durable(1, out);
   ASSERT_EQ(out.forwarded.size(), 4u);
-  for (const auto& forwarded : out.forwarded) EXPECT_EQ(forwarded->coordinated, out.records[0].lsn.value);
+  for (const auto& forwarded : out.forwarded) {
+    EXPECT_EQ(forwarded->coordinated, out.records[0].lsn.value);
+    EXPECT_EQ(forwarded->parts, 4u);
+  }
   EXPECT_GT(out.records[0].lsn.value, std::uint64_t{2} << 32);
 }
 

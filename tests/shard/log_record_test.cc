@@ -38,6 +38,7 @@ TEST(LogRecord, AnEditComesBack) {
   ASSERT_FALSE(parts.empty());
   for (const auto& part : parts) {
     part->coordinated = 3;
+    part->parts = 9;
     std::vector<std::byte> bytes;
     const std::array<std::byte, 3> before{std::byte{1}, std::byte{2}, std::byte{3}};
     encode_edit(*part, 12, {PreImageKind::cells, before}, bytes);
@@ -47,6 +48,7 @@ TEST(LogRecord, AnEditComesBack) {
     EXPECT_EQ(logged->author, SessionId{1234});
     EXPECT_EQ(logged->edit.id, EditId{77});
     EXPECT_EQ(logged->coordinated, 3u);
+    EXPECT_EQ(logged->parts, 9u);
     EXPECT_EQ(logged->version, 12u);
     EXPECT_EQ(logged->pre_image_kind, PreImageKind::cells);
     EXPECT_TRUE(std::ranges::equal(logged->pre_image, before));
@@ -94,6 +96,7 @@ TEST(LogRecord, ACoordinatedEditComesBackWithAllItsParts) {
   for (std::size_t i = 0; i < request.parts.size(); ++i) {
     EXPECT_EQ((*back)->parts[i]->shard, request.parts[i]->shard);
     EXPECT_EQ((*back)->parts[i]->edit.id, EditId{77});
+    EXPECT_EQ((*back)->parts[i]->parts, request.parts.size());
     expect_same_ops((*back)->parts[i]->edit.ops, request.parts[i]->edit.ops);
   }
   EXPECT_FALSE(decode_coordinated(std::span(bytes).first(bytes.size() - 1)).ok());

@@ -52,6 +52,29 @@ TEST_F(ShardTest, GoingBackToAVersionIsAnEditThatViewersSee) {
   EXPECT_TRUE(shard->store()->verify().ok());
 }
 
+// An edit's LSN comes once, in one message of a bounded size: what does not fit comes as states.
+TEST_F(ShardTest, GoingBackOverManyWatchedChunksIsToldAsOneEditOfStates) {
+  for (const int side : {8, 9}) {  // 64 chunks, and 81
+    out.published.clear();
+    const std::uint64_t id = shard->lsn().value + 1, version = id;
+    edit(id, fill(map::Rect::of_size(0, 0, side * 32, side * 32), 5));
+    shard->take_version(version);
+    edit(id + 1, fill(map::Rect::of_size(0, 0, side * 32, side * 32), 6));
+    if (side == 8) shard->subscribe(subscription({0, 0, 64, 64}), out);
+    out.published.clear();
+    restore(id + 2, whole(version));
+    ASSERT_EQ(out.published.size(), 1u) << side;
+    const Publication& told = *out.published[0].publication;
+    EXPECT_EQ(told.lsn, Lsn{id + 2});
+    EXPECT_EQ(told.as_states, side == 9);
+    EXPECT_EQ(static_cast<bool>(told.frame[0]), side == 8);
+    if (side == 9) {
+      ASSERT_EQ(told.touched.size(), 1u);
+      EXPECT_EQ(told.touched[0], map::Rect::of_size(0, 0, 16, 16));
+    }
+  }
+}
+
 TEST_F(ShardTest, AVersionBeforeTheShardsFirstEditIsEmpty) {
   shard->take_version(1);
   edit(1, fill({0, 0, 40, 40}, 5));

@@ -165,7 +165,7 @@ Options shrunk(Options options, const std::string& claim) {
     smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
     if (fails(smaller)) options = smaller;
   }
-  for (const char* what : {"versions", "diary-versions", "branches", "moves", "pairs", "few-held", "copies"}) {
+  for (const char* what : {"versions", "diary-versions", "branches", "moves", "pairs", "few-held", "copies", "undo", "claims", "callbacks"}) {
     Options smaller = options;
     smaller.without.emplace_back(what);
     if (fails(smaller)) options = smaller;

@@ -50,6 +50,10 @@ const Canary kCanaries[] = {
     {Bug::failed_sync_believed, "failed sync believed", 15},
     {Bug::edit_not_sent_again, "edit not sent again", 10},
     {Bug::checksum_not_looked_at, "checksum not looked at", 60, {"bit-rot"}},
+    {Bug::foreign_value_undone, "foreign value undone", 15},
+    {Bug::undo_done_again, "undo done again when it is sent again", 30, {"cut"}},
+    {Bug::claim_lost_by_move, "claim lost by a move", 60},
+    {Bug::rolled_part_not_kept, "rolled part not kept", 60, {"power-loss"}},
 };
 static_assert(std::size(kCanaries) + 1 == static_cast<std::size_t>(Bug::kCount));
 

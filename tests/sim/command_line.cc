@@ -8,7 +8,8 @@ void add_run_options(CLI::App& app, Options& options) {
   app.add_option("--rounds", options.rounds, "instead of what the seed says");
   app.add_option("--round-seconds", options.round_seconds, "virtual, instead of what the seed says");
   app.add_option("--without", options.without,
-                 "faults that are left out, and versions, diary-versions, branches, moves, pairs, few-held, copies")
+                 "faults that are left out, and versions, diary-versions, branches, moves, pairs, few-held, copies, "
+                 "undo, claims, callbacks")
       ->delimiter(',');
   app.add_option("--with", options.with, "faults that have their highest rate")->delimiter(',');
   app.add_option("--cpu-seconds", options.cpu_seconds, "a run that takes more is taken to spin, and fails")

@@ -43,6 +43,25 @@ enum class Mark : std::uint8_t {
   branch_dropped,
   branch_version_saved,
   branch_restored,
+  undone,  // an author took an edit of its own back
+  undone_over_shards,
+  undone_after_restart,  // the edit was made in an earlier run of the server
+  undo_resent,           // an undo was sent again, after a lost connection
+  undo_skipped,          // of some cells, which somebody had changed since
+  undo_refused,          // of somebody else's edit, or of what is undone already
+  mural_undone,          // an edit that the log has no cells of, before viewers of more chunks than fit a message
+  redone,
+  painter_undid,   // somebody among many took back an edit of what all paint
+  undo_claimed,    // an undo was refused by somebody's claim
+  edit_claimed,    // likewise an edit
+  claim_held,      // a claim was told to be in force
+  claim_conflict,  // a claim was refused by another one
+  claim_released,  // by its holder
+  claim_renewed,
+  claim_left,       // its holder did not come back in time
+  claim_expired,    // it was not renewed in time
+  act_in_callback,  // a client did something from inside what the library told it
+  undo_in_callback,
   kCount,
 };
 inline constexpr std::size_t kMarks = static_cast<std::size_t>(Mark::kCount);

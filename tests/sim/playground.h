@@ -48,6 +48,23 @@ inline constexpr map::Rect kRegisterAreas[] = {
 inline constexpr map::Rect kTwinAreas[] = {
     {192, 192, 256, 320}, {-256, 192, -192, 320}, {192, -320, 256, -192}, {-256, -320, -192, -192}};
 
+// Slates (in the diary): eight cells, two in each shard, that one author writes, takes back and does again, and that
+// one other may write in between.
+inline constexpr int kSlatesMax = 40, kSlateCellsPerShard = 2;
+inline constexpr map::Rect kSlateAreas[] = {
+    {200, 400, 320, 401}, {-320, 400, -199, 401}, {200, -400, 320, -399}, {-320, -400, -199, -399}};
+constexpr map::CellPos slate_cell(int slate, int cell) {
+  const int shard = cell / kSlateCellsPerShard, x = 200 + 3 * slate + cell % kSlateCellsPerShard, y = 400;
+  return {shard % 2 == 0 ? x : -x, shard / 2 == 0 ? y : -y};
+}
+// Murals (likewise): so large that undo goes back to a state that is kept, and so many chunks that who watches is sent
+// states. One for each slate.
+inline constexpr std::int64_t kMuralSize = 9 * 32;
+constexpr map::Rect mural(int slate) {
+  return map::Rect::of_size(1024 + slate % 8 * 2 * kMuralSize, 1024 + slate / 8 * 2 * kMuralSize, kMuralSize,
+                            kMuralSize);
+}
+
 map::World playground(const char* name);
 
 }  // namespace terrazzo::sim

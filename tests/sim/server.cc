@@ -27,6 +27,9 @@ Server::Server(Machine& machine, Disk& disk, Network& network)
   config_.outbox_bytes_max = std::max<std::uint32_t>(
       24u << 10, config_.conflate_bytes * static_cast<std::uint32_t>(random_.log_between(4, 256)));
   config_.publish_ms = random_.chance(0.3) ? 10 : 0;
+  // Of what came later: draws of its own.
+  Random own = machine.random;
+  config_.claim_grace_ms = static_cast<std::uint32_t>(own.log_between(200, 4000));
   ring_capacity_ = 4096;
   if (machine.faults.rate(Fault::small_rings) > 0) {
     ring_capacity_ = static_cast<std::uint32_t>(random_.log_between(1, 64));

@@ -53,6 +53,7 @@ Simulation::Simulation(const Options& options)
       random_(machine_.random.split()),
       later_random_(options.seed ^ 0x5EED0F17A7E5ull),
       copy_random_(options.seed ^ 0xC0B1ED5EED51ull),
+      newest_random_(options.seed ^ 0xBED5A7D51A7E5ull),
       versions_(machine_, marks_, machine_.random.split(), kPainting, VersionActor::May::restore, saved_),
       diary_versions_(machine_, marks_, Random(options.seed ^ 0xD1A47ull), kDiary, VersionActor::May::save, saved_),
       branches_(
@@ -82,12 +83,18 @@ Simulation::Simulation(const Options& options)
   has_branches_ = later_random_.chance(0.4);
   has_moves_ = later_random_.chance(0.5);
   has_copies_ = copy_random_.chance(0.6) && !without("copies");
+  has_undo_ = newest_random_.chance(0.6) && !without("undo");
+  has_claims_ = newest_random_.chance(0.5) && !without("claims");
+  has_callbacks_ = newest_random_.chance(0.5) && !without("callbacks");
   Machine::running = &machine_;
   disk_ = std::make_unique<Disk>(machine_, options.folder);
   network_ = std::make_unique<Network>(machine_);
   server_ = std::make_unique<Server>(machine_, *disk_, *network_);
   truth_ = std::make_unique<Truth>(*server_);
   saved_.begin(*truth_);
+  stage_ = std::make_unique<Stage>(*this);
+  scribes_ = std::make_unique<Scribes>(*stage_, newest_random_.split());
+  gardeners_ = std::make_unique<Gardeners>(*stage_, newest_random_.split());
   server_->on_failed_start = [this](const std::string& why) { damage_.start_failed(why, machine_.faults); };
 }
 
@@ -102,11 +109,12 @@ Simulation::~Simulation() {
 std::string Simulation::description() const {
   const app::Config& config = server_->config();
   return fmt::format(
-      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}{}{}{}; "
+      "{}: {} clients, {} cores, {} rounds of {} s, {} B until conflation, {} MiB for pages, history {}{}{}{}{}{}{}; "
       "faults:{}",
       options_.command(), clients_, cores_, rounds_, round_seconds_, config.conflate_bytes, config.memory_mib,
       config.history_mib != 0 ? "kept" : "not kept", has_branches_ ? ", branches" : "", has_moves_ ? ", moves" : "",
-      has_copies_ ? ", copies" : "", machine_.faults.text());
+      has_copies_ ? ", copies" : "", has_undo_ ? ", undo" : "", has_claims_ ? ", claims" : "", has_callbacks_ ? ", callbacks" : "",
+      machine_.faults.text());
 }
 
 Outcome Simulation::run() {
@@ -116,6 +124,8 @@ Outcome Simulation::run() {
   while (worlds_ < 2 && !verdict_.failed()) advance(10 * kMillisecond);
   for (const char* world : {kPainting, kDiary}) add_client(world, true);
   for (std::uint32_t i = 0; i < clients_; ++i) add_client(i % 2 == 0 ? kPainting : kDiary, false);
+  if (has_undo_) scribes_->come(static_cast<int>(newest_random_.between(1, 3)));
+  if (has_claims_) gardeners_->come(static_cast<int>(newest_random_.between(1, 4)));
   for (std::uint32_t i = 0; i < rounds_ && !verdict_.failed(); ++i) round();
 
   Outcome outcome;
@@ -153,7 +163,9 @@ void Simulation::round() {
   ++active_number_;
   machine_.faults.begin();
   for (auto& [number, actor] : actors_)
-    if (!actor.inspector) act_later(number);
+    if (!actor.inspector && !actor.scripted) act_later(number);
+  scribes_->begin();
+  gardeners_->begin();
   if (!without("versions")) versions_.begin(*network_);
   if (!without("versions") && !without("diary-versions")) diary_versions_.begin(*network_);
   if (has_branches_ && !without("branches")) branches_.begin(*network_);
@@ -180,7 +192,6 @@ void Simulation::heal() {
   machine_.faults.end();
   disk_->set_full(false);
   for (auto& [number, actor] : actors_) {
-    actor.held = false;
     network_->hold(actor.client->link(), false);
   }
   // Until the server stands still in one state: going down and starting take their time.
@@ -221,7 +232,10 @@ std::string Simulation::unrest() {
       if (!machine.is_ready(view.id)) return fmt::format("client {} waits for a subscription", number);
     for (const auto& [id, edit] : machine.held().table())
       if (!edit.durable || edit.shown()) return waits_for(number, edit) + where(client);
+    if (!machine.undos().empty())
+      return fmt::format("client {} waits for its undo {}", number, machine.undos().begin()->first.value);
   }
+  if (std::string why = gardeners_->unrest(); !why.empty()) return why;
   if (!network_->quiet()) return "bytes are under way";
   for (const auto& core : server_->assembly().cores) {
     if (!core->at_rest()) return "a core has something to do";
@@ -261,6 +275,7 @@ void Simulation::check() {
     check_twins_of_versions(branch.c_str(), versions, *truth_, verdict_);
   }
   saved_.check(*server_);
+  scribes_->check(*truth_);
   check_dropped(branches_.dropped(), *server_, verdict_);
   gaps_.check();
   check_pages(*server_, verdict_);
@@ -294,6 +309,19 @@ Simulation::Actor& Simulation::add_client(const std::string& world, bool inspect
   return actor;
 }
 
+std::uint32_t Simulation::Stage::come(const char* world) {
+  const bool was_active = std::exchange(run_.active_, false);  // it does nothing by itself
+  Actor& actor = run_.add_client(world, false);
+  run_.active_ = was_active;
+  actor.scripted = true;
+  return actor.client->number();
+}
+
+Client* Simulation::Stage::client(std::uint32_t number) {
+  const auto found = run_.actors_.find(number);
+  return found == run_.actors_.end() ? nullptr : found->second.client.get();
+}
+
 void Simulation::people_come(const std::string& branch) {
   add_client(branch, true);
   for (std::int64_t i = random_.between(1, 3); i > 0; --i) add_client(branch, false);
@@ -319,6 +347,8 @@ void Simulation::look_around(Actor& actor) {
   };
   see(kFree);
   for (const map::Rect& cells : actor.world == kDiary ? kRegisterAreas : kTwinAreas) see(cells);
+  if (has_undo_ && actor.world == kDiary)
+    for (const map::Rect& cells : kSlateAreas) see(cells);
 }
 
 void Simulation::act_later(std::uint32_t client) {
@@ -337,6 +367,7 @@ void Simulation::act_later(std::uint32_t client) {
 void Simulation::act(Actor& actor) {
   // Before it has seen its world a client does nothing; with its connection lost it goes on.
   if (actor.client->machine().world() == nullptr) return;
+  if (has_undo_ && newest_random_.chance(0.08)) return take_back(actor);
   const auto choice = random_.below(100);
   if (choice < 20 || actor.client->views.empty()) return change_views(actor);
   if (choice < 50) return actor.world == kDiary ? write_register(actor) : paint_twins(actor);
@@ -358,7 +389,46 @@ void Simulation::submit(Actor& actor, client::EditDraft draft, bool is_register)
   if (!id) return;  // too many are held
   ++edits_;
   damage_.submitted(actor.client->number(), *id, actor.world, draft.ops());
-  if (is_register) diary_.wrote(actor.client->number(), *id, writes_pairs(actor.client->number()));
+  if (is_register) return diary_.wrote(actor.client->number(), *id, writes_pairs(actor.client->number()));
+  constexpr std::size_t kPaintsKept = 8;
+  if (actor.paints.size() == kPaintsKept) actor.paints.erase(actor.paints.begin());
+  actor.paints.push_back(*id);
+}
+
+// The newest edit, or one by its number; in the diary never a register, which only grows.
+void Simulation::take_back(Actor& actor) {
+  proto::Undo wanted;
+  const auto choice = newest_random_.below(10);
+  wanted.redo = choice >= 6 && choice < 8;
+  if (choice >= 8 || actor.world == kDiary) {
+    if (actor.paints.empty()) return;
+    wanted.edit = actor.paints[newest_random_.below(actor.paints.size())];
+  }
+  if (const Result<EditId> id = actor.client->machine().undo(wanted)) actor.undos.insert(*id);
+}
+
+// Of what comes of its own edits, so that the ones make no more than as many others.
+void Simulation::act_in_callback(Actor& actor, const client::Event& event) {
+  const auto* const changed = std::get_if<client::CellsChanged>(&event);
+  const bool of_own =
+      std::holds_alternative<client::EditApplied>(event) || std::holds_alternative<client::EditDurable>(event) ||
+      std::holds_alternative<client::EditRejected>(event) || std::holds_alternative<client::UndoDone>(event) ||
+      std::holds_alternative<client::SubscriptionReady>(event) ||
+      (changed != nullptr && changed->cause == client::CellsChanged::Cause::own);
+  if (!of_own || !newest_random_.chance(0.1) || actor.client->machine().world() == nullptr) return;
+  marks_.hit(Mark::act_in_callback);
+  const std::size_t undos = actor.undos.size();
+  act(actor);
+  if (actor.undos.size() != undos) marks_.hit(Mark::undo_in_callback);
+}
+
+void Simulation::take_undo_marks(const Actor& actor, const client::Event& event) {
+  if (const auto* undone = std::get_if<client::UndoDone>(&event)) {
+    if (!actor.scripted && undone->restored != 0) marks_.hit(Mark::painter_undid);
+  } else if (const auto* rejected = std::get_if<client::EditRejected>(&event)) {
+    if (rejected->error.code == ErrorCode::claimed)
+      marks_.hit(actor.undos.contains(rejected->edit) ? Mark::undo_claimed : Mark::edit_claimed);
+  }
 }
 
 void Simulation::paint(Actor& actor) {
@@ -469,8 +539,12 @@ void Simulation::heard(std::uint32_t client, std::uint64_t, Incarnation incarnat
   once_.heard(incarnation, message);
   gaps_.heard(client, message);
   unread_.heard(client, message, found->second.client->message_bytes());
+  gardeners_->heard(client, message);
   if (const auto* welcome = std::get_if<proto::Welcome>(&message); welcome != nullptr && welcome->resumed)
     marks_.hit(welcome->incarnation == incarnation ? Mark::session_resumed : Mark::session_over_restart);
+  if (std::holds_alternative<proto::Welcome>(message))
+    for (const auto& [id, undo] : found->second.client->machine().undos())
+      if (undo.ever_sent) marks_.hit(Mark::undo_resent);
   if (std::holds_alternative<proto::Stale>(message)) marks_.hit(Mark::viewer_stale);
   if (std::holds_alternative<proto::Refreshed>(message)) marks_.hit(Mark::viewer_refreshed);
 }
@@ -499,6 +573,16 @@ void Simulation::told(std::uint32_t client, const client::Event& event) {
       Actor& actor = actors_.at(client);
       if (actor.client->views.empty()) look_around(actor);
     });
+  }
+  const auto found = actors_.find(client);
+  if (found == actors_.end()) return;
+  Actor& actor = found->second;
+  take_undo_marks(actor, event);
+  if (actor.scripted) {
+    scribes_->told(client, event);
+    gardeners_->told(client, event);
+  } else if (has_callbacks_ && active_ && !actor.inspector) {
+    act_in_callback(actor, event);
   }
 }
 

@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "tests/sim/branch_actor.h"
+#include "tests/sim/cast.h"
 #include "tests/sim/checks/damage.h"
 #include "tests/sim/checks/diary.h"
 #include "tests/sim/checks/gaps.h"
@@ -19,6 +21,7 @@
 #include "tests/sim/checks/wake_ups.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/gardeners.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/marks.h"
 #include "tests/sim/move_actor.h"
@@ -26,6 +29,7 @@
 #include "tests/sim/options.h"
 #include "tests/sim/outcome.h"
 #include "tests/sim/playground.h"
+#include "tests/sim/scribes.h"
 #include "tests/sim/server.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/verdict.h"
@@ -48,9 +52,22 @@ class Simulation final : private ClientObserver {
   struct Actor {
     std::unique_ptr<Client> client;
     std::string world;
-    bool inspector = false;  // looks at everything and does nothing
-    bool held = false;
-    double rate = 1;  // of what it does, per second
+    bool inspector = false;           // looks at everything and does nothing
+    bool scripted = false;            // somebody else says what it does
+    double rate = 1;                  // of what it does, per second
+    std::vector<EditId> paints = {};  // the newest, of what nobody counts on
+    std::set<EditId> undos = {};
+  };
+  // Those who have a script, and what they are told of the run.
+  class Stage final : public Cast {
+   public:
+    explicit Stage(Simulation& run) : Cast(run.machine_, run.marks_, run.verdict_, *run.server_), run_(run) {}
+    std::uint32_t come(const char* world) override;
+    Client* client(std::uint32_t number) override;
+    bool active() const override { return run_.active_; }
+
+   private:
+    Simulation& run_;
   };
 
   // ClientObserver
@@ -75,10 +92,13 @@ class Simulation final : private ClientObserver {
   void paint_twins(Actor& actor);
   void write_register(Actor& actor);
   bool writes_pairs(std::uint32_t client) const { return has_pair(client) && !without("pairs"); }
+  void take_back(Actor& actor);
+  void act_in_callback(Actor& actor, const client::Event& event);
   void change_views(Actor& actor);
   map::Rect some_cells(std::int64_t size_max);
   map::Cell some_cell();
   void submit(Actor& actor, client::EditDraft draft, bool is_register);
+  void take_undo_marks(const Actor& actor, const client::Event& event);
 
   void begin_faults();
   // Counts those that found something to strike.
@@ -118,8 +138,7 @@ class Simulation final : private ClientObserver {
   Machine machine_;
   Random random_;
   // Of what came later than the seeds that tests name: theirs must stay what they were.
-  Random later_random_;
-  Random copy_random_;
+  Random later_random_, copy_random_, newest_random_;
   Verdict verdict_;
   Marks marks_;
   std::unique_ptr<Disk> disk_;
@@ -137,6 +156,9 @@ class Simulation final : private ClientObserver {
   Damage damage_;
   Unread unread_{verdict_};
   WakeUps wake_ups_{verdict_};
+  std::unique_ptr<Stage> stage_;
+  std::unique_ptr<Scribes> scribes_;
+  std::unique_ptr<Gardeners> gardeners_;
   std::map<std::uint32_t, Actor> actors_;
   std::uint32_t last_client_ = 0;
   std::uint32_t twin_value_ = 0;
@@ -144,6 +166,7 @@ class Simulation final : private ClientObserver {
   int cores_;
   int worlds_ = 0;  // that are there
   bool has_branches_, has_moves_, has_copies_;
+  bool has_undo_, has_claims_, has_callbacks_;
   bool active_ = false;
   std::uint64_t edits_ = 0;
   std::uint64_t active_number_ = 0;

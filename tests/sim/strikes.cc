@@ -83,10 +83,15 @@ bool Simulation::strike_client_crash() {
 void Simulation::replace(std::uint32_t number) {
   const Actor& actor = actors_.at(number);
   const std::string world = actor.world;
-  const bool inspector = actor.inspector;
+  const bool inspector = actor.inspector, scripted = actor.scripted;
   actors_.erase(number);
   gaps_.gone(number);
-  add_client(world, inspector);
+  if (!scripted) {
+    add_client(world, inspector);
+    return;
+  }
+  scribes_->gone(number);
+  gardeners_->gone(number);
 }
 
 // Who is told that what it looks at cannot be read gives up; whoever uses the program starts it again.
@@ -194,6 +199,9 @@ void Simulation::take_marks() {
     if (shot.log.bytes > 1 << 20) marks_.hit(Mark::log_segment_filled);
     if (shot.residency.brought_pages != 0) marks_.hit(Mark::pages_brought);
     if (shot.residency.released_pages != 0) marks_.hit(Mark::pages_released);
+    if (shot.claim_counters.renewed != 0) marks_.hit(Mark::claim_renewed);
+    if (shot.claim_counters.left != 0) marks_.hit(Mark::claim_left);
+    if (shot.claim_counters.expired != 0) marks_.hit(Mark::claim_expired);
   }
   for (int from = 0; from < server_->cores(); ++from)
     if (server_->assembly().node.mesh->has_backlog(from)) marks_.hit(Mark::mesh_backlog);

@@ -145,8 +145,8 @@ struct EventsLost {
   std::uint64_t count = 0;
 };
 
-// This client reads too slowly for the server: the edits of the shard from `lsn` on are left out, until CaughtUp. What
-// the views show is as it was right before; then the newest states come.
+// This client reads too slowly for the server, or edit `lsn` is too large for a message: the edits of the shard from
+// `lsn` on are left out, until CaughtUp. What the views show is as it was right before; then the newest states come.
 struct FellBehind {
   map::ShardPos shard;
   Lsn lsn;
