@@ -366,15 +366,26 @@ void add_cores(CLI::App& app, CommandLine& line) {
 }
 
 void add_token_and_doctor(CLI::App& app, CommandLine& line) {
-  CLI::App* token = app.add_subcommand("token", "make a token for a server with --auth token, from its secret");
+  CLI::App* token = app.add_subcommand(
+      "token",
+      "make a token for a server of one's own: with the secret in its data folder, or with a key of one's own");
   token->add_option("--data", line.data, "the server's data folder")->envname("TERRAZZO_DATA")->capture_default_str();
-  token->add_option("--secret-file", line.secret_file, "the secret itself (default: DATA/token.secret)");
+  token->add_option(
+      "--key", line.key_file,
+      "file with a private key (PEM without a passphrase, or a JWK) or a secret; default DATA/token.secret");
+  token->add_option("--alg", line.algorithm, "RS256, EdDSA or HS256: only to make sure, since the key says it")
+      ->check(CLI::IsMember({"RS256", "EdDSA", "HS256"}));
+  token->add_option("--kid", line.key_id, "what the server calls the key, where it has several");
+  token->add_option("--issuer", line.issuer, "for a server with --token-issuer");
+  token->add_option("--audience", line.audience, "for a server with --token-audience");
   token->add_option("--user", line.user, "who the token is for")->capture_default_str();
-  token->add_option("--role", line.role, "viewer, editor or owner")
-      ->check(CLI::IsMember({"viewer", "editor", "owner"}))
+  token
+      ->add_option("--roles,--role", line.roles,
+                   "viewer, editor or owner, in all worlds, or WORLD=ROLE with commas between them: "
+                   "island=owner,secret=none,*=viewer")
+      ->delimiter(',')
       ->capture_default_str();
-  token->add_option("--valid-for", line.valid_for_s, "seconds until it expires; 0: never")
-      ->check(CLI::NonNegativeNumber)
+  token->add_option("--expires", line.expires, "after so many s, m, h or d: 90s, 8h, 30d; or never")
       ->capture_default_str();
 
   CLI::App* doctor =

@@ -55,12 +55,14 @@ struct CommandLine {
 
   // token
   std::string data = "data";
-  std::string secret_file;
+  std::string key_file;   // empty: the data folder's secret
+  std::string algorithm;  // empty: the key's
+  std::string key_id, issuer, audience;
   std::string user = "me";
-  std::string name = "terrazzo";  // for others, and for a server that wants no token
-  std::string edit;               // of undo and redo: AUTHOR:NUMBER; empty: the newest
-  std::string role = "editor";
-  std::int64_t valid_for_s = 24 * 3600;
+  std::string name = "terrazzo";                  // for others, and for a server that wants no token
+  std::string edit;                               // of undo and redo: AUTHOR:NUMBER; empty: the newest
+  std::vector<std::string> roles = {"*=editor"};  // WORLD=ROLE, or ROLE everywhere
+  std::string expires = "24h";                    // number and unit, or never
 };
 
 CommandLine parse_command_line(int argc, char** argv);

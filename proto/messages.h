@@ -44,6 +44,11 @@ struct Hello {
   std::optional<Resume> resume;
 };
 
+// A newer one of the same user, in place of the one that hello brought.
+struct Token {
+  std::string_view token;
+};
+
 struct Open {
   std::string_view world;  // name, or id in decimal
 };
@@ -119,7 +124,7 @@ struct Invalid {
 };
 
 using ClientMessage = std::variant<Hello, Open, Subscribe, Unsubscribe, map::Edit, Presence, Ping, Follow, Claim,
-                                   Release, Undo, Chat, Invalid>;
+                                   Release, Undo, Token, Chat, Invalid>;
 
 // ---- server → client ----
 
@@ -138,13 +143,14 @@ struct Welcome {
   std::string_view resume;  // secret: presented in hello.resume.session
   Incarnation incarnation;
   std::string_view user;
-  std::string_view role;  // viewer, editor or owner
+  std::string_view role;  // viewer, editor or owner, where nothing else is said of a world; empty: none
   Limits limits;
   bool resumed = false;
 };
 
 struct WorldInfo {
-  std::string_view json;  // the world's metadata as map/formats/world_json writes it
+  std::string_view json;       // the world's metadata as map/formats/world_json writes it
+  std::string_view role = {};  // of this session in it: viewer, editor or owner
 };
 
 // The state of one chunk of one layer: encoded cells (map/chunk_codec.h), or one cell value everywhere.
@@ -246,6 +252,11 @@ struct GoingAway {
   std::uint32_t retry_after_ms = 0;
 };
 
+// How long the token in force is still good; nothing: for ever.
+struct Expires {
+  std::optional<std::uint64_t> in_ms;
+};
+
 // This connection is too slow: the edits of the shard from `lsn` on are left out, until Refreshed.
 struct Stale {
   map::ShardPos shard;
@@ -274,6 +285,6 @@ struct Released {
 };
 
 using ServerMessage = std::variant<Welcome, WorldInfo, Chunk, Subscribed, Applied, Ack, Durable, Reject, ErrorMessage,
-                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed, Claimed, Released, ChatOf>;
+                                   PresenceOf, Left, Pong, GoingAway, Stale, Refreshed, Claimed, Released, Expires, ChatOf>;
 
 }  // namespace terrazzo::proto

@@ -203,6 +203,9 @@ void Client::close() {
 void Client::drop_connection() {
   core_->socket.drop();
 }
+void Client::set_token(std::string token) {
+  core_->machine.set_token(std::move(token));
+}
 Status Client::open(std::string_view world) {
   return core_->machine.open(world);
 }

@@ -68,6 +68,8 @@ class Reader {
         return present(m.body_as_Redo());
       case wire::ClientBody::Chat:
         return present(m.body_as_Chat());
+      case wire::ClientBody::Token:
+        return present(m.body_as_Token());
       case wire::ClientBody::NONE:
         break;
     }
@@ -120,6 +122,8 @@ class Reader {
         return take(m.body_as_Released(), out);
       case wire::ServerBody::ChatOf:
         return take(m.body_as_ChatOf(), out);
+      case wire::ServerBody::Expires:
+        return take(m.body_as_Expires(), out);
       case wire::ServerBody::NONE:
         break;
     }
@@ -156,6 +160,10 @@ class Reader {
   ClientMessage read(const wire::Open& m) {
     if (!sane_text(m.world())) return bad_text("open: world");
     return Open{text(m.world())};
+  }
+  ClientMessage read(const wire::Token& m) {
+    if (!sane_text(m.token())) return bad_text("token");
+    return Token{text(m.token())};
   }
   ClientMessage read(const wire::Subscribe& m) {
     const auto refuse = [&](Invalid refused) {
@@ -350,8 +358,8 @@ class Reader {
     return true;
   }
   bool take(const wire::World& m, ServerMessage& out) {
-    if (m.json() == nullptr || !sane_texts({m.json()})) return false;
-    out = WorldInfo{text(m.json())};
+    if (m.json() == nullptr || !sane_texts({m.json(), m.role()})) return false;
+    out = WorldInfo{text(m.json()), text(m.role())};
     return true;
   }
   bool take(const wire::Chunk& m, ServerMessage& out) {
@@ -442,6 +450,10 @@ class Reader {
   }
   bool take(const wire::GoingAway& m, ServerMessage& out) {
     out = GoingAway{m.retry_after_ms()};
+    return true;
+  }
+  bool take(const wire::Expires& m, ServerMessage& out) {
+    out = Expires{m.in_ms()};
     return true;
   }
   bool take(const wire::Stale& m, ServerMessage& out) {

@@ -59,6 +59,7 @@ class Reader {
     if (!fields.ok()) return invalid(ErrorCode::bad_message, fields.wrong());
     if (type == "hello") return hello(o);
     if (type == "open") return open(o);
+    if (type == "token") return token(o);
     if (type == "subscribe") return subscribe(o);
     if (type == "unsubscribe") return unsubscribe(o);
     if (type == "follow") return follow(o);
@@ -70,8 +71,8 @@ class Reader {
     if (type == "claim") return claim(o);
     if (type == "release") return release(o);
     return invalid(ErrorCode::unknown_type,
-                   fmt::format("there is no message \"{}\"; clients send hello, open, subscribe, unsubscribe, "
-                               "edit, undo, redo, presence, follow, chat, claim, release and ping",
+                   fmt::format("there is no message \"{}\"; clients send hello, token, open, subscribe, "
+                               "unsubscribe, edit, undo, redo, presence, follow, chat, claim, release and ping",
                                type.substr(0, 64)));
   }
 
@@ -85,7 +86,7 @@ class Reader {
     } else if (type == "world") {
       const auto world = fields.find("world");
       if (!world || !world->is_object()) return Taken::senseless;
-      out = WorldInfo{arena_.copy(std::string_view(simdjson::minify(*world)))};
+      out = WorldInfo{arena_.copy(std::string_view(simdjson::minify(*world))), fields.text("role", false)};
     } else if (type == "chunk") {
       out = chunk(fields);
     } else if (type == "subscribed") {
@@ -129,6 +130,10 @@ class Reader {
       out = Pong{fields.big("t", 0)};
     } else if (type == "going_away") {
       out = GoingAway{fields.number32("retry_after_ms", 0)};
+    } else if (type == "expires") {
+      Expires expires;
+      if (fields.has("in_ms")) expires.in_ms = fields.big("in_ms", std::nullopt);
+      out = expires;
     } else if (type == "stale") {
       out = Stale{shard_of(fields), Lsn{fields.big("lsn", std::nullopt)}};
     } else if (type == "refreshed") {
@@ -172,6 +177,10 @@ class Reader {
   ClientMessage open(object o) {
     JsonFields f(o, "open", arena_);
     return checked(f, Open{f.text("world", true)});
+  }
+  ClientMessage token(object o) {
+    JsonFields f(o, "token", arena_);
+    return checked(f, Token{f.text("token", false)});
   }
   ClientMessage subscribe(object o) {
     JsonFields f(o, "subscribe", arena_);

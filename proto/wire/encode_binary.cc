@@ -52,6 +52,7 @@ class Writer {
     return typed(wire::ClientBody::Hello, wire::CreateHello(b_, m.protocol, client, token, name, m.color, resume));
   }
   auto body(const Open& m) { return typed(wire::ClientBody::Open, wire::CreateOpen(b_, text(b_, m.world))); }
+  auto body(const Token& m) { return typed(wire::ClientBody::Token, wire::CreateToken(b_, text(b_, m.token))); }
   auto body(const Subscribe& m) {
     const auto layers =
         m.layers.empty() ? Offset<Vector<std::uint8_t>>() : b_.CreateVector(m.layers.data(), m.layers.size());
@@ -109,7 +110,11 @@ class Writer {
     return typed(wire::ServerBody::Welcome,
                  wire::CreateWelcome(b_, m.session.value, resume, m.incarnation.value, user, role, &limits, m.resumed));
   }
-  auto body(const WorldInfo& m) { return typed(wire::ServerBody::World, wire::CreateWorld(b_, text(b_, m.json))); }
+  auto body(const WorldInfo& m) {
+    const auto json = text(b_, m.json), role = text(b_, m.role);
+    return typed(wire::ServerBody::World, wire::CreateWorld(b_, json, role));
+  }
+  auto body(const Expires& m) { return typed(wire::ServerBody::Expires, wire::CreateExpires(b_, m.in_ms)); }
   auto body(const Chunk& m) {
     TZ_ASSERT(m.fill || !m.coded.empty());
     const auto coded = m.fill ? Offset<Vector<std::uint8_t>>()

@@ -34,6 +34,11 @@ class Writer {
     text("world", m.world);
     end();
   }
+  void write(const Token& m) {
+    begin("token");
+    text("token", m.token);
+    end();
+  }
   void write(const Subscribe& m) {
     begin("subscribe");
     put(R"(,"sub":{})", m.sub);
@@ -135,6 +140,7 @@ class Writer {
     begin("world");
     TZ_ASSERT(!m.json.empty());
     put(R"(,"world":{})", m.json);
+    text("role", m.role);
     end();
   }
   void write(const Chunk& m) {
@@ -242,6 +248,11 @@ class Writer {
   void write(const GoingAway& m) {
     begin("going_away");
     put(R"(,"retry_after_ms":{})", m.retry_after_ms);
+    end();
+  }
+  void write(const Expires& m) {
+    begin("expires");
+    if (m.in_ms) big("in_ms", *m.in_ms);
     end();
   }
   void write(const Stale& m) { mark("stale", m.shard, m.lsn); }

@@ -46,14 +46,18 @@ Status load_worlds(Node& node) {
 Status set_up_identity(Node& node) {
   node.resume_tokens = std::make_unique<ResumeTokens>(node.data->secret());
   if (node.config.auth == AuthMode::none) {
-    node.authenticator = std::make_unique<Authenticator>(Authenticator::none());
+    node.authenticator = Authenticator::none();
     return {};
   }
-  const std::string path =
-      node.config.token_secret_file.empty() ? node.config.data_dir + "/token.secret" : node.config.token_secret_file;
-  Result<std::string> secret = load_or_make_secret(path);
-  if (!secret) return secret.error();
-  node.authenticator = std::make_unique<Authenticator>(Authenticator::with_secret(*std::move(secret)));
+  std::vector<std::string> paths = node.config.token_keys;
+  if (paths.empty()) {
+    paths = {node.config.data_dir + "/token.secret"};
+    if (Status there = have_secret(paths.front()); !there) return there;
+  }
+  auto keys = KeyStore::open(std::move(paths),
+                             {node.config.token_issuer, node.config.token_audiences, node.config.token_leeway_s});
+  if (!keys) return keys.error();
+  node.authenticator = Authenticator::with_keys(*std::move(keys));
   return {};
 }
 

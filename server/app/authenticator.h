@@ -1,30 +1,41 @@
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "identity/token_verifier.h"
+#include "server/app/key_store.h"
 #include "server/session/session_output.h"
 
 namespace terrazzo::app {
 
-// Judges tokens: JSON Web Tokens signed with HS256 (claims: sub, role, optionally exp), or nothing at all where the
-// server runs with --auth none. Immutable; any thread.
+// Judges tokens with the newest keys there are, or asks for none where the server runs with --auth none; counts those
+// that it refuses. Any thread.
 class Authenticator {
  public:
-  static Authenticator none() { return Authenticator(true, {}); }
-  static Authenticator with_secret(std::string secret) { return Authenticator(false, std::move(secret)); }
-  Result<session::Identity> authenticate(std::string_view token) const;
-  bool open_to_all() const { return open_; }
+  static std::unique_ptr<Authenticator> none() { return std::unique_ptr<Authenticator>(new Authenticator); }
+  static std::unique_ptr<Authenticator> with_keys(std::unique_ptr<KeyStore> keys);
+
+  // `now_s`: since 1970; `now_ns`: the same moment in the sessions' time, in which the identity's end is said.
+  Result<session::Identity> authenticate(std::string_view token, std::int64_t now_s, std::uint64_t now_ns);
+  bool open_to_all() const { return keys_ == nullptr; }
+  KeyStore* keys() { return keys_.get(); }  // null: open to all
+
+  // Somebody showed something that is no token of the keys', for this reason.
+  void count(identity::Refusal reason) {
+    refused_[static_cast<std::size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
+  }
+  using ByReason = std::array<std::uint64_t, identity::kRefusalNames.size()>;
+  ByReason refused() const;
 
  private:
-  Authenticator(bool open, std::string secret) : open_(open), secret_(std::move(secret)) {}
-  bool open_;
-  std::string secret_;
+  Authenticator() = default;
+  std::unique_ptr<KeyStore> keys_;
+  std::array<std::atomic<std::uint64_t>, identity::kRefusalNames.size()> refused_{};
 };
-
-// Reads the secret, making the file (mode 0600, 32 random bytes in hex) if it is missing.
-Result<std::string> load_or_make_secret(const std::string& path);
 
 }  // namespace terrazzo::app

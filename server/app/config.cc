@@ -5,6 +5,7 @@
 #include <map>
 
 #include "server/io/memory_size.h"
+#include "server/net/origin_rules.h"
 
 namespace terrazzo::app {
 namespace {
@@ -139,6 +140,25 @@ void add_claims(CLI::App& app, Config& config) {
       ->capture_default_str();
 }
 
+void add_identity(CLI::App& app, Config& config) {
+  app.add_option("--token-keys", config.token_keys,
+                 "what tokens are proven with: files or folders with public keys (PEM, JWKS: RS256, EdDSA) or secrets "
+                 "(HS256), commas between them. Read again on SIGHUP and when they change; default DATA/token.secret, "
+                 "made at the first start")
+      ->delimiter(',');
+  app.add_option("--token-issuer", config.token_issuer, "only tokens whose `iss` is this");
+  app.add_option("--token-audience", config.token_audiences,
+                 "this server's names in `aud`, commas between them; without one, tokens that have `aud` are refused")
+      ->delimiter(',');
+  app.add_option("--token-leeway-s", config.token_leeway_s, "by how many seconds clocks may differ")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+  app.add_option("--allow-origin", config.allow_origins,
+                 "origins whose pages may use this server from a browser besides its own, as https://HOST[:PORT], "
+                 "commas between them; *: those of everybody")
+      ->delimiter(',');
+}
+
 void add_patience(CLI::App& app, Config& config) {
   const auto add = [&](const char* flag, std::uint32_t& value, const char* help) {
     app.add_option(flag, value, help)->check(CLI::Range(100u, 24u * 3600 * 1000))->capture_default_str();
@@ -163,8 +183,7 @@ void add_flags(CLI::App& app, Config& config, std::string& listen) {
   app.add_option("--cores", config.cores, "threads, each pinned to a CPU; 0: all there are")->capture_default_str();
   add_choices(app, config);
   add_balance(app, config);
-  app.add_option("--token-secret-file", config.token_secret_file,
-                 "file with the secret that signs tokens (HS256); default DATA/token.secret, made at the first start");
+  add_identity(app, config);
   app.add_option(
       "--tls-cert", config.tls_cert,
       "PEM file with the server's certificate and those between it and the root: https:// and wss:// instead "
@@ -269,6 +288,7 @@ Status validate(const Config& config) {
         "--auth none listens on loopback only, and " + config.host +
             " is not: use --auth token (tokens come from `terrazzo token --data DIR`), or --listen 127.0.0.1:PORT"};
   }
+  if (const auto origins = net::OriginRules::allowing(config.allow_origins); !origins) return origins.error();
   if (config.tls_cert.empty() != config.tls_key.empty())
     return Error{ErrorCode::bad_message, "--tls-cert and --tls-key go together: give both, or neither for no TLS"};
   if (config.io == Io::epoll && config.file_io == FileIo::ring) {
@@ -316,6 +336,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (const Status status = parse_listen(listen, config); !status) throw CLI::ValidationError(status.error().message);
+    // An empty variable, or what print-config writes for none.
+    for (auto* list : {&config.token_keys, &config.token_audiences, &config.allow_origins})
+      std::erase(*list, std::string());
   } catch (const CLI::ParseError& error) {
     line.command = Command::exit;
     line.exit_code = app.exit(error);

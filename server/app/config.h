@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -24,9 +25,14 @@ struct Config {
   std::uint16_t port = 8080;  // 0: any free one
   unsigned cores = 0;         // 0: all this process may use
   AuthMode auth = AuthMode::token;
-  std::string token_secret_file;  // empty: DATA/token.secret, made at the first start
-  std::string tls_cert, tls_key;  // PEM files; empty: no TLS
-  std::string backup_dir;         // empty: DATA/backups
+  // Files and folders with keys; none: DATA/token.secret, made at the first start.
+  std::vector<std::string> token_keys;
+  std::string token_issuer;                  // empty: any
+  std::vector<std::string> token_audiences;  // none: tokens must not name any
+  std::int64_t token_leeway_s = 30;
+  std::vector<std::string> allow_origins;  // of pages that may use this server from a browser, besides its own
+  std::string tls_cert, tls_key;           // PEM files; empty: no TLS
+  std::string backup_dir;                  // empty: DATA/backups
   std::string log_level = "info";
   std::uint32_t message_bytes_max = 1u << 20;
   std::uint32_t unfinished_mib = 64;  // per core, of messages whose end has not come

@@ -24,6 +24,8 @@ net::NetworkLimits network_limits(const Config& config) {
   limits.outbox_room_bytes = config.conflate_bytes;
   limits.connections_max = config.connections_max;
   limits.compression = config.compression;
+  limits.origins = *net::OriginRules::allowing(config.allow_origins);  // validated
+  if (config.auth == AuthMode::none) limits.origins.only_this_machine();
   limits.http_header_bytes_max = config.http_header_bytes_max;
   limits.http_body_bytes_max = std::size_t{config.http_body_mib_max} << 20;
   limits.handshake_timeout_ms = config.handshake_timeout_ms;
@@ -34,22 +36,13 @@ net::NetworkLimits network_limits(const Config& config) {
 }
 
 Result<session::Identity> CoreServices::identify(std::string_view authorization) {
-  return node_.authenticator->authenticate(without_bearer(authorization));
+  return authenticate(without_bearer(authorization));
 }
 
-Status CoreServices::authorize(std::string_view authorization, Right right) {
-  const Result<session::Identity> identity = identify(authorization);
+Result<http::Asker> CoreServices::asker(std::string_view authorization) {
+  Result<session::Identity> identity = identify(authorization);
   if (!identity) return identity.error();
-  if (right != Right::read && identity->role == session::Role::viewer)
-    return Error{ErrorCode::forbidden, "a viewer cannot change anything: use a token with the role editor or owner"};
-  if (right == Right::own && identity->role != session::Role::owner)
-    return Error{ErrorCode::forbidden, "only an owner can do this: use a token with the role owner"};
-  return {};
-}
-
-std::string CoreServices::user(std::string_view authorization) {
-  const Result<session::Identity> identity = identify(authorization);
-  return identity ? identity->user : std::string();
+  return http::Asker{std::move(identity->user), std::move(identity->roles)};
 }
 
 std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() {

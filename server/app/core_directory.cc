@@ -37,7 +37,8 @@ session::SessionLimits session_limits(const Config& config) {
 }
 
 Result<session::Identity> CoreServices::authenticate(std::string_view token) {
-  Result<session::Identity> identity = node_.authenticator->authenticate(token);
+  Result<session::Identity> identity = node_.authenticator->authenticate(
+      token, static_cast<std::int64_t>(runtime::wall_ns() / runtime::kNsPerSecond), runtime::monotonic_ns());
   if (identity && !node_.authenticator->open_to_all()) {
     User user = node_.users.of(identity->user);
     identity->number = user.number;
@@ -63,7 +64,9 @@ std::string CoreServices::resume_token(SessionId session) {
 }
 
 Result<SessionId> CoreServices::session_of(std::string_view resume_token) {
-  return node_.resume_tokens->verify(resume_token);
+  Result<SessionId> session = node_.resume_tokens->verify(resume_token);
+  if (!session) node_.authenticator->count(identity::Refusal::session);
+  return session;
 }
 
 Incarnation CoreServices::incarnation() const {

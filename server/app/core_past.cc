@@ -157,7 +157,7 @@ void CoreServices::revert(WorldId world, http::RevertAsk ask, std::string_view a
   const Result<session::Identity> identity = identify(authorization);
   if (!identity) return done(identity.error());
   const bool own = identity->proven && ask.user == identity->user;
-  if (identity->role != session::Role::owner && !(own && identity->role == session::Role::editor)) {
+  if (!ask.by_owner && !own) {
     return done(Error{ErrorCode::forbidden,
                       "only an owner can revert what others did: an editor says \"user\": his own name"});
   }

@@ -261,6 +261,9 @@ NodeSnapshot CoreServices::node_snapshot() const {
     shot.tls = NodeSnapshot::Tls{node_.certificates->current()->expires_s(), node_.certificates->loads(),
                                  node_.certificates->failures()};
   }
+  if (KeyStore* const keys = node_.authenticator->keys(); keys != nullptr)
+    shot.keys = NodeSnapshot::Keys{keys->current()->keys().keys().size(), keys->loads(), keys->failures()};
+  shot.tokens_refused = node_.authenticator->refused();
   shot.worker_jobs = node_.workers->waiting();
   shot.page_worker_jobs = node_.page_workers->waiting();
   return shot;
@@ -642,13 +645,15 @@ void CoreServices::on_room(net::ConnectionId connection) {
 
 // Whatever takes a body changes something.
 std::optional<net::HttpResponse> CoreServices::refuse_body(const net::HttpRequest& request) {
-  const Status may = authorize(request.authorization, Right::write);
-  return may ? std::nullopt : std::optional(http::problem(may.error()));
+  const Result<http::Asker> asker = this->asker(request.authorization);
+  if (!asker) return http::problem(asker.error());
+  if (const Status may = http::may(asker->roles.highest(), http::Right::write); !may) return http::problem(may.error());
+  return std::nullopt;
 }
 
 void CoreServices::on_http(net::ConnectionId connection, const net::HttpRequest& request) {
   api_.handle(request,
-              [this, connection](net::HttpResponse response) { network_.respond(connection, std::move(response)); });
+              [this, connection](const net::HttpResponse& response) { network_.respond(connection, response); });
 }
 
 // ---- sessions ----

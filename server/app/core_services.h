@@ -218,7 +218,7 @@ class CoreServices final : private net::NetworkEvents,
   void submit_swaps(std::vector<std::unique_ptr<shard::EditRequest>> parts, SwapEdit::Done done) override;
 
   // http::ApiServices
-  Status authorize(std::string_view authorization, Right right) override;
+  Result<http::Asker> asker(std::string_view authorization) override;
   std::vector<std::shared_ptr<const map::World>> worlds() override;
   void create_world(map::World world, WorldDone done) override;
   void put_asset(WorldId world, std::string hash, std::string bytes, Done done) override;
@@ -226,7 +226,6 @@ class CoreServices final : private net::NetworkEvents,
   void list_shards(WorldId world, ShardsDone done) override;
   void metrics(std::function<void(std::string)> done) override;
   bool ready() override;
-  std::string user(std::string_view authorization) override;
   Status start_backup(std::string name, std::string since) override;
   http::BackupInfo backup() override;
   std::vector<http::VersionInfo> versions(WorldId world) override;

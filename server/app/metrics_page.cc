@@ -60,6 +60,18 @@ class Page {
     family.metric.push_back(metric);
     families_.push_back(std::move(family));
   }
+  // Of the node, one series for each name.
+  template <class Names, class Counts>
+  void add_by_name(const char* name, const char* help, const char* label, const Names& names, const Counts& counts) {
+    MetricFamily family{name, help, MetricType::Counter, {}};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      prometheus::ClientMetric metric;
+      metric.label.push_back({label, std::string(names[i])});
+      metric.counter.value = static_cast<double>(counts[i]);
+      family.metric.push_back(std::move(metric));
+    }
+    families_.push_back(std::move(family));
+  }
   std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
@@ -127,6 +139,22 @@ void add_network(Page& page, const std::vector<CoreSnapshot>& cores) {
            [](Core c) { return c.network.outbox_bytes; });
   page.add(counter, "terrazzo_overloads_total", "Connections closed because they did not read.", cores,
            [](Core c) { return c.network.overloads; });
+}
+
+void add_identity(Page& page, const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node) {
+  constexpr auto counter = MetricType::Counter;
+  page.add_by_name("terrazzo_tokens_refused_total", "Tokens that were not taken.", "reason", identity::kRefusalNames,
+                   node.tokens_refused);
+  page.add(counter, "terrazzo_tokens_renewed_total", "Newer tokens that sessions brought.", cores,
+           [](Core c) { return c.sessions.tokens_renewed; });
+  page.add(counter, "terrazzo_tokens_ended_total", "Connections closed because their token expired.", cores,
+           [](Core c) { return c.sessions.tokens_ended; });
+  page.add(counter, "terrazzo_origins_refused_total", "Requests of pages whose origin is not allowed.", cores,
+           [](Core c) { return c.network.origins_refused; });
+  if (!node.keys) return;
+  page.add_node("terrazzo_token_keys", "Keys that tokens are proven with.", MetricType::Gauge, node.keys->count);
+  page.add_node("terrazzo_token_keys_loaded_total", "How often they were read.", counter, node.keys->loads);
+  page.add_node("terrazzo_token_key_failures_total", "How often new ones did not do.", counter, node.keys->failures);
 }
 
 void add_tls(Page& page, const std::vector<CoreSnapshot>& cores) {
@@ -345,6 +373,7 @@ std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnaps
                 node.worker_jobs);
   page.add_node("terrazzo_page_worker_jobs", "Jobs that wait for a thread: opening shards, reading cold pages.",
                 MetricType::Gauge, node.page_worker_jobs);
+  add_identity(page, cores, node);
   if (node.tls) {
     page.add_node("terrazzo_tls_certificate_expires_seconds", "When the server's certificate expires, since 1970.",
                   MetricType::Gauge, static_cast<std::uint64_t>(node.tls->expires_s));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/app/authenticator.h"
 #include "server/net/network.h"
 #include "server/runtime/histogram.h"
 #include "server/session/session.h"
@@ -77,6 +78,11 @@ struct NodeSnapshot {
     std::uint64_t loads = 0, failures = 0;
   };
   std::optional<Tls> tls = {};
+  struct Keys {
+    std::uint64_t count = 0, loads = 0, failures = 0;
+  };
+  std::optional<Keys> keys = {};  // of tokens
+  Authenticator::ByReason tokens_refused{};
 };
 // The text exposition of Prometheus: one series per core.
 std::string metrics_page(const std::vector<CoreSnapshot>& cores, const NodeSnapshot& node);

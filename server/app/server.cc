@@ -25,7 +25,7 @@ struct Running : Assembly {
   std::vector<std::thread> threads;
 };
 
-constexpr timespec kLookAtFiles{5, 0};  // whether certificates have changed
+constexpr timespec kLookAtFiles{5, 0};  // whether certificates or keys have changed
 
 sigset_t awaited_signals() {
   sigset_t set;
@@ -96,20 +96,24 @@ void wake_cores(Running& running) {
   for (int core = 0; core < running.node.cores; ++core) running.node.mesh->wake(core);
 }
 
-int wait_for_the_end(Running& running) {
+// What an operator may replace while the server runs.
+void look_at_files(Running& running, bool asked) {
+  KeyStore* const keys = running.node.authenticator->keys();
   CertificateStore* const certificates = running.node.certificates.get();
+  if (asked && keys == nullptr && certificates == nullptr)
+    spdlog::info("SIGHUP: there are no keys of tokens and no certificate to load anew");
+  if (keys != nullptr) asked ? keys->load("SIGHUP") : keys->look();
+  if (certificates != nullptr && (asked ? certificates->load("SIGHUP") : certificates->look())) wake_cores(running);
+}
+
+int wait_for_the_end(Running& running) {
   const sigset_t signals = awaited_signals();
   const bool at_terminal = ::isatty(STDIN_FILENO) == 1;
   for (;;) {
-    const int signal = ::sigtimedwait(&signals, nullptr, certificates != nullptr ? &kLookAtFiles : nullptr);
+    const int signal = ::sigtimedwait(&signals, nullptr, &kLookAtFiles);
     if (signal == SIGTERM || signal == SIGINT) return signal;
     if (signal == SIGHUP && at_terminal && ::isatty(STDIN_FILENO) == 0) return signal;  // which was closed
-    if (certificates == nullptr) {
-      if (signal != SIGHUP) continue;
-      spdlog::info("SIGHUP: there is no certificate to load anew");
-      continue;
-    }
-    if (signal == SIGHUP ? certificates->load("SIGHUP") : certificates->look()) wake_cores(running);
+    look_at_files(running, signal == SIGHUP);
   }
 }
 

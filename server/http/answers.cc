@@ -36,6 +36,15 @@ unsigned http_status(ErrorCode code) {
   return 500;
 }
 
+Status may(std::optional<identity::Role> role, Right right) {
+  if (!role) return Error{ErrorCode::forbidden, "the token gives no role here (its claim `roles`)"};
+  if (right != Right::read && *role == identity::Role::viewer)
+    return Error{ErrorCode::forbidden, "a viewer cannot change anything: use a token with the role editor or owner"};
+  if (right == Right::own && *role != identity::Role::owner)
+    return Error{ErrorCode::forbidden, "only an owner can do this: use a token with the role owner"};
+  return {};
+}
+
 net::HttpResponse problem(const Error& error) {
   const unsigned status = http_status(error.code);
   const std::string name(error_code_name(error.code));

@@ -11,6 +11,9 @@
 // The shapes of answers that endpoints share.
 namespace terrazzo::http {
 
+// forbidden: what it takes.
+Status may(std::optional<identity::Role> role, Right right);
+
 unsigned http_status(ErrorCode code);
 // RFC 9457.
 net::HttpResponse problem(const Error& error);

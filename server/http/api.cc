@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/branch_world.h"
 #include "map/formats/world_json.h"
 #include "server/http/answers.h"
 #include "server/http/front_page.h"
@@ -23,6 +24,10 @@ std::string sha256_hex(std::string_view bytes) {
     text.push_back(kDigits[digest[i] & 15]);
   }
   return text;
+}
+
+std::optional<identity::Role> role_in(const map::World& world, const identity::WorldRoles& roles) {
+  return roles.in(world.name, std::to_string(main_world(world.id).value));
 }
 
 // By its first bytes, never by what the sender called it: the answer is shown by browsers.
@@ -118,27 +123,55 @@ void Api::handle(const net::HttpRequest& request, Respond respond) {
                                              ": there are /v1/ws, /v1/worlds, /healthz, /readyz and /metrics"}));
 }
 
-void Api::worlds(const net::HttpRequest& request, Respond respond) {
-  if (request.method == "GET") {
-    if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
-      return respond(problem(allowed.error()));
-    nlohmann::json list = nlohmann::json::array();
-    for (const auto& world : services_.worlds()) {
-      nlohmann::json entry{{"id", std::to_string(world->id.value)}, {"name", world->name},
-                           {"layers", world->layers.size()},        {"tilesets", world->tilesets.size()},
-                           {"tile_width", world->tile_width},       {"tile_height", world->tile_height}};
-      if (world->bounds) {
-        entry["bounds"] = {world->bounds->x0, world->bounds->y0, world->bounds->width(), world->bounds->height()};
-      }
-      list.push_back(std::move(entry));
-    }
-    return respond(json_response(200, nlohmann::json{{"worlds", list}}.dump()));
+std::optional<Api::Admitted> Api::admit(const net::HttpRequest& request, std::string_view name, Right right,
+                                        const Respond& respond) {
+  Result<Asker> asker = services_.asker(request.authorization);
+  if (!asker) return respond(problem(asker.error())), std::nullopt;
+  auto world = services_.find_world(name);
+  if (!world) {
+    respond(problem({ErrorCode::not_found,
+                     "there is no world \"" + std::string(name) + "\": GET /v1/worlds lists those there are"}));
+    return std::nullopt;
   }
-  if (request.method != "POST") return respond(wrong_method("GET, POST"));
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::write); !allowed)
-    return respond(problem(allowed.error()));
+  const std::optional<identity::Role> role = role_in(*world, asker->roles);
+  if (const Status allowed = may(role, right); !allowed) return respond(problem(allowed.error())), std::nullopt;
+  return Admitted{std::move(world), std::move(asker->user), *role};
+}
+
+bool Api::admit_to_server(const net::HttpRequest& request, Right right, const Respond& respond) {
+  const Result<Asker> asker = services_.asker(request.authorization);
+  const Status allowed = asker ? may(asker->roles.everywhere(), right) : Status(asker.error());
+  if (!allowed) respond(problem(allowed.error()));
+  return allowed.ok();
+}
+
+void Api::worlds(const net::HttpRequest& request, Respond respond) {
+  if (request.method != "GET" && request.method != "POST") return respond(wrong_method("GET, POST"));
+  const Result<Asker> asker = services_.asker(request.authorization);
+  if (!asker) return respond(problem(asker.error()));
+  if (request.method == "POST") return create(request, *asker, std::move(respond));
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& world : services_.worlds()) {
+    const std::optional<identity::Role> role = role_in(*world, asker->roles);
+    if (!role) continue;
+    nlohmann::json entry{{"id", std::to_string(world->id.value)}, {"name", world->name},
+                         {"role", identity::role_name(*role)},    {"layers", world->layers.size()},
+                         {"tilesets", world->tilesets.size()},    {"tile_width", world->tile_width},
+                         {"tile_height", world->tile_height}};
+    if (world->bounds) {
+      entry["bounds"] = {world->bounds->x0, world->bounds->y0, world->bounds->width(), world->bounds->height()};
+    }
+    list.push_back(std::move(entry));
+  }
+  respond(json_response(200, nlohmann::json{{"worlds", list}}.dump()));
+}
+
+void Api::create(const net::HttpRequest& request, const Asker& asker, Respond respond) {
   Result<map::World> world = formats::world_from_json(request.body);
   if (!world) return respond(problem(world.error()));
+  // Under a name that the maker has a role for: nobody takes one that others were given rights to.
+  if (const Status allowed = may(asker.roles.in(world->name, {}), Right::write); !allowed)
+    return respond(problem(allowed.error()));
   services_.create_world(
       *std::move(world), [respond = std::move(respond)](Result<std::shared_ptr<const map::World>> made) {
         if (!made) return respond(problem(made.error()));
@@ -150,23 +183,15 @@ void Api::worlds(const net::HttpRequest& request, Respond respond) {
 
 void Api::world(const net::HttpRequest& request, std::string_view name, Respond respond) {
   if (request.method != "GET") return respond(wrong_method("GET"));
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
-    return respond(problem(allowed.error()));
-  const auto found = services_.find_world(name);
-  if (!found) {
-    return respond(problem({ErrorCode::not_found,
-                            "there is no world \"" + std::string(name) + "\": GET /v1/worlds lists those there are"}));
-  }
-  respond(json_response(200, formats::world_to_json(*found)));
+  const auto admitted = admit(request, name, Right::read, respond);
+  if (admitted) respond(json_response(200, formats::world_to_json(*admitted->world)));
 }
 
 void Api::shards(const net::HttpRequest& request, std::string_view name, Respond respond) {
   if (request.method != "GET") return respond(wrong_method("GET"));
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
-    return respond(problem(allowed.error()));
-  const auto found = services_.find_world(name);
-  if (!found) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
-  services_.list_shards(found->id, [respond = std::move(respond)](Result<std::vector<map::ShardPos>> listed) {
+  const auto admitted = admit(request, name, Right::read, respond);
+  if (!admitted) return;
+  services_.list_shards(admitted->world->id, [respond = std::move(respond)](Result<std::vector<map::ShardPos>> listed) {
     if (!listed) return respond(problem(listed.error()));
     nlohmann::json list = nlohmann::json::array();
     for (const map::ShardPos shard : *listed) list.push_back({shard.x, shard.y});
@@ -177,11 +202,9 @@ void Api::shards(const net::HttpRequest& request, std::string_view name, Respond
 void Api::asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond) {
   const bool put = request.method == "PUT";
   if (!put && request.method != "GET") return respond(wrong_method("GET, PUT"));
-  const auto right = put ? ApiServices::Right::write : ApiServices::Right::read;
-  if (const Status allowed = services_.authorize(request.authorization, right); !allowed)
-    return respond(problem(allowed.error()));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, put ? Right::write : Right::read, respond);
+  if (!admitted) return;
+  const auto& world = admitted->world;
   if (hash.size() != 64 || hash.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
     return respond(
         problem({ErrorCode::bad_message, "an asset is named by the SHA-256 of its bytes in 64 lower-case hex digits"}));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "identity/role.h"
 #include "map/coords.h"
 #include "map/world.h"
 #include "server/net/network.h"
@@ -149,6 +150,7 @@ struct RevertAsk {
   std::optional<std::uint64_t> since_us, until_us;  // since 1970; the second one not included
   bool preview = false;                             // only look
   std::string name;                                 // who asks, where nobody has to prove it
+  bool by_owner = false;                            // of the world: others' edits may be reverted, too
 };
 struct RevertInfo {
   bool done = false;          // otherwise nothing was changed
@@ -200,13 +202,21 @@ struct CoreInfo {
   std::vector<Shard> shards;  // open ones, the hottest first
 };
 
+// A viewer reads, an editor also writes, an owner may all.
+enum class Right : std::uint8_t { read, write, own };
+
+// Who asks, and what he may do where.
+struct Asker {
+  std::string user;
+  identity::WorldRoles roles;
+};
+
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
  public:
   virtual ~ApiServices() = default;
-  enum class Right : std::uint8_t { read, write, own };
   // Judges the value of the Authorization header.
-  virtual Status authorize(std::string_view authorization, Right right) = 0;
+  virtual Result<Asker> asker(std::string_view authorization) = 0;
   virtual std::vector<std::shared_ptr<const map::World>> worlds() = 0;
   virtual std::shared_ptr<const map::World> find_world(std::string_view name_or_id) = 0;
   using WorldDone = std::function<void(Result<std::shared_ptr<const map::World>>)>;
@@ -218,8 +228,6 @@ class ApiServices {
   // Where cells were ever written: the positions of the world's shard files.
   using ShardsDone = std::function<void(Result<std::vector<map::ShardPos>>)>;
   virtual void list_shards(WorldId world, ShardsDone done) = 0;
-  // Who the Authorization header says is asking.
-  virtual std::string user(std::string_view authorization) = 0;
   virtual std::vector<VersionInfo> versions(WorldId world) = 0;
   using VersionDone = std::function<void(Result<VersionInfo>)>;
   virtual void save_version(WorldId world, std::string name, std::string author, VersionDone done) = 0;
@@ -277,6 +285,7 @@ class Api {
 
  private:
   void worlds(const net::HttpRequest& request, Respond respond);
+  void create(const net::HttpRequest& request, const Asker& asker, Respond respond);
   void world(const net::HttpRequest& request, std::string_view name, Respond respond);
   void asset(const net::HttpRequest& request, std::string_view name, std::string_view hash, Respond respond);
   void shards(const net::HttpRequest& request, std::string_view name, Respond respond);
@@ -297,6 +306,17 @@ class Api {
   void backups(const net::HttpRequest& request, Respond respond);
   void cores(const net::HttpRequest& request, Respond respond);
   void version(const net::HttpRequest& request, WorldId world, std::string_view tail, Respond respond);
+
+  // A world that the asker has this right in; nothing: answered already.
+  struct Admitted {
+    std::shared_ptr<const map::World> world;
+    std::string user;
+    identity::Role role;  // in this world
+  };
+  std::optional<Admitted> admit(const net::HttpRequest& request, std::string_view name, Right right,
+                                const Respond& respond);
+  // To what is no world's: by the role everywhere.
+  bool admit_to_server(const net::HttpRequest& request, Right right, const Respond& respond);
 
   ApiServices& services_;
 };

@@ -8,8 +8,7 @@
 namespace terrazzo::http {
 
 void Api::backups(const net::HttpRequest& request, Respond respond) {
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
-    return respond(problem(allowed.error()));
+  if (!admit_to_server(request, Right::own, respond)) return;
   if (request.method != "GET" && request.method != "POST") return respond(wrong_method("GET, POST"));
   if (request.method == "POST") {
     const nlohmann::json body = nlohmann::json::parse(request.body, nullptr, false);

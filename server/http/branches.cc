@@ -21,11 +21,9 @@ nlohmann::json json_of(const BranchInfo& branch) {
 }  // namespace
 
 void Api::branches(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond) {
-  const auto right = request.method == "GET" ? ApiServices::Right::read : ApiServices::Right::write;
-  if (const Status allowed = services_.authorize(request.authorization, right); !allowed)
-    return respond(problem(allowed.error()));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, request.method == "GET" ? Right::read : Right::write, respond);
+  if (!admitted) return;
+  const auto& [world, user] = *admitted;
   if (!tail.empty()) return branch(request, world->id, tail.substr(1), std::move(respond));
   if (request.method == "GET") {
     nlohmann::json list = nlohmann::json::array();
@@ -46,10 +44,9 @@ void Api::branches(const net::HttpRequest& request, std::string_view name, std::
                  "a branch is made from {\"name\": \"…\"}; with \"version\": name or number of the version it "
                  "begins at, instead of the present state"}));
   }
-  services_.make_branch(world->id, *wanted, *version, services_.user(request.authorization),
-                        [respond = std::move(respond)](Result<BranchInfo> made) {
-                          respond(made ? json_response(201, json_of(*made).dump()) : problem(made.error()));
-                        });
+  services_.make_branch(world->id, *wanted, *version, user, [respond = std::move(respond)](Result<BranchInfo> made) {
+    respond(made ? json_response(201, json_of(*made).dump()) : problem(made.error()));
+  });
 }
 
 namespace {

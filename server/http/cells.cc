@@ -63,11 +63,9 @@ std::string json_of(const CellsAsk& ask, const std::vector<map::Cell>& cells) {
 }  // namespace
 
 void Api::cells(const net::HttpRequest& request, std::string_view name, Respond respond) {
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
-    return respond(problem(allowed.error()));
   if (request.method != "GET") return respond(wrong_method("GET"));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, Right::read, respond);
+  if (!admitted) return;
   std::optional<CellsAsk> ask = ask_of(request.target);
   if (!ask) {
     return respond(
@@ -80,7 +78,7 @@ void Api::cells(const net::HttpRequest& request, std::string_view name, Respond 
                                                       " cells at once: ask for the area in parts"}));
   }
   const CellsAsk asked = *ask;
-  services_.cells(world->id, *std::move(ask),
+  services_.cells(admitted->world->id, *std::move(ask),
                   [respond = std::move(respond), asked](const Result<std::vector<map::Cell>>& cells) {
                     respond(cells ? json_response(200, json_of(asked, *cells)) : problem(cells.error()));
                   });

@@ -27,14 +27,12 @@ bool read_number(std::string_view text, Number& out) {
 }  // namespace
 
 void Api::claims(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond) {
-  const auto right = tail.empty() ? ApiServices::Right::read : ApiServices::Right::own;
-  if (const Status allowed = services_.authorize(request.authorization, right); !allowed)
-    return respond(problem(allowed.error()));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, tail.empty() ? Right::read : Right::own, respond);
+  if (!admitted) return;
+  const WorldId world = admitted->world->id;
   if (tail.empty()) {
     if (request.method != "GET") return respond(wrong_method("GET"));
-    return services_.claims(world->id, [respond = std::move(respond)](const std::vector<ClaimInfo>& all) {
+    return services_.claims(world, [respond = std::move(respond)](const std::vector<ClaimInfo>& all) {
       nlohmann::json list = nlohmann::json::array();
       for (const ClaimInfo& claim : all) list.push_back(json_of(claim));
       respond(json_response(200, nlohmann::json{{"claims", list}}.dump()));
@@ -50,7 +48,7 @@ void Api::claims(const net::HttpRequest& request, std::string_view name, std::st
     return respond(problem(
         {ErrorCode::bad_message, "a claim is …/claims/SESSION/NUMBER, both in decimal, as …/claims lists them"}));
   }
-  services_.break_claim(world->id, session, claim, [respond = std::move(respond)](const Status& broken) {
+  services_.break_claim(world, session, claim, [respond = std::move(respond)](const Status& broken) {
     respond(broken ? json_response(200, "{}") : problem(broken.error()));
   });
 }

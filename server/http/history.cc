@@ -68,11 +68,9 @@ nlohmann::json json_of(const HistoryEntry& entry) {
 }  // namespace
 
 void Api::history(const net::HttpRequest& request, std::string_view name, Respond respond) {
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::read); !allowed)
-    return respond(problem(allowed.error()));
   if (request.method != "GET") return respond(wrong_method("GET"));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, Right::read, respond);
+  if (!admitted) return;
   HistoryAsk ask;
   const auto read = [&](std::string_view field, const std::string& value) { return read_field(field, value, ask); };
   if (!read_query(request.target, read)) {
@@ -81,7 +79,7 @@ void Api::history(const net::HttpRequest& request, std::string_view name, Respon
                  "edits are asked for by area=X,Y,WIDTH,HEIGHT (cells), layer=NUMBER, user=NAME, since_ms= and "
                  "until_ms= (since 1970), limit=1 to 1000, and before= what \"next\" was in the answer before"}));
   }
-  services_.history(world->id, std::move(ask), [respond = std::move(respond)](Result<HistoryPage> page) {
+  services_.history(admitted->world->id, std::move(ask), [respond = std::move(respond)](Result<HistoryPage> page) {
     if (!page) return respond(problem(page.error()));
     nlohmann::json edits = nlohmann::json::array();
     for (const HistoryEntry& entry : page->entries) edits.push_back(json_of(entry));
@@ -93,8 +91,7 @@ void Api::history(const net::HttpRequest& request, std::string_view name, Respon
 }
 
 void Api::user(const net::HttpRequest& request, std::string_view name, Respond respond) {
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
-    return respond(problem(allowed.error()));
+  if (!admit_to_server(request, Right::own, respond)) return;
   if (request.method != "DELETE") return respond(wrong_method("DELETE"));
   const Result<std::string> decoded = percent_decode(name);
   if (!decoded) return respond(problem(decoded.error()));

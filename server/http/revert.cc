@@ -60,11 +60,9 @@ nlohmann::json json_of(const RevertInfo& info) {
 }  // namespace
 
 void Api::revert(const net::HttpRequest& request, std::string_view name, Respond respond) {
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::write); !allowed)
-    return respond(problem(allowed.error()));
   if (request.method != "POST") return respond(wrong_method("POST"));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, Right::write, respond);
+  if (!admitted) return;
   std::optional<RevertAsk> ask = revert_of(request.body);
   if (!ask) {
     return respond(problem(
@@ -73,7 +71,8 @@ void Api::revert(const net::HttpRequest& request, std::string_view name, Respond
          "[x, y, width, height] (cells), with \"until_ms\" and \"layer\": number if wanted; \"preview\": true to "
          "change nothing; \"name\": who reverts, where tokens do not say it"}));
   }
-  services_.revert(world->id, *std::move(ask), request.authorization,
+  ask->by_owner = admitted->role == identity::Role::owner;
+  services_.revert(admitted->world->id, *std::move(ask), request.authorization,
                    [respond = std::move(respond)](const Result<RevertInfo>& reverted) {
                      respond(reverted ? json_response(200, json_of(*reverted).dump()) : problem(reverted.error()));
                    });

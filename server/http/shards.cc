@@ -30,15 +30,13 @@ void Api::shard(const net::HttpRequest& request, std::string_view name, std::str
     return respond(problem({ErrorCode::not_found, "a shard has …/shards/X,Y/move, for example …/shards/0,-1/move"}));
   }
   if (request.method != "POST") return respond(wrong_method("POST"));
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
-    return respond(problem(allowed.error()));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, Right::own, respond);
+  if (!admitted) return;
   const nlohmann::json body = nlohmann::json::parse(request.body, nullptr, false);
   const auto core = body.is_object() ? body.find("core") : body.end();
   if (!body.is_object() || core == body.end() || !core->is_number_unsigned() || core->get<std::uint64_t>() > 0xFFFF)
     return respond(problem({ErrorCode::bad_message, "a shard is moved with {\"core\": N}, N from 0"}));
-  services_.move_shard(world->id, *shard, core->get<unsigned>(),
+  services_.move_shard(admitted->world->id, *shard, core->get<unsigned>(),
                        [respond = std::move(respond), at = *shard](Result<MovedShard> moved) {
                          if (!moved) return respond(problem(moved.error()));
                          respond(json_response(200, nlohmann::json{{"shard", {at.x, at.y}},
@@ -51,8 +49,7 @@ void Api::shard(const net::HttpRequest& request, std::string_view name, std::str
 
 void Api::cores(const net::HttpRequest& request, Respond respond) {
   if (request.method != "GET") return respond(wrong_method("GET"));
-  if (const Status allowed = services_.authorize(request.authorization, ApiServices::Right::own); !allowed)
-    return respond(problem(allowed.error()));
+  if (!admit_to_server(request, Right::own, respond)) return;
   services_.cores([respond = std::move(respond)](const std::vector<CoreInfo>& cores) {
     nlohmann::json list = nlohmann::json::array();
     for (const CoreInfo& core : cores) {

@@ -15,11 +15,9 @@ nlohmann::json json_of(const VersionInfo& version) {
 }  // namespace
 
 void Api::versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond) {
-  const auto right = request.method == "GET" ? ApiServices::Right::read : ApiServices::Right::write;
-  if (const Status allowed = services_.authorize(request.authorization, right); !allowed)
-    return respond(problem(allowed.error()));
-  const auto world = services_.find_world(name);
-  if (!world) return respond(problem({ErrorCode::not_found, "there is no world \"" + std::string(name) + "\""}));
+  const auto admitted = admit(request, name, request.method == "GET" ? Right::read : Right::write, respond);
+  if (!admitted) return;
+  const auto& [world, user] = *admitted;
   if (!tail.empty()) return version(request, world->id, tail.substr(1), std::move(respond));
   if (request.method == "GET") {
     nlohmann::json list = nlohmann::json::array();
@@ -31,7 +29,7 @@ void Api::versions(const net::HttpRequest& request, std::string_view name, std::
   const auto wanted = body.is_object() ? body.find("name") : body.end();
   if (!body.is_object() || wanted == body.end() || !wanted->is_string())
     return respond(problem({ErrorCode::bad_message, "a version is made from {\"name\": \"…\"}"}));
-  services_.save_version(world->id, wanted->get<std::string>(), services_.user(request.authorization),
+  services_.save_version(world->id, wanted->get<std::string>(), user,
                          [respond = std::move(respond)](Result<VersionInfo> made) {
                            respond(made ? json_response(201, json_of(*made).dump()) : problem(made.error()));
                          });

@@ -34,13 +34,6 @@ std::string accept_key(std::string_view key) {
   return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(length)};
 }
 
-// A browser names the page's origin; only pages of this server itself may use it from there.
-bool foreign(std::string_view origin, std::string_view host) {
-  if (origin.empty()) return false;
-  const std::size_t scheme = origin.find("://");
-  return scheme == std::string_view::npos || origin.substr(scheme + 3) != host;
-}
-
 }  // namespace
 
 HttpResponse refusal_of(unsigned status, ErrorCode code, const std::string& detail) {
@@ -55,11 +48,12 @@ HttpResponse refusal_of(unsigned status, ErrorCode code, const std::string& deta
 
 struct HttpExchange::State {
   std::size_t header_max, body_max;
+  const OriginRules* origins;
   std::optional<http::request_parser<http::string_body>> parser;
   std::string pending;     // bytes not parsed yet, from `parsed` on
   std::size_t parsed = 0;  // moved up only now and then, or many small requests would cost the square of their bytes
   std::uint64_t taken = 0;
-  bool continued = false;
+  bool continued = false, judged = false;
   HttpRequest request;
   HttpResponse refusal;
 
@@ -69,7 +63,7 @@ struct HttpExchange::State {
     parser->body_limit(body_max);
     parser->eager(true);
     taken = 0;
-    continued = false;
+    continued = judged = false;
   }
   void take(std::size_t count) {
     taken += count;
@@ -87,6 +81,25 @@ struct HttpExchange::State {
             view(message[http::field::authorization]),
             view(message[http::field::origin])};
   }
+  std::string_view field(http::field name) const { return view(parser->get()[name]); }
+  bool unwelcome() {
+    if (judged || !parser->is_header_done()) return false;
+    judged = true;
+    const std::string why = origins->refusal(field(http::field::origin), field(http::field::host));
+    if (why.empty()) return false;
+    refusal = refusal_of(403, ErrorCode::forbidden, why);
+    return true;
+  }
+  // What lets a page of an allowed site read the answer.
+  std::string for_guest() const {
+    if (!origins->any()) return {};
+    std::string text = "Vary: Origin\r\n";
+    const std::string_view origin = field(http::field::origin);
+    if (parser->is_header_done() && origins->is_guest(origin, field(http::field::host)))
+      text += "Access-Control-Allow-Origin: " + std::string(origin) +
+              "\r\nAccess-Control-Expose-Headers: Location, WWW-Authenticate\r\n";
+    return text;
+  }
   void refuse(const beast::error_code& error) {
     if (error == http::error::header_limit) {
       refusal = refusal_of(431, ErrorCode::too_large, "the header is larger than this server takes");
@@ -98,7 +111,9 @@ struct HttpExchange::State {
   }
 };
 
-HttpExchange::HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_max) : state_(new State) {
+HttpExchange::HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_max, const OriginRules& origins)
+    : state_(new State) {
+  state_->origins = &origins;
   state_->header_max = header_bytes_max;
   state_->body_max = body_bytes_max;
   state_->start();
@@ -136,22 +151,32 @@ HttpExchange::Step HttpExchange::feed(std::span<const std::byte> bytes) {
     if (error == http::error::need_more) {
       // The parser wants a whole header at once; what is there stays.
       if (held_bytes() > s.header_max && !s.parser->is_header_done()) error = http::error::header_limit;
-      if (error == http::error::need_more) return Step::more;
+      if (error == http::error::need_more) return s.unwelcome() ? Step::unwelcome : Step::more;
     }
     if (error) {
       s.refuse(error);
       return Step::bad;
     }
   }
+  if (s.unwelcome()) return Step::unwelcome;
   if (!s.parser->is_done()) return Step::more;
-  const auto& message = s.parser->get();
   s.request = s.header();
-  s.request.body = message.body();
-  if (foreign(s.request.origin, view(message[http::field::host]))) {
-    s.refusal = refusal_of(403, ErrorCode::forbidden, "pages of other sites may not use this server from a browser");
-    return Step::bad;
-  }
+  s.request.body = s.parser->get().body();
   return Step::request;
+}
+
+std::optional<HttpResponse> HttpExchange::preflight() const {
+  const State& s = *state_;
+  if (s.parser->get().method() != http::verb::options) return std::nullopt;
+  if (!s.origins->is_guest(s.field(http::field::origin), s.field(http::field::host)) ||
+      s.field(http::field::access_control_request_method).empty())
+    return std::nullopt;
+  HttpResponse response;
+  response.status = 204;
+  response.extra_headers =
+      "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, DELETE\r\n"
+      "Access-Control-Allow-Headers: Authorization, Content-Type\r\nAccess-Control-Max-Age: 600\r\n";
+  return response;
 }
 
 HttpRequest HttpExchange::request_so_far() const {
@@ -238,10 +263,11 @@ HttpExchange::Upgrade HttpExchange::upgrade(bool compression) const {
 std::string HttpExchange::response(const HttpResponse& response, bool stays) const {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
                      std::string(view(http::obsolete_reason(http::int_to_status(response.status)))) + "\r\n";
-  text +=
-      "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
+  if (response.status != 204)  // RFC 9110, 8.6
+    text += "Content-Type: " + response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) +
+            "\r\n";
   text += stays ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
-  text += response.extra_headers + "\r\n";
+  text += state_->for_guest() + response.extra_headers + "\r\n";
   const bool head = state_->parser->is_done() && state_->parser->get().method() == http::verb::head;
   return head ? text : text + response.body;
 }

@@ -17,10 +17,12 @@ HttpResponse refusal_of(unsigned status, ErrorCode code, const std::string& deta
 // One HTTP request at a time of a connection, through Beast's parser, which needs no stream.
 class HttpExchange {
  public:
-  HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_max);
+  // `origins` outlives it.
+  HttpExchange(std::size_t header_bytes_max, std::size_t body_bytes_max, const OriginRules& origins);
   ~HttpExchange();
 
-  enum class Step { more, request, bad };
+  // unwelcome: of a page that may not use the server; refusal() says so, as of what is bad.
+  enum class Step { more, request, bad, unwelcome };
   // Takes bytes in; what comes after a whole request is kept for the next. request: request() is valid until next().
   Step feed(std::span<const std::byte> bytes);
   // Keeps bytes that came while a request is being answered.
@@ -39,6 +41,8 @@ class HttpExchange {
   // Why it was bad: answer with this and close.
   const HttpResponse& refusal() const;
 
+  // The answer to a browser that asks whether a page of another site may send a request (CORS, preflight).
+  std::optional<HttpResponse> preflight() const;
   // The request asks for a WebSocket. An answer other than 101: it cannot have one, and why.
   bool wants_websocket() const;
   struct Upgrade {

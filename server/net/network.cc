@@ -70,7 +70,7 @@ Peer& Network::State::make_peer(int fd) {
   peers[slot] = std::make_unique<Peer>(name, fd, *this);
   Peer& peer = *peers[slot];
   if (tls) peer.tls = std::make_unique<TlsStream>(*tls);
-  peer.http = std::make_unique<HttpExchange>(limits.http_header_bytes_max, limits.http_body_bytes_max);
+  peer.http = std::make_unique<HttpExchange>(limits.http_header_bytes_max, limits.http_body_bytes_max, limits.origins);
   peer.last_heard_ns = now;
   peer.deadline_ns = now + limits.handshake_timeout_ms * kMs;
   ++counters.accepted;
@@ -250,6 +250,9 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
     case HttpExchange::Step::bad:
       ++counters.protocol_errors;
       return refuse(peer, peer.http->response(peer.http->refusal(), false));
+    case HttpExchange::Step::unwelcome:
+      ++counters.origins_refused;
+      return refuse(peer, peer.http->response(peer.http->refusal(), false));
     case HttpExchange::Step::request:
       break;
   }
@@ -257,7 +260,16 @@ void Network::State::feed_http(Peer& peer, std::span<const std::byte> bytes) {
   ++counters.http_requests;
   peer.stage = Stage::answering;
   peer.deadline_ns = now + limits.idle_timeout_ms * kMs;
+  if (std::optional<HttpResponse> answer = peer.http->preflight()) return respond(peer, *answer);
   events->on_http(peer.name, peer.http->request());
+}
+
+void Network::State::respond(Peer& peer, const HttpResponse& response) {
+  const bool stays = peer.http->keep_alive() && !draining;
+  queue_bytes(peer, octets(peer.http->response(response, stays)));
+  peer.stage = stays ? Stage::writing : Stage::closing;
+  peer.deadline_ns = now + time_for(peer.outbox.bytes());
+  if (!stays) finish(peer, peer.heard_end ? Peer::Ending::shut : Peer::Ending::half);
 }
 
 void Network::State::refuse(Peer& peer, std::string_view answer) {
@@ -516,15 +528,11 @@ void Network::send_message(ConnectionId connection, std::span<const std::byte> p
   if (peer->outbox.bytes() > s.limits.outbox_bytes_max) s.overload(*peer);
 }
 
-void Network::respond(ConnectionId connection, HttpResponse response) {
+void Network::respond(ConnectionId connection, const HttpResponse& response) {
   State& s = *state_;
   Peer* peer = s.find(connection);
   if (peer == nullptr || peer->stage != Stage::answering) return;
-  const bool stays = peer->http->keep_alive() && !s.draining;
-  s.queue_bytes(*peer, octets(peer->http->response(response, stays)));
-  peer->stage = stays ? Stage::writing : Stage::closing;
-  peer->deadline_ns = s.now + s.time_for(peer->outbox.bytes());
-  if (!stays) s.finish(*peer, peer->heard_end ? Peer::Ending::shut : Peer::Ending::half);
+  s.respond(*peer, response);
 }
 
 void Network::close(ConnectionId connection, std::uint16_t code, std::string_view reason) {

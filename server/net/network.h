@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/shared_bytes.h"
 #include "proto/messages.h"
+#include "server/net/origin_rules.h"
 #include "server/runtime/event_loop.h"
 #include "server/session/connection.h"
 
@@ -65,6 +66,7 @@ struct NetworkLimits {
   std::size_t outbox_room_bytes = 1 << 20;
   std::uint32_t connections_max = 20000;
   bool compression = true;  // permessage-deflate for JSON, where the client wishes it
+  OriginRules origins;
   // How many connections are welcomed in one dispatch(), and how many receives of new ones are looked at; the others
   // wait for the next, in the order they came. So a storm of reconnections delays those that are in by a bounded piece
   // of work per tick, not by all of it: a client that came back to a view of 16 changed chunks (64 KB) cost 360 µs in
@@ -80,7 +82,7 @@ struct NetworkLimits {
 
 struct NetworkCounters {
   std::uint64_t accepted = 0, closed = 0, open = 0, messages_in = 0, bytes_in = 0, messages_out = 0, bytes_out = 0,
-                sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0;
+                sends = 0, http_requests = 0, protocol_errors = 0, overloads = 0, origins_refused = 0;
   std::uint64_t timeouts = 0;  // connections given up as too slow or silent; not those that were just not used any more
   std::uint64_t tls_handshakes = 0, tls_resumed = 0, tls_failures = 0;
   // Frames that were compressed (once for all connections), and bytes before and after.
@@ -127,7 +129,7 @@ class Network {
   void send_message(ConnectionId connection, std::span<const std::byte> payload);
   // The answer to the present request; the next one is looked at when this has left, so that one answer is held at
   // most.
-  void respond(ConnectionId connection, HttpResponse response);
+  void respond(ConnectionId connection, const HttpResponse& response);
   // Sends what is queued, then a close frame; `reason` is an error code name.
   void close(ConnectionId connection, std::uint16_t code, std::string_view reason);
   std::size_t outbox_bytes(ConnectionId connection) const;

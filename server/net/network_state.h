@@ -162,6 +162,7 @@ struct Network::State final : PeerCompletions {
   void recount_sealed(Peer& peer);
   void feed_http(Peer& peer, std::span<const std::byte> bytes);
   void refuse(Peer& peer, std::string_view answer);
+  void respond(Peer& peer, const HttpResponse& response);
   void answered(Peer& peer);
   void upgrade(Peer& peer);
   void queue(Peer& peer, HeldFrame* frame);

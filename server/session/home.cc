@@ -51,7 +51,12 @@ void Home::dispatch(Session& session, const proto::ClientMessage& message) {
   struct Visitor {
     Home& home;
     Session& session;
-    void operator()(const proto::Hello& m) { session.hello(m, home.out_); }
+    void operator()(const proto::Hello& m) {
+      home.with_token(session, [&] { session.hello(m, home.now_ns_, home.out_); });
+    }
+    void operator()(const proto::Token& m) {
+      home.with_token(session, [&] { session.token(m, home.now_ns_, home.out_); });
+    }
     void operator()(const proto::Open& m) {
       const bool had_world = session.world() != nullptr;
       session.open(m, home.out_);
@@ -85,6 +90,23 @@ void Home::opened(Session& session) {
   WorldView& view = worlds_[session.world()->id];
   view.slots.push_back(session.connection().slot);
   view.slot_of[session.id()] = session.connection().slot;
+}
+
+// ---- tokens ----
+
+template <class Do>
+void Home::with_token(Session& session, Do&& act) {
+  const Connection connection = session.connection();
+  if (const auto& due = session.token_due_ns()) tokens_due_.erase({*due, connection.slot});
+  act();
+  if (const auto& due = session.token_due_ns()) tokens_due_.emplace(*due, connection.slot);
+}
+
+void Home::look_at_tokens() {
+  while (!tokens_due_.empty() && tokens_due_.begin()->first <= now_ns_) {
+    Session& session = *sessions_[tokens_due_.begin()->second];
+    with_token(session, [&] { session.token_due(now_ns_, out_); });
+  }
 }
 
 bool Home::acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
@@ -293,6 +315,7 @@ void Home::disconnected(Connection connection) {
     if (session->may_hold_claims) out_.claim(claim_request(*session, shard::ClaimRequest::Kind::lost));
   }
   if (session->id().value != 0) out_.silent(session->id(), connection);
+  if (const auto& due = session->token_due_ns()) tokens_due_.erase({*due, connection.slot});
   forget_owed(connection);
   sessions_[connection.slot].reset();
   --session_count_;
@@ -383,32 +406,46 @@ void Home::world_gone(WorldId world) {
 void Home::world_changed(const std::shared_ptr<const map::World>& world) {
   const auto view = worlds_.find(world->id);
   if (view == worlds_.end()) return;
-  for (const std::uint32_t slot : view->second.slots) sessions_[slot]->set_world(world);
+  std::vector<Connection> shut_out;
+  for (const std::uint32_t slot : view->second.slots)
+    if (!sessions_[slot]->set_world(world)) shut_out.push_back(sessions_[slot]->connection());
+  for (const Connection connection : shut_out) {
+    find(connection)
+        ->error(ErrorCode::forbidden,
+                "the world is called \"" + world->name + "\" now, and the token gives no role in that", out_);
+    out_.close(connection, kClosePolicy, error_code_name(ErrorCode::forbidden));
+  }
   const std::string json = directory_.world_json(*world);
-  for (const proto::Form form : {proto::Form::binary, proto::Form::json}) {
-    viewers_.clear();
-    for (const std::uint32_t slot : view->second.slots) {
-      const Connection connection = sessions_[slot]->connection();
-      if (sessions_[slot]->form() != form) continue;
-      if (Conflation* slow = owed(connection); slow != nullptr && slow->full()) {
-        slow->owe_world();
-      } else {
-        viewers_.push_back(connection);
-      }
+  for (const proto::Form form : {proto::Form::binary, proto::Form::json})
+    for (const Role role : {Role::viewer, Role::editor, Role::owner})
+      tell_world(view->second, form, role, *world, json);
+}
+
+// To those who have this form and this role, and were not shut out.
+void Home::tell_world(WorldView& view, proto::Form form, Role role, const map::World& world, std::string_view json) {
+  viewers_.clear();
+  for (const std::uint32_t slot : view.slots) {
+    const Session& session = *sessions_[slot];
+    if (session.form() != form || session.role() != role || session.world().get() != &world) continue;
+    if (Conflation* slow = owed(session.connection()); slow != nullptr && slow->full()) {
+      slow->owe_world();
+    } else {
+      viewers_.push_back(session.connection());
     }
-    if (viewers_.empty()) continue;
-    refused_.clear();
-    out_.send_to_many(form, viewers_, proto::WorldInfo{json}, refused_);
-    for (const Connection connection : refused_) {
-      Conflation& slow = owe(connection);
-      fall_behind(connection, slow);  // no edit overtakes it
-      slow.owe_world();
-    }
+  }
+  if (viewers_.empty()) return;
+  refused_.clear();
+  out_.send_to_many(form, viewers_, proto::WorldInfo{json, role_name(role)}, refused_);
+  for (const Connection connection : refused_) {
+    Conflation& slow = owe(connection);
+    fall_behind(connection, slow);  // no edit overtakes it
+    slow.owe_world();
   }
 }
 
 void Home::tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
+  look_at_tokens();
   if (!presence_waiting_.empty() && now_ns >= presence_due_ns_) send_presences(now_ns);
   if (durable_waiting_ && now_ns - durable_sent_ns_ >= kDurableIntervalNs) {
     durable_waiting_ = false;
@@ -422,6 +459,7 @@ std::uint64_t Home::next_tick_ns() const {
   std::uint64_t next = std::numeric_limits<std::uint64_t>::max();
   if (durable_waiting_) next = durable_sent_ns_ + kDurableIntervalNs;
   if (!presence_waiting_.empty()) next = std::min(next, presence_due_ns_);
+  if (!tokens_due_.empty()) next = std::min(next, tokens_due_.begin()->first);
   return next;
 }
 

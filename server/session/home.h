@@ -3,6 +3,7 @@
 #include <boost/container/flat_map.hpp>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -58,7 +59,7 @@ class Home {
 
   // What comes from now on comes at this time.
   void set_time(std::uint64_t now_ns) { now_ns_ = now_ns; }
-  // Sends what waits for its time: presence and durable marks.
+  // Does what waits for its time: presence, durable marks, tokens that end.
   void tick(std::uint64_t now_ns);
   // When tick has something to send; the largest number: never.
   std::uint64_t next_tick_ns() const;
@@ -94,6 +95,11 @@ class Home {
   Session* find(Connection connection);
   void dispatch(Session& session, const proto::ClientMessage& message);
   void opened(Session& session);
+  // Does something about the session's token, and notes when it is due next.
+  template <class Do>
+  void with_token(Session& session, Do&& act);
+  void look_at_tokens();
+  void tell_world(WorldView& view, proto::Form form, Role role, const map::World& world, std::string_view json);
   void subscribe(Session& session, const proto::Subscribe& message);
   bool acceptable(Session& session, const proto::Subscribe& message, std::span<const map::LayerId> layers,
                   const map::Rect& chunks);
@@ -165,8 +171,9 @@ class Home {
   std::uint64_t durable_sent_ns_ = 0;
   bool durable_waiting_ = false;
   std::uint64_t now_ns_ = 0;
-  std::vector<Connection> viewers_, refused_;      // scratch
-  std::vector<std::unique_ptr<Conflation>> slow_;  // by slot; mostly null
+  std::set<std::pair<std::uint64_t, std::uint32_t>> tokens_due_;  // when, and the slot
+  std::vector<Connection> viewers_, refused_;                     // scratch
+  std::vector<std::unique_ptr<Conflation>> slow_;                 // by slot; mostly null
   std::size_t slow_count_ = 0;
 };
 

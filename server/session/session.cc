@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/branch_world.h"
 #include "server/shard/claim_desk.h"
 #include "server/shard/derived_ops.h"
 #include "server/shard/shard_router.h"
@@ -13,6 +14,8 @@ namespace terrazzo::session {
 namespace {
 
 constexpr std::uint16_t kClosePolicy = 1008;
+// Time enough for a client to get another token from wherever it gets them, over a slow line, with a second try.
+constexpr std::uint64_t kNsPerMs = 1'000'000, kWarningNs = 60'000 * kNsPerMs;
 // Colours that read well on dark and light maps; a session without a wish gets one by its number.
 constexpr std::array<std::uint32_t, 8> kColors = {0xE6194B, 0x3CB44B, 0x4363D8, 0xF58231,
                                                   0x911EB4, 0x008080, 0xBFA100, 0xF032E6};
@@ -77,7 +80,7 @@ bool Session::in_world(SessionOutput& out) {
   return world_ != nullptr;
 }
 
-void Session::hello(const proto::Hello& message, SessionOutput& out) {
+void Session::hello(const proto::Hello& message, std::uint64_t now_ns, SessionOutput& out) {
   if (greeted_) return error(ErrorCode::conflict, "hello was said already: once per connection", out);
   if (message.protocol != proto::kProtocolVersion) {
     error(ErrorCode::unsupported,
@@ -112,14 +115,85 @@ void Session::hello(const proto::Hello& message, SessionOutput& out) {
   user_ = directory_.user_id(identity_, name_);
   color_ = message.color != 0 ? message.color : kColors[id_.value % kColors.size()];
   out.speaks_for(id_, connection_);
-  const std::string token = directory_.resume_token(id_);
+  const std::string resume = directory_.resume_token(id_);
+  const std::optional<Role> anywhere = identity_.roles.everywhere();
   out.send(connection_, proto::Welcome{.session = id_,
-                                       .resume = token,
+                                       .resume = resume,
                                        .incarnation = directory_.incarnation(),
                                        .user = identity_.user,
-                                       .role = role_name(identity_.role),
+                                       .role = anywhere ? role_name(*anywhere) : std::string_view(),
                                        .limits = limits_.wire,
                                        .resumed = resumed_});
+  begin_token(now_ns, out);
+}
+
+// ---- the token ----
+
+std::optional<Role> Session::role_in(const map::World& world, const Identity& identity) const {
+  return identity.roles.in(world.name, std::to_string(main_world(world.id).value));
+}
+
+void Session::begin_token(std::uint64_t now_ns, SessionOutput& out) {
+  token_due_ns_.reset();
+  if (!identity_.ends_ns) return;
+  const std::uint64_t ends = *identity_.ends_ns;
+  token_due_ns_ = ends > kWarningNs ? ends - kWarningNs : 0;
+  if (*token_due_ns_ <= now_ns) token_due(now_ns, out);
+}
+
+void Session::token_due(std::uint64_t now_ns, SessionOutput& out) {
+  const std::uint64_t ends = *identity_.ends_ns;
+  if (now_ns < ends) {
+    token_due_ns_ = ends;
+    return out.send(connection_, proto::Expires{(ends - now_ns) / kNsPerMs});
+  }
+  token_due_ns_.reset();
+  ++counters_.tokens_ended;
+  error(ErrorCode::unauthenticated, "the token has expired: come back with a newer one in hello.token", out);
+  out.close(connection_, kClosePolicy, error_code_name(ErrorCode::unauthenticated));
+}
+
+void Session::token(const proto::Token& message, std::uint64_t now_ns, SessionOutput& out) {
+  if (!ready(out)) return;
+  if (!tokens_.take(limits_.tokens, 1, now_ns))
+    return error(ErrorCode::rate_limited, "a newer token once in a second: the one before stays in force", out);
+  Result<Identity> newer = directory_.authenticate(message.token);
+  if (!newer) return error(newer.error().code, newer.error().message, out);
+  if (newer->user != identity_.user) {
+    return error(ErrorCode::conflict,
+                 "this session is of \"" + identity_.user + "\", the token of \"" + newer->user +
+                     "\": another user begins a session of his own",
+                 out);
+  }
+  const std::optional<Role> role = world_ ? role_in(*world_, *newer) : std::optional(role_);
+  if (!role) {
+    return error(ErrorCode::forbidden,
+                 "the newer token gives no role in the world \"" + world_->name + "\": the one before stays in force",
+                 out);
+  }
+  identity_ = *std::move(newer);
+  ++counters_.tokens_renewed;
+  begin_token(now_ns, out);
+  // The answer; where the new one ends soon, that was it.
+  const bool answered = token_due_ns_ == identity_.ends_ns && token_due_ns_;
+  if (!answered) {
+    proto::Expires expires;
+    if (identity_.ends_ns) expires.in_ms = (*identity_.ends_ns - now_ns) / kNsPerMs;
+    out.send(connection_, expires);
+  }
+  if (std::exchange(role_, *role) == *role) return;
+  const std::string json = directory_.world_json(*world_);
+  out.send(connection_, world_info(json));
+}
+
+// ---- the world ----
+
+bool Session::set_world(std::shared_ptr<const map::World> world) {
+  const std::optional<Role> role = role_in(*world, identity_);
+  if (!role) return false;
+  world_ = std::move(world);
+  role_ = *role;
+  return true;
 }
 
 void Session::open(const proto::Open& message, SessionOutput& out) {
@@ -129,15 +203,21 @@ void Session::open(const proto::Open& message, SessionOutput& out) {
                  "the world \"" + world_->name + "\" is open on this connection: open another one on a new connection",
                  out);
   }
-  world_ = directory_.find_world(message.world);
-  if (!world_) {
+  std::shared_ptr<const map::World> world = directory_.find_world(message.world);
+  if (!world) {
     return error(ErrorCode::not_found,
                  "there is no world \"" + std::string(message.world) +
                      "\": GET /v1/worlds lists those there are, GET /v1/worlds/{world}/branches their branches",
                  out);
   }
+  if (!set_world(std::move(world))) {
+    return error(ErrorCode::forbidden,
+                 "the token gives no role in the world \"" + std::string(message.world) +
+                     "\": one with a role there is needed (claim `roles`)",
+                 out);
+  }
   const std::string json = directory_.world_json(*world_);
-  out.send(connection_, proto::WorldInfo{json});
+  out.send(connection_, world_info(json));
   out.ask_presence({world_->id, origin(), std::nullopt});
 }
 
@@ -170,7 +250,7 @@ bool Session::refused(EditId id, SessionOutput& out) {
   if (!greeted_ || !world_)
     return because(ErrorCode::bad_message, "no world is open: `hello`, then `open`, then edits");
   if (id.value == 0) return because(ErrorCode::bad_message, "edit ids count from 1; this one is 0");
-  if (identity_.role == Role::viewer)
+  if (role_ == Role::viewer)
     return because(ErrorCode::forbidden, "a viewer cannot edit: ask for a token with the role editor");
   // Already on its way on this connection: its answer will come.
   const std::vector<Undo>& undos = editing().undos;

@@ -34,6 +34,7 @@ struct SessionLimits {
   Rate edits, cells, user_edits, user_cells;
   Rate claims;                                      // and releases, of each connection
   Rate chats;                                       // of each connection
+  Rate tokens{.per_second = 1, .burst = 4};         // newer ones of each connection: to judge one is work
   std::uint64_t presence_interval_ns = 33'000'000;  // between two notes of a session's newest presence
 };
 
@@ -48,6 +49,8 @@ struct SessionCounters {
   std::uint64_t presences = 0, presence_notes = 0, presence_deliveries = 0, presence_put_off = 0;
   // Of slow connections: how often one fell behind, their shards that became stale, edits left out for them, and the
   // chunk states they got instead.
+  // Tokens that sessions renewed, and that ended under one.
+  std::uint64_t tokens_renewed = 0, tokens_ended = 0;
   std::uint64_t conflations = 0, shards_stale = 0, edits_left_out = 0, chunks_refreshed = 0;
 };
 
@@ -75,8 +78,9 @@ class Session {
           SessionDirectory& directory, BlockPool& requests, SessionCounters& counters);
 
   // Hello, open, edit, presence and ping; subscriptions are the home's, which has the index.
-  void hello(const proto::Hello& message, SessionOutput& out);
+  void hello(const proto::Hello& message, std::uint64_t now_ns, SessionOutput& out);
   void open(const proto::Open& message, SessionOutput& out);
+  void token(const proto::Token& message, std::uint64_t now_ns, SessionOutput& out);
   void edit(const map::Edit& message, std::uint64_t now_ns, SessionOutput& out);
   // Whether one more claim or release may be asked for at this time.
   bool may_claim(std::uint64_t now_ns) { return claims_.take(limits_.claims, 1, now_ns); }
@@ -95,6 +99,9 @@ class Session {
   SessionId followed;
   // Whether its end may leave claims behind.
   bool may_hold_claims = false;
+  // When the client is to be warned that its token ends, or sent away because it did; nothing: never.
+  const std::optional<std::uint64_t>& token_due_ns() const { return token_due_ns_; }
+  void token_due(std::uint64_t now_ns, SessionOutput& out);
   // Answers with `error`; the connection lives on.
   // `sub`: the subscription that it is about.
   void error(ErrorCode code, std::string_view message, SessionOutput& out, std::optional<std::uint32_t> sub = {});
@@ -109,7 +116,7 @@ class Session {
   Connection connection() const { return connection_; }
   proto::Form form() const { return form_; }
   SessionId id() const { return id_; }
-  Role role() const { return identity_.role; }
+  Role role() const { return role_; }  // in the open world
   const std::string& name() const { return name_; }
   const std::shared_ptr<const map::World>& world() const { return world_; }
   shard::Origin origin() const;
@@ -121,7 +128,9 @@ class Session {
   boost::container::static_vector<map::Rect, 2> presence_place() const;
   // Whether edits of these chunks reach the connection.
   bool watches(const map::Rect& chunks) const;
-  void set_world(std::shared_ptr<const map::World> world) { world_ = std::move(world); }
+  // The world's newest metadata. False: its name is another one now, under which the token gives no role.
+  bool set_world(std::shared_ptr<const map::World> world);
+  proto::WorldInfo world_info(std::string_view json) const { return {json, role_name(role_)}; }
 
   // By the client's subscription id: the registration in force, and the one replacing it while its states are on the
   // way.
@@ -168,6 +177,9 @@ class Session {
     boost::container::static_vector<map::Rect, 2> was;  // where, in the last note
     std::uint64_t sent_ns = 0;
   };
+  std::optional<Role> role_in(const map::World& world, const Identity& identity) const;
+  // From now on the token of the identity counts.
+  void begin_token(std::uint64_t now_ns, SessionOutput& out);
   // Why the edit comes too soon.
   std::optional<Error> over_rate(const map::Edit& edit, std::uint64_t now_ns);
   // One over several shards that has an op which is not plain.
@@ -191,9 +203,11 @@ class Session {
   bool greeted_ = false, resumed_ = false;
   SessionId id_;
   Identity identity_;
+  Role role_ = Role::viewer;
+  std::optional<std::uint64_t> token_due_ns_;
   UserId user_;
   UserId claimant_;  // whom claims of others keep out
-  TokenBucket claims_, chats_;
+  TokenBucket claims_, chats_, tokens_;
   std::uint32_t resends_left_ = 0;  // edits that the connection before may have sent
   std::string name_;
   std::uint32_t color_ = 0;

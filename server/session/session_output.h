@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/shared_bytes.h"
+#include "identity/role.h"
 #include "map/world.h"
 #include "proto/messages.h"
 #include "server/session/connection.h"
@@ -22,17 +23,16 @@
 
 namespace terrazzo::session {
 
-enum class Role : std::uint8_t { viewer, editor, owner };
-constexpr std::string_view role_name(Role role) {
-  return role == Role::viewer ? "viewer" : role == Role::editor ? "editor" : "owner";
-}
+using identity::Role;
+using identity::role_name;
 
 struct Identity {
   std::string user;
-  Role role = Role::viewer;
-  UserId number = {};                       // for this run; 0: the user is not known
-  std::shared_ptr<UserBudget> budget = {};  // of all of the user's connections; null: likewise
-  bool proven = true;                       // false: the server asks nobody who he is
+  identity::WorldRoles roles;
+  UserId number = {};                         // for this run; 0: the user is not known
+  std::shared_ptr<UserBudget> budget = {};    // of all of the user's connections; null: likewise
+  bool proven = true;                         // false: the server asks nobody who he is
+  std::optional<std::uint64_t> ends_ns = {};  // when the token does, in the sessions' time; nothing: never
 };
 
 // A session's presence on its way to the sessions of the world, on every core. Self-contained, never changed once it is
@@ -123,6 +123,7 @@ class SessionOutput {
 class SessionDirectory {
  public:
   virtual ~SessionDirectory() = default;
+  // Lasts some ten microseconds.
   virtual Result<Identity> authenticate(std::string_view token) = 0;
   virtual std::shared_ptr<const map::World> find_world(std::string_view name_or_id) = 0;
   // The metadata as `world` messages carry it.

@@ -96,7 +96,10 @@ void Home::room(Connection connection) {
   Conflation* slow = session == nullptr ? nullptr : owed(connection);
   if (slow == nullptr) return;
   const auto stale = slow->next(new_ticket());
-  if (slow->take_world()) out_.send(connection, proto::WorldInfo{directory_.world_json(*session->world())});
+  if (slow->take_world()) {
+    const std::string json = directory_.world_json(*session->world());
+    out_.send(connection, session->world_info(json));
+  }
   for (const proto::ShardMark& mark : slow->take_durable()) out_.send(connection, proto::Durable{mark.shard, mark.lsn});
   for (const shard::SharedClaimNote& note : slow->take_claims()) out_.send(connection, message_of(*note));
   for (const SharedNote& note : slow->take_presence())

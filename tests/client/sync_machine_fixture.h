@@ -19,8 +19,12 @@ class Recorder final : public SyncOutput {
  public:
   void send(const proto::ClientMessage& message) override {
     sent.push_back(message.index());
-    if (const auto* hello = std::get_if<proto::Hello>(&message))
+    if (const auto* hello = std::get_if<proto::Hello>(&message)) {
       resumes = hello->resume ? std::string(hello->resume->session) : "";
+      hellos.emplace_back(hello->token);
+    }
+    if (const auto* token = std::get_if<proto::Token>(&message)) tokens.emplace_back(token->token);
+    if (const auto* open = std::get_if<proto::Open>(&message)) opened.emplace_back(open->world);
     if (const auto* presence = std::get_if<proto::Presence>(&message)) cursors.push_back(presence->cursor->x);
     if (const auto* chat = std::get_if<proto::Chat>(&message)) said.emplace_back(chat->text);
     if (const auto* follow = std::get_if<proto::Follow>(&message)) followed.push_back(follow->session.value);
@@ -52,6 +56,7 @@ class Recorder final : public SyncOutput {
   std::vector<proto::KnownChunk> known;
   std::vector<std::string> said;
   std::string resumes;
+  std::vector<std::string> hellos, tokens, opened;  // the tokens of hellos; newer ones; worlds
   std::vector<Event> events;
   std::function<void(const Event&)> callback;  // the program's
   bool is_writable = true;

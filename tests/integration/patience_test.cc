@@ -38,7 +38,7 @@ TEST(Patience, AConnectionThatRestsAfterAnAnswerHasItsTime) {
   const ServerProcess server(folder.path() / "data", {"--keep-alive-ms", "300"});
   ASSERT_TRUE(server.running());
   net::RawClient resting(server.port());
-  resting.send("GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n");
+  resting.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(resting.read_answer().status, 200u);
   EXPECT_EQ(resting.read_to_end(), "");
 }

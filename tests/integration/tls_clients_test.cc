@@ -34,8 +34,8 @@ class TlsClients : public testing::Test {
         R"({"name": "demo", "tile_width": 16, "tile_height": 16, "layers": [{"id": 1, "kind": "tile", "name": "ground"}],)"
         R"("tilesets": [{"first_tile": 1, "tile_count": 64, "columns": 8, "tile_width": 16, "tile_height": 16,)"
         R"("name": "tiles"}]})";
-    ASSERT_TRUE(client.send("POST /v1/worlds HTTP/1.1\r\nHost: here\r\nContent-Length: " + std::to_string(body.size()) +
-                            "\r\n\r\n" + body));
+    ASSERT_TRUE(client.send("POST /v1/worlds HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                            std::to_string(body.size()) + "\r\n\r\n" + body));
     EXPECT_EQ(client.read_until("\r\n").value_or("nothing"), "HTTP/1.1 201 Created\r\n");
   }
   client::ConnectOptions options(const std::string& url) const {

@@ -243,7 +243,8 @@ TEST(Http, BadRequestsAreToldWhyAndTheConnectionEnds) {
       EXPECT_EQ(client.read_to_end(), "") << refusal.name;
     });
   }
-  EXPECT_EQ(host.counters().protocol_errors, refusals.size());
+  EXPECT_EQ(host.counters().protocol_errors, refusals.size() - 1);
+  EXPECT_EQ(host.counters().origins_refused, 1u);
   EXPECT_EQ(host.counters().http_requests, 0u);
 }
 

@@ -43,6 +43,7 @@ class Text {
     if (m.selection) put(" selection"), rect(*m.selection);
     if (m.tool) put(" tool [{}]", *m.tool);
   }
+  void of(const Token& m) { put("token [{}]", m.token); }
   void of(const Follow& m) { put("follow {}", m.session.value); }
   void of(const Claim& m) {
     put("claim {} {}", m.claim.value, m.ttl_ms);
@@ -65,7 +66,7 @@ class Text {
         m.user, m.role, m.resumed, l.message_bytes_max, l.cells_per_edit_max, l.ops_per_edit_max, l.edits_in_flight_max,
         l.chunks_per_subscription_max, l.subscriptions_max, l.derived_cells_per_edit_max);
   }
-  void of(const WorldInfo& m) { put("world {}", m.json); }
+  void of(const WorldInfo& m) { put("world {} [{}]", m.json, m.role); }
   void of(const Chunk& m) {
     put("chunk {} {},{} {}", m.layer, m.chunk.x, m.chunk.y, m.revision.value);
     if (m.fill) return put(" fill {}", m.fill->bits);
@@ -113,6 +114,7 @@ class Text {
   void of(const Left& m) { put("left {}", m.session.value); }
   void of(const Pong& m) { put("pong {}", m.t); }
   void of(const GoingAway& m) { put("going_away {}", m.retry_after_ms); }
+  void of(const Expires& m) { put("expires {}", m.in_ms ? std::to_string(*m.in_ms) : "never"); }
   void of(const Stale& m) { put("stale {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
   void of(const Refreshed& m) { put("refreshed {},{} {}", m.shard.x, m.shard.y, m.lsn.value); }
 

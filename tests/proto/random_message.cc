@@ -193,7 +193,7 @@ Reject RandomMessage::reject(ErrorCode code) {
 }
 
 ClientMessage RandomMessage::client() {
-  switch (below(12)) {
+  switch (below(13)) {
     case 0: {
       Hello out{number(), text(), text(), text(), static_cast<std::uint32_t>(below(1 << 24)), {}};
       if (coin()) out.resume = Resume{text(), Incarnation{big()}};
@@ -223,6 +223,8 @@ ClientMessage RandomMessage::client() {
       const std::string_view line = text();
       return Chat{line.empty() ? std::string_view("hi") : line};
     }
+    case 11:
+      return Token{text()};
     default:
       return Ping{big()};
   }
@@ -230,7 +232,7 @@ ClientMessage RandomMessage::client() {
 
 ServerMessage RandomMessage::server(Form form) {
   const auto code = [&] { return static_cast<ErrorCode>(below(kErrorCodeNames.size())); };
-  switch (below(18)) {
+  switch (below(19)) {
     case 0:
       return Welcome{SessionId{big()},
                      text(),
@@ -240,7 +242,7 @@ ServerMessage RandomMessage::server(Form form) {
                      {number(), number(), number(), number(), number(), number(), number()},
                      coin()};
     case 1:
-      return WorldInfo{R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})"};
+      return WorldInfo{R"({"id":"17","name":"an \"island\"","bounds":[0,0,64,-1],"opacity":0.5,"layers":[]})", text()};
     case 2:
       return chunk_state(form);
     case 3:
@@ -272,6 +274,8 @@ ServerMessage RandomMessage::server(Form form) {
       return Released{SessionId{big()}, ClaimId{number()}, static_cast<ReleaseReason>(below(4))};
     case 16:
       return ChatOf{SessionId{big()}, text(), text()};
+    case 17:
+      return Expires{coin() ? std::optional(big()) : std::nullopt};
     default:
       return GoingAway{number()};
   }

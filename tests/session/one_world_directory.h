@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -25,13 +26,15 @@ inline std::shared_ptr<map::World> island() {
   return world;
 }
 
-// The tokens "ada", "bob" (editors) and "eve" (a viewer); sessions count from 1001, their secrets are
-// "secret-<number>".
+// The tokens "ada", "bob" (editors) and "eve" (a viewer), or any that a test has put in; sessions count from 1001,
+// their secrets are "secret-<number>".
 class OneWorldDirectory final : public SessionDirectory {
  public:
   Result<Identity> authenticate(std::string_view token) override {
-    if (token == "ada" || token == "bob") return Identity{std::string(token), Role::editor, {}, budget};
-    if (token == "eve") return Identity{"eve", Role::viewer};
+    if (const auto found = tokens.find(token); found != tokens.end()) return found->second;
+    const auto everywhere = [](Role role) { return identity::WorldRoles::everywhere(role); };
+    if (token == "ada" || token == "bob") return Identity{std::string(token), everywhere(Role::editor), {}, budget};
+    if (token == "eve") return Identity{"eve", everywhere(Role::viewer)};
     return Error{ErrorCode::unauthenticated, "the token was not accepted"};
   }
   std::shared_ptr<const map::World> find_world(std::string_view name_or_id) override {
@@ -55,6 +58,7 @@ class OneWorldDirectory final : public SessionDirectory {
   std::uint64_t time_us() override { return ++now_us; }
 
   std::shared_ptr<map::World> world = island();
+  std::map<std::string, Identity, std::less<>> tokens;
   std::string json;                    // what the metadata is said to be; empty: only the name
   std::shared_ptr<UserBudget> budget;  // of ada and bob
   std::uint64_t last_session = 1000, now_us = 0;

@@ -14,7 +14,7 @@ void HttpPeer::request(Machine& machine, Network& network, std::string method, s
                        Done done) {
   const std::shared_ptr<HttpPeer> peer(new HttpPeer(network, std::move(done)));
   peer->text_ = method + " " + target +
-                " HTTP/1.1\r\nHost: sim\r\nConnection: close\r\nContent-Type: application/json\r\n" +
+                " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n" +
                 "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   peer->self_ = peer;
   peer->link_ = network.dial(*peer);

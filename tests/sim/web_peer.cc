@@ -13,7 +13,7 @@ namespace ws = proto::ws;
 
 std::string request(proto::Form form) {
   return std::string(
-             "GET /v1/ws HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
              "Sec-WebSocket-Protocol: terrazzo.v1.") +
          (form == proto::Form::binary ? "flatbuffers" : "json") + "\r\n\r\n";

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -69,6 +70,11 @@ class Client {
   void close();
   // Drops the connection as a failing network would; the reconnect policy takes over.
   void drop_connection();
+  // A newer token of the same user, for this connection and those that follow; what it answers comes as TokenExpires,
+  // or as ServerError where the server does not take it: then the one before stays in force. Best called when
+  // TokenExpires says that the old one ends. When it has ended (failed, `unauthenticated`): set_token(), then
+  // connect(), and the session goes on.
+  void set_token(std::string token);
   // By name, or by id in decimal. At once, or as soon as the server has welcomed this client. One world per client.
   Status open(std::string_view world);
 
@@ -77,7 +83,9 @@ class Client {
   const std::optional<Error>& last_error() const;
   SessionId session() const;        // 0 before the first welcome
   Incarnation incarnation() const;  // 0 before the first welcome
-  std::string_view role() const;    // viewer, editor or owner; empty before the first welcome
+  // viewer, editor or owner: in the world, once it is open; before, where the token says nothing else. Empty: not
+  // known.
+  std::string_view role() const;
   const proto::Limits& limits() const;
   // Null before the first WorldChanged; the pointer holds until the next.
   const map::World* world() const;

@@ -157,8 +157,15 @@ struct CaughtUp {
   Lsn lsn;
 };
 
-using Event = std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable,
-                           EditRejected, PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp,
-                           SubscriptionRefused, ClaimHeld, ClaimRejected, ClaimEnded, ClaimsChanged, UndoDone, Chatted>;
+// The token is good for so long still (nothing: for ever): a minute before it ends, and when set_token() brought a
+// newer one. Whoever lets it pass is sent away: StateChanged, failed, with `unauthenticated`.
+struct TokenExpires {
+  std::optional<std::uint64_t> in_ms;
+};
+
+using Event =
+    std::variant<StateChanged, WorldChanged, SubscriptionReady, CellsChanged, EditApplied, EditDurable, EditRejected,
+                 PeerChanged, PeerLeft, ServerError, EventsLost, FellBehind, CaughtUp, SubscriptionRefused, ClaimHeld,
+                 ClaimRejected, ClaimEnded, ClaimsChanged, UndoDone, TokenExpires, Chatted>;
 
 }  // namespace terrazzo::client

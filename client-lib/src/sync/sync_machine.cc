@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/canary.h"
+#include "client-lib/src/sync/passing_error.h"
 #include "map/edit_check.h"
 #include "map/formats/world_json.h"
 
@@ -11,24 +12,6 @@ namespace terrazzo::client {
 namespace {
 
 constexpr std::uint64_t kUsPerMs = 1000, kUsPerSecond = 1'000'000;
-constexpr std::uint16_t kClosePolicy = 1008;
-// A connection that was welcomed and lost again within this time proves nothing: what ended it (a view that cannot be
-// made good, say) will do so again, and coming back without a growing delay would be a loop.
-constexpr std::uint64_t kSettledUs = 5 * kUsPerSecond;
-
-// The code that a close reason names (PROTOCOL.md, the table of close codes). Like an unknown code anywhere (FO-4) an
-// unknown reason is a fault of the server.
-ErrorCode code_of_reason(std::string_view reason) {
-  const auto found = std::ranges::find(kErrorCodeNames, reason);
-  if (found == kErrorCodeNames.end()) return ErrorCode::internal;
-  return static_cast<ErrorCode>(found - kErrorCodeNames.begin());
-}
-
-// What may be over when the client comes back: the server was busy, or one of its files could not be read just then.
-bool passes_by_itself(ErrorCode code) {
-  return code == ErrorCode::overloaded || code == ErrorCode::rate_limited || code == ErrorCode::read_only ||
-         code == ErrorCode::internal;
-}
 // Renewals are looked at twice a second, and come when a third of the time has passed.
 constexpr std::int64_t kClaimMsMin = 2000;
 
@@ -38,6 +21,7 @@ SyncMachine::SyncMachine(const ConnectOptions& options, SyncOutput& out)
     : options_(options),
       out_(out),
       backoff_(options.reconnect, options.seed),
+      token_(options.token),
       replica_(options.cache_bytes_max, held_, subscriptions_) {}
 
 // ---- what the program is told ----
@@ -59,124 +43,6 @@ void SyncMachine::set_state(State state, std::optional<Error> error, std::uint32
   tell(StateChanged{state, std::move(error), retry_in_ms});
 }
 
-// ---- the connection ----
-
-void SyncMachine::connecting() {
-  const Telling telling(*this);
-  set_state(State::connecting);
-}
-
-void SyncMachine::connected(std::uint64_t now_us) {
-  const Telling telling(*this);
-  now_us_ = heard_us_ = pinged_us_ = now_us;
-  welcomed_us_.reset();
-  connection_error_.reset();
-  given_up_.reset();
-  retry_after_ms_ = 0;
-  nothing_sent();
-  set_state(State::greeting);
-  proto::Hello hello;
-  hello.client = options_.program;
-  hello.token = options_.token;
-  hello.name = options_.name;
-  hello.color = options_.color;
-  resume_tried_ = !resume_token_.empty();
-  if (resume_tried_) hello.resume = proto::Resume{resume_token_, incarnation_};
-  out_.send(hello);
-}
-
-void SyncMachine::received(const proto::ServerMessage& message, std::uint64_t now_us) {
-  if (!talking() || given_up_) return;  // the connection was closed at one of the messages before
-  const Telling telling(*this);
-  now_us_ = heard_us_ = now_us;
-  std::visit([this](const auto& m) { on(m); }, message);
-}
-
-void SyncMachine::disconnected(std::uint16_t close_code, std::string_view reason) {
-  const Telling telling(*this);
-  const Loss loss = loss_of(close_code, reason);
-  forget_connection();
-  if (welcomed_us_ && now_us_ - *welcomed_us_ >= kSettledUs) backoff_.succeeded();
-  welcomed_us_.reset();
-  if (loss.retry && options_.reconnect.enabled) {
-    retry_in_ms_ = loss.at_once ? 0 : backoff_.next_ms(retry_after_ms_);
-    set_state(State::waiting, loss.error, retry_in_ms_);
-  } else {
-    set_state(State::failed, loss.error);
-  }
-  retry_after_ms_ = 0;
-  clear_peers();
-}
-
-SyncMachine::Loss SyncMachine::loss_of(std::uint16_t close_code, std::string_view reason) {
-  if (given_up_) return {.retry = true, .at_once = false, .error = *given_up_};
-  if (close_code != kClosePolicy) {
-    return {.retry = true,
-            .at_once = false,
-            .error = {ErrorCode::overloaded,
-                      reason.empty() ? "the connection was lost" : "the connection was lost: " + std::string(reason)}};
-  }
-  Loss loss;
-  const ErrorCode code = code_of_reason(reason);
-  // The server says in words why it closes, right before; an error of another code was about something else.
-  if (connection_error_ && connection_error_->code == code) {
-    loss.error = *connection_error_;
-  } else {
-    loss.error = {code, "the server closed the connection: " + std::string(reason)};
-  }
-  if (code == ErrorCode::unauthenticated && resume_tried_) {
-    // The server does not know this session any more; a new one may well be let in.
-    resume_token_.clear();
-    loss.retry = loss.at_once = true;
-    return loss;
-  }
-  // Nobody else has this session's token: what resumed it is an older connection of ours that was long on its way.
-  const bool overtaken = code == ErrorCode::conflict && session_.value != 0;
-  loss.retry = overtaken || passes_by_itself(code);
-  return loss;
-}
-
-void SyncMachine::forget_connection() {
-  replica_.disconnected();
-  subscriptions_.disconnected();
-  claims_.disconnected();
-  nothing_sent();
-}
-
-void SyncMachine::nothing_sent() {
-  for (auto& [id, edit] : held_.table()) edit.sent = false;
-  sent_through_ = EditId{};
-  in_flight_ = 0;
-}
-
-void SyncMachine::closed() {
-  const Telling telling(*this);
-  forget_connection();
-  set_state(State::closed);
-  clear_peers();
-}
-
-void SyncMachine::writable_again() {
-  send_edits();
-}
-
-bool SyncMachine::tick(std::uint64_t now_us) {
-  now_us_ = now_us;
-  if (!talking()) return false;
-  if (now_us - heard_us_ > options_.silence_max_ms * kUsPerMs) return true;
-  if (state_ != State::greeting && now_us - std::max(heard_us_, pinged_us_) > options_.ping_interval_ms * kUsPerMs)
-    ping(now_us);
-  if (state_ == State::live) claims_.tick(now_us);
-  retry_refused();
-  return false;
-}
-
-void SyncMachine::give_up(const Error& error) {
-  given_up_ = error;
-  tell(ServerError{error});
-  out_.drop();
-}
-
 // ---- what the server says ----
 
 void SyncMachine::on(const proto::Welcome& message) {
@@ -190,6 +56,8 @@ void SyncMachine::on(const proto::Welcome& message) {
   role_ = message.role;
   limits_ = message.limits;
   welcomed_us_ = now_us_;
+  resume_set_aside_.clear();
+  say_token();
   if (known_before) session_restarted(same_session, same_incarnation);
   set_state(State::ready);
   if (!world_name_.empty()) send_open();
@@ -236,7 +104,10 @@ void SyncMachine::on(const proto::WorldInfo& message) {
   Result<map::World> world = formats::world_from_json(message.json);
   if (!world) return give_up(world.error());
   const bool replaced = world_ && world_->id != world->id;
+  // Renamed: so it is to be asked for the next time.
+  if (world_ && !replaced && world_name_ == world_->name) world_name_ = world->name;
   world_ = *std::move(world);
+  if (!message.role.empty()) role_ = message.role;
   tell(WorldChanged{});
   follow_world();
   if (replaced) world_replaced();
@@ -396,6 +267,10 @@ void SyncMachine::on(const proto::Pong& message) {
 
 void SyncMachine::on(const proto::GoingAway& message) {
   retry_after_ms_ = message.retry_after_ms;
+}
+
+void SyncMachine::on(const proto::Expires& message) {
+  tell(TokenExpires{message.in_ms});
 }
 
 void SyncMachine::on(const proto::Stale& message) {

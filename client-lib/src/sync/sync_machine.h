@@ -42,6 +42,8 @@ class SyncMachine {
   void disconnected(std::uint16_t close_code, std::string_view reason);
   std::uint32_t retry_in_ms() const { return retry_in_ms_; }
   void closed();
+  // In the next hello, and at once where the server has welcomed this client.
+  void set_token(std::string token);
   // The output has become writable again.
   void writable_again();
   // Sends pings. True: nothing was heard for too long, the connection is to be given up.
@@ -111,6 +113,7 @@ class SyncMachine {
   void on(const proto::Refreshed& message);
   void on(const proto::Claimed& message);
   void on(const proto::Released& message);
+  void on(const proto::Expires& message);
 
   struct Loss {
     bool retry = false;
@@ -137,6 +140,8 @@ class SyncMachine {
     return state_ == State::greeting || state_ == State::ready || state_ == State::opening || state_ == State::live;
   }
   Loss loss_of(std::uint16_t close_code, std::string_view reason);
+  bool may_be_let_in();
+  void say_token();
   void forget_connection();
   void nothing_sent();
   void set_state(State state, std::optional<Error> error = {}, std::uint32_t retry_in_ms = 0);
@@ -185,6 +190,8 @@ class SyncMachine {
   // Of the session; outlive connections.
   SessionId session_;
   std::string resume_token_;
+  std::string resume_set_aside_;    // while it is found out whether it or the token was refused
+  std::string token_, token_said_;  // the newest; what this connection has said
   bool resume_tried_ = false;
   Incarnation incarnation_;
   std::string role_;
