@@ -250,6 +250,8 @@ def main(arguments):
     parser.add_argument("--bin", default=os.path.join(ROOT, "build/release/bin"), help="folder of the programs")
     parser.add_argument("--readme", action="store_true", help="put the tables into bench/README.md, too")
     options = parser.parse_args(arguments)
+    if options.quick and options.readme:
+        parser.error("figures of --quick are none: leave out --readme")
     os.makedirs(OUT, exist_ok=True)
     began, load = time.time(), os.getloadavg()[0]
     bench = Bench(options.bin, options.quick)

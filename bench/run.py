@@ -57,6 +57,8 @@ def stores_main(arguments):
     parser.add_argument("--only", help="one part: p4, p5, pages, p5b, p6, p7 or p8")
     parser.add_argument("--readme", action="store_true", help="put the tables into bench/README.md, too")
     options = parser.parse_args(arguments)
+    if options.quick and options.readme:
+        parser.error("figures of --quick are none: leave out --readme")
     os.makedirs(OUT, exist_ok=True)
     began, load = time.time(), os.getloadavg()[0]
     rows = stores(options.quick, (["--large"] if options.large else []) + (["--only", options.only] if options.only else []))

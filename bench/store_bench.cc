@@ -109,7 +109,7 @@ BENCHMARK(store_fill_whole_layer);
 // The whole of a core's work for one single-cell edit that nobody watches: split, check, apply, remember, log.
 class LogOnly final : public shard::ShardOutput {
  public:
-  std::optional<Error> log_busy() const override { return std::nullopt; }
+  std::optional<Error> busy() const override { return std::nullopt; }
   std::uint64_t log(const storage::Record& record) override {
     const std::uint64_t sequence = writer_.append(record);
     if (writer_.pending_bytes() > 1 << 20) {

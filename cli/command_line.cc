@@ -55,6 +55,18 @@ void add_import_and_export(CLI::App& app, CommandLine& line) {
   add_server(exported, line);
 }
 
+void add_edit_world(CLI::App& app, CommandLine& line) {
+  CLI::App* edit = app.add_subcommand(
+      "edit-world", "rename a world, or change its metadata; whoever has it open sees it at once (owners only)");
+  edit->add_option("world", line.world, "name or id")->required();
+  edit->add_option("--name", line.new_name, "its new name");
+  edit->add_option("--layer-name", line.layer_names, "of a layer: ID=NAME");
+  edit->add_option("--tileset-name", line.tileset_names, "of a tileset: FIRST_TILE=NAME");
+  edit->add_option("--patch", line.file,
+                   "file with a JSON object of everything that is to change, as PATCH /v1/worlds takes it");
+  add_server(edit, line);
+}
+
 void add_watch_and_paint(CLI::App& app, CommandLine& line, std::vector<std::int64_t>& rect) {
   CLI::App* watch =
       app.add_subcommand("watch", "a live view of a world in the terminal, with who is there (Ctrl-C ends it)");
@@ -409,6 +421,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   std::vector<std::int64_t> rect;
   add_server(app.add_subcommand("worlds", "list the worlds of the server"), line);
   add_import_and_export(app, line);
+  add_edit_world(app, line);
   add_watch_and_paint(app, line, rect);
   add_copy_and_flood(app, line, rect);
   add_line_and_stamp(app, line);

@@ -43,6 +43,9 @@ struct CommandLine {
   std::string until;                           // of revert and diff-times: a time
   std::string at;                              // of render: a time; empty: now
   std::string world;
+  // Of edit-world: what the world is to be called; NUMBER=NAME each.
+  std::string new_name;
+  std::vector<std::string> layer_names, tileset_names;
   std::string file;
   std::optional<map::Rect> rect;  // cells
   std::string layer;              // name or id; empty: the command's default

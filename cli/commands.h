@@ -7,6 +7,7 @@
 namespace terrazzo::cli {
 
 Status list_worlds(const CommandLine& line);
+Status edit_world(const CommandLine& line);
 Status import_world(const CommandLine& line);
 Status export_world(const CommandLine& line);
 Status watch(const CommandLine& line);

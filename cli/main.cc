@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     std::string_view name;
     terrazzo::Status (*run)(const CommandLine&);
   } kCommands[] = {{"worlds", list_worlds},
+                   {"edit-world", edit_world},
                    {"import", import_world},
                    {"export", export_world},
                    {"watch", watch},

@@ -36,8 +36,8 @@ class LmdbPeer final : public Peer {
       put(chunk, chunk_cells(chunk).data());
       if ((chunk + 1) % kChunksInTransaction != 0) continue;
       commit();
+      if (!filled(chunk)) return;
       begin_group();
-      filled(chunk);
     }
     commit();
     check(::mdb_env_sync(env_, 1));

@@ -15,9 +15,9 @@ class Peer {
  public:
   virtual ~Peer() = default;
   virtual std::string name() const = 0;
-  // Makes the store in the folder with `chunks` chunks, each with 40 different cells; tells how many there are. Many in
-  // a transaction, and no sync but a last one.
-  using Filled = std::function<void(std::uint32_t chunks)>;
+  // Makes the store in the folder with `chunks` chunks, each with 40 different cells; tells how many there are, and
+  // stops when the answer is no. Many in a transaction, and no sync but a last one.
+  using Filled = std::function<bool(std::uint32_t chunks)>;
   virtual void fill(const std::filesystem::path& folder, std::uint32_t chunks, const Filled& filled) = 0;
   // One cell of one chunk, as an edit of its own that survives a crash of the process but not of the machine.
   virtual void edit(std::uint32_t chunk, std::uint32_t cell, std::uint32_t value) = 0;

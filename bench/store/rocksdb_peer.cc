@@ -47,7 +47,7 @@ class RocksdbPeer final : public Peer {
       if ((chunk + 1) % kChunksInBatch != 0) continue;
       check(db_->Write(fast, &batch_));
       batch_.Clear();
-      filled(chunk);
+      if (!filled(chunk)) return;
     }
     check(db_->Write(fast, &batch_));
     batch_.Clear();

@@ -29,7 +29,7 @@ class LogFile final : public shard::ShardOutput {
   storage::WalWriter& writer() { return writer_; }
   int fd() const { return fd_; }
 
-  std::optional<Error> log_busy() const override { return std::nullopt; }
+  std::optional<Error> busy() const override { return std::nullopt; }
   void publish(shard::CoreMask, shard::SharedPublication) override {}
   void reply(std::unique_ptr<shard::StatesReply>) override {}
   void outcome(shard::EditOutcome outcome) override;

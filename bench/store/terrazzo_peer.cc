@@ -17,7 +17,7 @@ class TerrazzoPeer final : public Peer {
     for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
       if (!store.begin_edit(next(store.lsn()), 4)) give_up("the disk is full");
       std::ranges::copy(chunk_cells(chunk), store.write(layer(chunk), static_cast<std::uint16_t>(chunk)));
-      if (chunk % kChunksInTransaction == 0) filled(chunk);
+      if (chunk % kChunksInTransaction == 0 && !filled(chunk)) return;
     }
     shard_->checkpoint();
   }

@@ -13,12 +13,9 @@
 namespace terrazzo::app {
 namespace {
 
-// A branch has the metadata of its world.
 Status add_branches(Node& node, const map::World& main) {
   for (const catalog::NamedBranch& branch : node.branches.list(main.id)) {
-    auto world = std::make_shared<map::World>(main);
-    world->id = branch.world;
-    world->name = main.name + "@" + branch.name;
+    auto world = std::make_shared<const map::World>(branch_metadata(main, branch));
     if (Status added = node.worlds.add(std::move(world)); !added) return added;
   }
   return {};

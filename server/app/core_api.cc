@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "map/formats/world_json.h"
 #include "server/app/core_services.h"
 
 namespace terrazzo::app {
@@ -47,25 +46,6 @@ Result<http::Asker> CoreServices::asker(std::string_view authorization) {
 
 std::vector<std::shared_ptr<const map::World>> CoreServices::worlds() {
   return node_.worlds.list();
-}
-
-void CoreServices::create_world(map::World world, WorldDone done) {
-  if (world.name.find('@') != std::string::npos)
-    return done(Error{ErrorCode::bad_message, "a world's name has no @: \"world@branch\" is what a branch is called"});
-  const bool asked = node_.workers->submit(self_, [this, world = std::move(world), done]() mutable -> WorkerPool::Done {
-    Result<WorldId> id = node_.data->new_world_id();
-    if (!id) return [done, error = id.error()] { done(error); };
-    world.id = *id;
-    const auto shared = std::make_shared<const map::World>(std::move(world));
-    // The name is taken in memory first: of two that create the same world at once, one loses here and writes nothing.
-    if (const Status added = node_.worlds.add(shared); !added) return [done, error = added.error()] { done(error); };
-    if (const Status written = node_.data->write_world(shared->id, formats::world_to_json(*shared)); !written) {
-      node_.worlds.remove(shared->id);
-      return [done, error = written.error()] { done(error); };
-    }
-    return [done, shared] { done(shared); };
-  });
-  if (!asked) done(WorkerPool::busy());
 }
 
 void CoreServices::put_asset(WorldId, std::string hash, std::string bytes, Done done) {

@@ -82,7 +82,7 @@ void CoreServices::merge_branch(WorldId world, std::string_view name, http::Merg
 }
 
 void CoreServices::submit_swaps(std::vector<std::unique_ptr<shard::EditRequest>> parts, SwapEdit::Done done) {
-  swap_edits_.emplace(parts.front()->origin.session, SwapEdit(parts.size(), std::move(done)));
+  swap_edits_.emplace(parts.front()->origin.session, SwapEdit(parts.front()->shard.world, parts.size(), std::move(done)));
   if (parts.size() == 1) return edit(std::move(parts.front()));
   auto whole = std::make_unique<shard::CoordinatedRequest>();
   whole->world = parts.front()->shard.world;

@@ -15,6 +15,8 @@ void CoreServices::deliver_company(const runtime::MeshMessage& message) {
     }
     case MeshKind::chat:
       return home_.chat(shared_in<session::ChatNote>(message));
+    case MeshKind::world_changed:
+      return take_changed_world(WorldId{message.words[0]});
     default:
       TZ_ASSERT(false);
   }

@@ -11,6 +11,8 @@ void CoreServices::read(std::unique_ptr<shard::CellsRequest> request) {
 }
 
 void CoreServices::derived(std::unique_ptr<shard::CoordinatedRequest> request) {
+  // What it writes is in one shard, though what it reads was not: an edit like others, durable by that shard's log.
+  if (request->parts.size() == 1) return edit(std::move(request->parts.front()));
   // Not at once: the world may be on hold for a version by now.
   post(self_, boxed(MeshKind::coordinate, std::move(request)));
 }

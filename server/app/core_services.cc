@@ -186,6 +186,7 @@ void CoreServices::deliver(const runtime::MeshMessage& message) {
     case MeshKind::ask_presence:
     case MeshKind::presence_to:
     case MeshKind::chat:
+    case MeshKind::world_changed:
       return deliver_company(message);
     case MeshKind::supersede:
       return home_.superseded(*unboxed<session::Connection>(message));

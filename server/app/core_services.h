@@ -221,6 +221,7 @@ class CoreServices final : private net::NetworkEvents,
   Result<http::Asker> asker(std::string_view authorization) override;
   std::vector<std::shared_ptr<const map::World>> worlds() override;
   void create_world(map::World world, WorldDone done) override;
+  void edit_world(WorldId world, std::string patch, http::NameRule may_be_called, WorldDone done) override;
   void put_asset(WorldId world, std::string hash, std::string bytes, Done done) override;
   void get_asset(WorldId world, std::string hash, BytesDone done) override;
   void list_shards(WorldId world, ShardsDone done) override;
@@ -316,6 +317,8 @@ class CoreServices final : private net::NetworkEvents,
 
   void gather_metrics(std::unique_ptr<MetricsGather> gather);
   NodeSnapshot node_snapshot() const;
+  void tell_world_changed(WorldId world);
+  void take_changed_world(WorldId main);
 
   Node& node_;
   const shard::CoreId self_;

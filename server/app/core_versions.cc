@@ -182,6 +182,13 @@ void CoreServices::drop_line(WorldId branch, storage::HeadId number) {
     current_ = nullptr;
   });
   home_.world_gone(branch);
+  undo_desk_.world_gone(branch);
+  for (auto each = swap_edits_.begin(); each != swap_edits_.end();) {
+    auto next = std::next(each);
+    if (each->second.world() == branch)
+      swap_edits_.extract(each).mapped().finish(Error{ErrorCode::not_found, "the branch was dropped"});
+    each = next;
+  }
 }
 
 void CoreServices::submit(std::unique_ptr<shard::CoordinatedRequest> request) {

@@ -22,22 +22,23 @@ namespace terrazzo::app {
 
 // What a MeshMessage is; words[0] owns the value named behind it.
 enum class MeshKind : std::uint32_t {
-  edit,          // shard::EditRequest
-  coordinate,    // shard::CoordinatedRequest
-  subscribe,     // shard::SubscribeRequest
-  interest_off,  // shard::InterestOff
-  refresh,       // shard::RefreshRequest
-  states,        // shard::StatesReply
-  publication,   // shard::Publication, counted for each core
-  outcome,       // an outcome for the author's home; packed
-  part_outcome,  // shard::EditOutcome, for the coordinator
-  durable,       // a durable mark; packed
-  presence,      // session::PresenceNote, counted for each core
-  ask_presence,  // session::PresenceAsk
-  presence_to,   // PresenceTo
-  chat,          // session::ChatNote, counted for each core
-  supersede,     // session::Connection
-  metrics,       // MetricsAsk
+  edit,           // shard::EditRequest
+  coordinate,     // shard::CoordinatedRequest
+  subscribe,      // shard::SubscribeRequest
+  interest_off,   // shard::InterestOff
+  refresh,        // shard::RefreshRequest
+  states,         // shard::StatesReply
+  publication,    // shard::Publication, counted for each core
+  outcome,        // an outcome for the author's home; packed
+  part_outcome,   // shard::EditOutcome, for the coordinator
+  durable,        // a durable mark; packed
+  presence,       // session::PresenceNote, counted for each core
+  ask_presence,   // session::PresenceAsk
+  presence_to,    // PresenceTo
+  chat,           // session::ChatNote, counted for each core
+  supersede,      // session::Connection
+  metrics,        // MetricsAsk
+  world_changed,  // words[0]: the world whose metadata, and that of its branches, is another one now
   // Copies and floods over shards (shard/derivation_desk.h).
   read_cells,  // shard::CellsRequest, for the shard's owner
   cells_read,  // back
@@ -128,7 +129,7 @@ struct PinsGather {
   };
   bool with_undo_points = false;
   bool undo_points_went = false;  // told by the second round: some are not there any more
-  bool with_content = false;  // of versions, the main line's last, for a copy of the file; instead of trees
+  bool with_content = false;      // of versions, the main line's last, for a copy of the file; instead of trees
   std::vector<Shard> found;
   std::optional<Error> problem;  // a shard that could not be opened
   shard::CoreId asked_by = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/strong_id.h"
@@ -34,6 +35,7 @@ struct Node {
   Incarnation incarnation;
   std::unique_ptr<io::DataDirectory> data;
   WorldDirectory worlds;
+  std::mutex metadata;  // held by the worker that changes a world's
   catalog::VersionRegistry versions;
   catalog::BranchRegistry branches;
   BackupBoard backups;

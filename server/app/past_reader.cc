@@ -73,7 +73,7 @@ Status PastReader::whole() const {
 
 Result<std::span<const std::byte>> PastReader::file() {
   if (!mapping_) {
-    auto opened = io::ReadOnlyMapping::open(shard_.path);
+    auto opened = io::ReadOnlyMapping::open(shard_.path, io::Reads::here_and_there);
     if (!opened) return opened.error();
     mapping_ = *std::move(opened);
   }

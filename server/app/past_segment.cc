@@ -47,7 +47,7 @@ Status visit_sealed(const io::DataDirectory& data, const io::SegmentName& segmen
   if (!history) return history.error();
   const auto file = std::ranges::find(*history, segment, &io::DataDirectory::HistoryFile::name);
   if (file == history->end()) return {};
-  const auto mapping = io::ReadOnlyMapping::open(file->path);
+  const auto mapping = io::ReadOnlyMapping::open(file->path, io::Reads::here_and_there);
   if (!mapping) return mapping.error().code == ErrorCode::not_found ? Status() : Status(cannot_be_read(mapping.error()));
   const auto reader = storage::HistoryReader::open((*mapping)->bytes());
   const Status visited = reader ? visit(*reader) : Status(reader.error());

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "server/runtime/clock.h"
 
@@ -35,7 +36,8 @@ class StampClock {
   }
 
   const Clock wall_, steady_;
-  std::atomic<std::int64_t> ahead_us_{0};  // of the steady clock
+  // Of the steady clock; negative where that one is the larger number. At first less than any.
+  std::atomic<std::int64_t> ahead_us_{std::numeric_limits<std::int64_t>::min()};
 };
 
 }  // namespace terrazzo::app

@@ -17,13 +17,15 @@ class SwapEdit {
  public:
   // With the number of cells that did not hold any more what they were to be taken from; or why nothing was changed.
   using Done = std::function<void(Result<std::uint64_t> left)>;
-  SwapEdit(std::size_t parts, Done done) : parts_(parts), done_(std::move(done)) {}
+  SwapEdit(WorldId world, std::size_t parts, Done done) : world_(world), parts_(parts), done_(std::move(done)) {}
+  WorldId world() const { return world_; }
 
   // How it ended, when it has.
   std::optional<Result<std::uint64_t>> outcome(const shard::EditOutcome& outcome);
   void finish(Result<std::uint64_t> left) { done_(std::move(left)); }
 
  private:
+  WorldId world_;
   std::size_t parts_, durable_ = 0;
   std::uint64_t left_ = 0;
   std::vector<map::ShardPos> counted_;

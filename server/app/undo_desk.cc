@@ -4,7 +4,6 @@
 #include <string>
 
 #include "base/assert.h"
-#include "base/canary.h"
 #include "server/shard/edit_undo.h"
 #include "server/shard/log_record.h"
 #include "server/shard/swaps.h"
@@ -30,7 +29,7 @@ struct UndoDesk::Prepared {
 void UndoDesk::ask(std::unique_ptr<shard::UndoRequest> request) {
   const shard::EditName name = name_of(*request);
   const auto known = done_.find(name);
-  if (known != done_.end() && !canary::is(canary::Bug::undo_done_again)) {
+  if (known != done_.end()) {
     shard::UndoOutcome again = known->second;
     again.origin = request->origin;
     return out_.undo_done(std::move(again));
@@ -164,6 +163,14 @@ void UndoDesk::outcome(const shard::EditOutcome& outcome) {
     running.outcome.undone.skipped += outcome.skipped;
   }
   if (outcome.stage == Stage::durable && ++running.durable == running.parts) finish(ticket, std::nullopt);
+}
+
+// Those that are still searched for are refused when they are to be done.
+void UndoDesk::world_gone(WorldId world) {
+  std::vector<std::uint32_t> asked;
+  for (const auto& [ticket, running] : running_)
+    if (running.queue.first == world && running.parts != 0) asked.push_back(ticket);
+  for (const std::uint32_t ticket : asked) finish(ticket, Error{ErrorCode::not_found, "the branch was dropped"});
 }
 
 void UndoDesk::finish(std::uint64_t ticket, std::optional<Error> error) {

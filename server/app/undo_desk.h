@@ -36,6 +36,8 @@ class UndoDesk {
   void logs_synced(std::uint64_t ticket, bool failed);
   // Of an edit that the desk sent: its origin has kUndoDeskSlot, and the ticket as generation.
   void outcome(const shard::EditOutcome& outcome);
+  // The branch was dropped: who would answer for it is gone.
+  void world_gone(WorldId world);
   bool idle() const { return queues_.empty(); }
 
  private:

@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "base/canary.h"
 #include "server/app/past.h"
 #include "server/shard/log_record.h"
 
@@ -86,7 +85,7 @@ std::optional<Result<UndoFound>> Finder::decide(std::uint64_t bound) {
     if (is_own && !newest.whole() && bound != 0) return std::nullopt;
     Step step = std::move(steps_.extract(steps_.begin()).mapped());
     const shard::EditName name = step.step.name;
-    if (is_own && !canary::is(canary::Bug::undo_done_again))
+    if (is_own)
       return UndoFound{step.step.undo->edit, std::move(step.parts), true};
     if (!is_judged() && stack_.take(step.step) && !stack_.error()) taken_ = std::move(step);
     // What a session asked for before comes before in its log.

@@ -7,6 +7,13 @@
 
 namespace terrazzo::app {
 
+map::World branch_metadata(const map::World& main, const catalog::NamedBranch& branch) {
+  map::World world = main;
+  world.id = branch.world;
+  world.name = main.name + "@" + branch.name;
+  return world;
+}
+
 Status WorldDirectory::add(WorldPtr world) {
   // The name is what people collide on, so it is claimed first.
   if (!by_name_.insert(world->name, world)) {
@@ -25,6 +32,22 @@ bool WorldDirectory::remove(WorldId id) {
   if (!world) return false;
   by_name_.erase(world->name);
   return by_id_.erase(id.value);
+}
+
+Status WorldDirectory::claim_name(const std::string& name, const WorldPtr& world) {
+  if (by_name_.insert(name, world)) return {};
+  return Error{ErrorCode::already_exists, "there is a world \"" + name + "\" already: choose another name"};
+}
+
+void WorldDirectory::forget_name(const std::string& name) {
+  by_name_.erase(name);
+}
+
+void WorldDirectory::replace(WorldPtr newer) {
+  const WorldPtr older = find(newer->id);
+  by_name_.insert_or_assign(newer->name, newer);
+  by_id_.insert_or_assign(newer->id.value, newer);
+  if (older && older->name != newer->name) by_name_.erase(older->name);
 }
 
 WorldDirectory::WorldPtr WorldDirectory::find(WorldId id) const {

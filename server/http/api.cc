@@ -135,7 +135,7 @@ std::optional<Api::Admitted> Api::admit(const net::HttpRequest& request, std::st
   }
   const std::optional<identity::Role> role = role_in(*world, asker->roles);
   if (const Status allowed = may(role, right); !allowed) return respond(problem(allowed.error())), std::nullopt;
-  return Admitted{std::move(world), std::move(asker->user), *role};
+  return Admitted{std::move(world), std::move(asker->user), *role, std::move(asker->roles)};
 }
 
 bool Api::admit_to_server(const net::HttpRequest& request, Right right, const Respond& respond) {
@@ -182,9 +182,25 @@ void Api::create(const net::HttpRequest& request, const Asker& asker, Respond re
 }
 
 void Api::world(const net::HttpRequest& request, std::string_view name, Respond respond) {
-  if (request.method != "GET") return respond(wrong_method("GET"));
-  const auto admitted = admit(request, name, Right::read, respond);
-  if (admitted) respond(json_response(200, formats::world_to_json(*admitted->world)));
+  const bool patch = request.method == "PATCH";
+  if (!patch && request.method != "GET") return respond(wrong_method("GET, PATCH"));
+  const auto admitted = admit(request, name, patch ? Right::own : Right::read, respond);
+  if (!admitted) return;
+  const WorldId id = admitted->world->id;
+  if (!patch) return respond(json_response(200, formats::world_to_json(*admitted->world)));
+  if (line_of(id) != 0) {
+    return respond(
+        problem({ErrorCode::unsupported, "a branch has the metadata of its world: change those of /v1/worlds/" +
+                                             std::to_string(main_world(id).value)}));
+  }
+  const auto may_be_called = [roles = admitted->roles](const std::string& wanted) {
+    return may(roles.in(wanted, {}), Right::write);
+  };
+  services_.edit_world(id, std::string(request.body), may_be_called,
+                       [respond = std::move(respond)](const Result<std::shared_ptr<const map::World>>& changed) {
+                         if (!changed) return respond(problem(changed.error()));
+                         respond(json_response(200, formats::world_to_json(**changed)));
+                       });
 }
 
 void Api::shards(const net::HttpRequest& request, std::string_view name, Respond respond) {

@@ -211,6 +211,9 @@ struct Asker {
   identity::WorldRoles roles;
 };
 
+// Whether who asks may give this name to a world. Any thread.
+using NameRule = std::function<Status(const std::string& name)>;
+
 // What the endpoints need of the node. Answers may come later, on the same core; `done` is called exactly once.
 class ApiServices {
  public:
@@ -221,6 +224,8 @@ class ApiServices {
   virtual std::shared_ptr<const map::World> find_world(std::string_view name_or_id) = 0;
   using WorldDone = std::function<void(Result<std::shared_ptr<const map::World>>)>;
   virtual void create_world(map::World world, WorldDone done) = 0;
+  // `patch`: of its metadata (formats/world_patch.h). bad_message, not_found, already_exists.
+  virtual void edit_world(WorldId world, std::string patch, NameRule may_be_called, WorldDone done) = 0;
   using Done = std::function<void(Status)>;
   virtual void put_asset(WorldId world, std::string hash, std::string bytes, Done done) = 0;
   using BytesDone = std::function<void(Result<std::string>)>;
@@ -312,6 +317,7 @@ class Api {
     std::shared_ptr<const map::World> world;
     std::string user;
     identity::Role role;  // in this world
+    identity::WorldRoles roles;
   };
   std::optional<Admitted> admit(const net::HttpRequest& request, std::string_view name, Right right,
                                 const Respond& respond);

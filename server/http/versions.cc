@@ -17,7 +17,7 @@ nlohmann::json json_of(const VersionInfo& version) {
 void Api::versions(const net::HttpRequest& request, std::string_view name, std::string_view tail, Respond respond) {
   const auto admitted = admit(request, name, request.method == "GET" ? Right::read : Right::write, respond);
   if (!admitted) return;
-  const auto& [world, user] = *admitted;
+  const auto& [world, user, role, roles] = *admitted;
   if (!tail.empty()) return version(request, world->id, tail.substr(1), std::move(respond));
   if (request.method == "GET") {
     nlohmann::json list = nlohmann::json::array();

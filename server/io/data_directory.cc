@@ -300,6 +300,10 @@ Status DataDirectory::write_world(WorldId world, std::string_view json) {
   return written;
 }
 
+Status DataDirectory::replace_world(WorldId world, std::string_view json) {
+  return replace_file(world_folder(world) + "/world.json", json);
+}
+
 std::string DataDirectory::versions_file(WorldId world) const {
   const unsigned line = line_of(world);
   return line == 0 ? world_folder(world) + "/versions.json"

@@ -63,6 +63,8 @@ class DataDirectory {
   Result<std::string> read_world(WorldId world) const;
   // A new one's metadata; after an error there is none.
   Status write_world(WorldId world, std::string_view json);
+  // Another one's in place of it. After an error either may be on disk.
+  Status replace_world(WorldId world, std::string_view json);
   // Its named versions; not_found: there are none yet.
   Result<std::string> read_versions(WorldId world) const;
   Status write_versions(WorldId world, std::string_view json);

@@ -123,6 +123,7 @@ DirectoryReport report_directory(
       const auto tell = [&](unsigned layers_done) {
         if (progress) progress(path, done + bytes * layers_done / shardfile::kNodeEntries, total);
       };
+      tell(0);  // opening one counts, too
       world.shards.push_back(report_shard(path, id, at, tell));
       tell(shardfile::kNodeEntries);
       done += bytes;

@@ -66,7 +66,7 @@ struct NetworkLimits {
   std::size_t outbox_room_bytes = 1 << 20;
   std::uint32_t connections_max = 20000;
   bool compression = true;  // permessage-deflate for JSON, where the client wishes it
-  OriginRules origins;
+  OriginRules origins = {};
   // How many connections are welcomed in one dispatch(), and how many receives of new ones are looked at; the others
   // wait for the next, in the order they came. So a storm of reconnections delays those that are in by a bounded piece
   // of work per tick, not by all of it: a client that came back to a view of 16 changed chunks (64 KB) cost 360 µs in

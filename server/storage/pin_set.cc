@@ -15,23 +15,13 @@ using shardfile::Tag;
 namespace {
 
 constexpr std::uint32_t kLeaves = 0x10000;  // layers × regions
-constexpr std::uint8_t kCells = shardfile::kNodeLevels;
-// So few are asked faster than their leaves are read.
-constexpr std::size_t kFewPins = 8;
-// Pins since the regions that are known were looked at.
-constexpr std::size_t kUnsettledMax = 16;
 
 }  // namespace
 
 PinInfo& PinSet::add(const PinInfo& pin) {
   if (pin.kind != PinKind::snapshot) ++changes_;
   share(pin.lsn.value);
-  pins_.push_back({pin, 0, ++serials_});
-  if (pins_.back().is_loose()) {
-    ++loose_;
-  } else if (++unsettled_ > kUnsettledMax) {
-    cells_.forget();
-  }
+  pins_.push_back({pin, 0});
   return pins_.back().info;
 }
 
@@ -45,20 +35,13 @@ bool PinSet::drop(PinKind kind, std::uint64_t id, HeadId head) {
   PinInfo* const pin = find(kind, id, head);
   if (pin == nullptr) return false;
   pin->dropping = true;
-  if (kind == PinKind::snapshot) return true;
-  ++changes_;
-  ++loose_;
-  cells_.forget();
+  if (kind != PinKind::snapshot) ++changes_;
   return true;
 }
 
 void PinSet::drop_all(HeadId head) {
-  for (Pin& pin : pins_) {
-    if (pin.info.head != head) continue;
-    if (!pin.is_loose()) ++loose_;
-    pin.info.dropping = true;
-  }
-  cells_.forget();
+  for (Pin& pin : pins_)
+    if (pin.info.head == head) pin.info.dropping = true;
   ++changes_;
 }
 
@@ -72,62 +55,18 @@ PageNo PinSet::page_at(const Entry& top, const Position& at) const {
   return entry.has_page() ? entry.value : 0;
 }
 
-// The newest pin is the most likely one.
-template <class Ask>
-bool PinSet::ask_pins(const Position& at, Ask&& ask) const {
-  const bool known = at.level == kCells && cells_.knows(at);
-  std::size_t loose = loose_;
-  for (auto pin = pins_.rbegin(); pin != pins_.rend(); ++pin) {
-    if (known && pin->serial <= settled_ && loose == 0) return false;
-    if (pin->is_loose()) {
-      --loose;
-    } else if (known && pin->serial <= settled_) {
-      continue;
-    }
-    if (at.last_leaf() >= pin->cursor && ask(*pin)) return true;
-  }
-  return false;
-}
-
-bool PinSet::held_by_pins(PageNo page, const Position& at) {
-  const bool tells = at.level == kCells && cells_.knows(at);
-  if (tells && cells_.reaches(page)) return true;
-  if (ask_pins(at, [&](const Pin& pin) { return page_at(pin.info.top, at) == page; })) return true;
-  // All were asked, so their leaves are at hand.
-  if (at.level == kCells && !tells) learn(at);
-  return false;
-}
-
-void PinSet::learn(const Position& at) {
-  if (pins_.size() < kFewPins) return;
-  if (!cells_.knows_any()) {
-    settled_ = serials_;
-    unsettled_ = 0;
-  }
-  cells_.learn(at, file_.page_count());
-  Position leaf_at = at;
-  leaf_at.level = kCells - 1;
-  PageNo before = 0;
-  for (const Pin& pin : pins_) {
-    if (pin.is_loose() || pin.serial > settled_) continue;
-    const PageNo leaf = page_at(pin.info.top, leaf_at);
-    if (leaf == before || leaf == 0) continue;
-    before = leaf;
-    for (const Entry& entry : node(leaf))
-      if (entry.has_page()) cells_.reach(entry.value);
-  }
-}
-
-bool PinSet::held(PageNo page, const Position& at, const NodeTree* but) {
-  if (held_by_pins(page, at)) return true;
+bool PinSet::held(PageNo page, const Position& at, const NodeTree* but) const {
+  // The newest pin is the most likely one.
+  for (auto pin = pins_.rbegin(); pin != pins_.rend(); ++pin)
+    if (at.last_leaf() >= pin->cursor && page_at(pin->info.top, at) == page) return true;
   for (const NodeTree* head : heads_)
     if (head != but && page_at(head->top(), at) == page) return true;
   return false;
 }
 
 void PinSet::look_held(PageNo page, const Position& at, const NodeTree* but, PageLook& look) const {
-  if (at.level == kCells && cells_.knows(at) && cells_.reaches(page)) return;
-  if (ask_pins(at, [&](const Pin& pin) { return look.leads_to(pin.info.top, at, page); })) return;
+  for (auto pin = pins_.rbegin(); pin != pins_.rend(); ++pin)
+    if (at.last_leaf() >= pin->cursor && look.leads_to(pin->info.top, at, page)) return;
   for (const NodeTree* head : heads_)
     if (head != but && look.leads_to(head->top(), at, page)) return;
 }
@@ -244,7 +183,6 @@ void PinSet::find_leaves(const Pin& than, const Position& at) {
 }
 
 void PinSet::finish(Pin& pin) {
-  if (pin.is_loose()) --loose_;
   if (pin.info.kind != PinKind::snapshot) ++changes_;
   pins_.erase(pins_.begin() + (&pin - pins_.data()));
   if (for_good_) {

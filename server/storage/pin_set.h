@@ -5,7 +5,6 @@
 
 #include "server/storage/page_file.h"
 #include "server/storage/page_pool.h"
-#include "server/storage/pinned_cells.h"
 #include "server/storage/position.h"
 #include "server/storage/shard_store.h"
 
@@ -35,7 +34,7 @@ class PinSet {
   bool reclaim(std::size_t entries, Residency& residency, Missing* missing);
 
   // Whether a head other than `but` or a pin reaches the page there.
-  bool held(PageNo page, const Position& at, const NodeTree* but);
+  bool held(PageNo page, const Position& at, const NodeTree* but) const;
   // Looks ahead at what held() will read.
   void look_held(PageNo page, const Position& at, const NodeTree* but, PageLook& look) const;
   // An entry of a later revision is in no other tree. Takes the pin, restore or branch at `lsn` into account.
@@ -50,9 +49,6 @@ class PinSet {
   struct Pin {
     PinInfo info;
     std::uint32_t cursor = 0;  // being dropped: the next leaf to look at; what lies before is not this pin's any more
-    std::uint64_t serial = 0;  // by age
-    // Soon gone, or not all there any more: asked each time.
-    bool is_loose() const { return info.dropping || info.kind == PinKind::snapshot; }
   };
   const std::vector<Pin>& pins() const { return pins_; }
   std::vector<Pin>& pins() { return pins_; }
@@ -74,11 +70,6 @@ class PinSet {
     return *reinterpret_cast<const shardfile::Node*>(file_.base() + std::size_t{page} * kPageBytes);
   }
   PageNo page_at(const shardfile::Entry& top, const Position& at) const;
-  bool held_by_pins(PageNo page, const Position& at);
-  // Calls `ask` for each pin of which cells_ does not tell, the newest first, until it says true.
-  template <class Ask>
-  bool ask_pins(const Position& at, Ask&& ask) const;
-  void learn(const Position& at);
   void retire(const shardfile::Entry& entry);
 
   PageFile& file_;
@@ -86,11 +77,6 @@ class PinSet {
   std::vector<const NodeTree*> heads_;
   std::vector<Pin> pins_;             // by age
   std::vector<PageNo> other_leaves_;  // of drop_leaf()
-  PinnedCells cells_;                 // of the pins up to settled_ that are not loose
-  std::uint64_t settled_ = 0;         // a serial
-  std::uint64_t serials_ = 0;         // given so far
-  std::size_t loose_ = 0;             // pins
-  std::size_t unsettled_ = 0;         // pins that are not loose, since settled_
   std::uint64_t shared_lsn_ = 0;
   bool for_good_ = false;
   std::uint64_t changes_ = 0;

@@ -29,7 +29,6 @@ class HeldFiles final : public runtime::FileQueue {
     writes.push_back({fd, done});
   }
   void datasync(int fd, runtime::Completion* done) override { syncs.push_back({fd, done}); }
-  void populate(std::span<const std::byte>, runtime::Completion*) override {}
   static void finish(std::vector<Operation>& some, std::int32_t result = 0) {
     const Operation first = some.front();
     some.erase(some.begin());

@@ -77,7 +77,8 @@ auto swaps_of(const RevertPlan& plan) {
         for (std::int64_t x = swap.rect.x0; x < swap.rect.x1; ++x, ++count) {
           const map::Cell from = swap.from_cells.empty() ? swap.from : swap.from_cells[count],
                           to = swap.to_cells.empty() ? swap.to : swap.to_cells[count];
-          if (from != to) EXPECT_TRUE(all.emplace(std::tuple(unsigned{swap.layer}, x, y), std::pair(from, to)).second);
+          if (from == to) continue;
+          EXPECT_TRUE(all.emplace(std::tuple(unsigned{swap.layer}, x, y), std::pair(from, to)).second);
         }
     }
   }

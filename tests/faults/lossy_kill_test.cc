@@ -1,7 +1,7 @@
 // A real server, several clients that paint over four shards, and power cuts at any instant: kill -9 on a disk that
 // then keeps, loses or tears whatever was not synced. Nothing acknowledged as durable is lost, nothing is torn or done
 // twice, versions that were saved are there, every folder is whole, and the clients go on by themselves until all
-// replicas are the same. TERRAZZO_KILLS sets how often (40); TERRAZZO_LOSSY_SEED has the same things drawn again.
+// replicas are the same. TERRAZZO_KILLS sets how often (100); TERRAZZO_LOSSY_SEED has the same things drawn again.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -211,7 +211,7 @@ std::uint32_t draw_seed() {
 
 TEST(LossyKill, NothingDurableIsLostWithThePower) {
   const char* wanted = std::getenv("TERRAZZO_KILLS");
-  const int cuts = wanted == nullptr ? 40 : std::atoi(wanted);
+  const int cuts = wanted == nullptr ? 100 : std::atoi(wanted);
   LossyLife life(draw_seed(), "");
   Status status = life.begin();
   ASSERT_TRUE(status.ok()) << status.error().message << "\n" << life.story();

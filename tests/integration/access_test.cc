@@ -12,6 +12,7 @@
 
 #include "http_peer.h"
 #include "identity/token_draft.h"
+#include "identity/token_key.h"
 #include "server_process.h"
 #include "tests/identity/made_keys.h"
 #include "tests/test_paths.h"
@@ -64,6 +65,9 @@ class Access : public testing::Test {
   std::string signed_by(const std::string& key_text, const identity::TokenDraft& draft) {
     return identity::make_token(*identity::signing_key(key_text), "", draft).value();
   }
+  std::string signed_with_secret(const std::string& secret, const identity::TokenDraft& draft) {
+    return identity::make_token(*identity::TokenKey::of_secret("", secret), "", draft).value();
+  }
   identity::TokenDraft draft() const {
     identity::TokenDraft made;
     made.subject = "ada";
@@ -115,7 +119,7 @@ TEST_F(Access, EveryRefusalIsToldCountedAndChangesNothing) {
                {"malformed", "nonsense", "three parts"},
                {"algorithm", unsigned_token, "RS256, EdDSA or HS256"},
                // The public key, which everybody may know, as a secret.
-               {"unknown_key", signed_by(ed_.public_pem, draft()), "no key for HS256"},
+               {"unknown_key", signed_with_secret(ed_.public_pem, draft()), "no key for HS256"},
                {"signature", token({}, "other.pem"), "not signed with a key of this server"},
                {"expired", old_token(), "expired"},
                {"issuer", token({"--issuer", "mallory"}), "studio"},

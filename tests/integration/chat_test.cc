@@ -59,6 +59,8 @@ TEST_P(Chats, ReachEverybodyInTheWorldAndNobodyElse) {  // CH-1
   EXPECT_TRUE(client->wait_until([&] { return !(text = heard()).empty(); }, 10s));
   EXPECT_EQ(text, "Größe 🗺");
   ASSERT_TRUE(client->chat("here").ok());
+  EXPECT_TRUE(client->wait_until([&] { return !(text = heard()).empty(); }, 10s));
+  EXPECT_EQ(text, "here");
   EXPECT_EQ(people[3]->next("chat")["text"], "here");
   for (const json& message : stranger->until_pong()) EXPECT_NE(message["type"], "chat");
   EXPECT_EQ(metric(server->port(), "terrazzo_chats_total"), 2);

@@ -329,6 +329,7 @@ TEST(Maintenance, ABackupFollowsLinksAndIsRestoredIntoAFolderWhoseNameEndsWithAS
   EXPECT_FALSE(fs::exists(second + "/UNFINISHED"));
 
   // What cannot be copied is an error, not a hole in the backup.
+  fs::remove_all(data / "history");
   fs::create_symlink(folder.path() / "nowhere", data / "history");
   const std::string holed = (folder.path() / "holed").string();
   const Ran refused = run_program(kServer, {"backup", data.string(), holed});
@@ -509,12 +510,14 @@ TEST(Maintenance, EveryCommandShowsABarOnATerminalOnly) {
                     again = (folder.path() / "again").string(), third = (folder.path() / "third").string(),
                     fourth = (folder.path() / "fourth").string();
   fill(data);
-  const std::vector<std::string> slow{"LD_PRELOAD=" TERRAZZO_FAULT_SHIM,
-                                      "TERRAZZO_FAULT_FOLDER=" + folder.path().string(), "TERRAZZO_FAULT_SLOW_MS=25"};
-  const std::string on_slow_disk = "env " + slow[0] + " " + slow[1] + " " + slow[2] + " " + kServer + " ";
+  // Each operation takes so much longer.
+  const auto on_slow_disk = [&](int ms) {
+    return std::string("env LD_PRELOAD=" TERRAZZO_FAULT_SHIM " TERRAZZO_FAULT_FOLDER=") + folder.path().string() +
+           " TERRAZZO_FAULT_SLOW_MS=" + std::to_string(ms) + " " + kServer + " ";
+  };
   const auto expect_bars = [&](const std::string& with_bar, const std::vector<std::string>& without,
-                               const std::vector<std::string>& bars) {
-    const std::string shown = on_terminal(on_slow_disk + with_bar);
+                               const std::vector<std::string>& bars, int ms = 25) {
+    const std::string shown = on_terminal(on_slow_disk(ms) + with_bar);
     for (const std::string& bar : bars) {
       const auto at = shown.rfind("\r" + bar + " [");
       ASSERT_NE(at, std::string::npos) << with_bar << ": " << shown;
@@ -524,7 +527,7 @@ TEST(Maintenance, EveryCommandShowsABarOnATerminalOnly) {
     EXPECT_EQ(ran.exit_code, 0) << ran.output;
     for (const std::string& bar : bars) EXPECT_EQ(ran.output.find(bar + " ["), std::string::npos) << ran.output;
   };
-  expect_bars("inspect " + data, {"inspect", data}, {"inspect"});
+  expect_bars("inspect " + data, {"inspect", data}, {"inspect"}, 200);
   expect_bars("verify " + data, {"verify", data}, {"verify"});
   expect_bars("backup " + data + " " + backup, {"backup", data, again}, {"backup"});
   expect_bars("verify " + backup, {"verify", backup}, {"verify"});

@@ -125,9 +125,14 @@ TEST_F(PastOfAServer, BeforeWhatIsKeptIsNotFoundAndItIsSaidHowFarThatGoes) {
   start({"--cores", "2", "--history-mib", "0"});
   const json page = history();
   EXPECT_TRUE(page["edits"].empty());
-  const std::uint64_t since = page["complete_since_ms"];
+  // Right after the start the log of the run before may still be on its way out, and the reach with it.
+  std::uint64_t since = page["complete_since_ms"];
+  HttpAnswer early = ask(kBorder, at(first));
+  for (int tries = 0; tries < 1000 && early.body.find("at_ms=" + std::to_string(since)) == std::string::npos; ++tries) {
+    since = history()["complete_since_ms"];
+    early = ask(kBorder, at(first));
+  }
   EXPECT_GT(since, first);
-  const HttpAnswer early = ask(kBorder, at(first));
   EXPECT_EQ(early.status, 404u);
   EXPECT_NE(early.body.find("at_ms=" + std::to_string(since)), std::string::npos) << early.body << since;
   EXPECT_EQ(cells(kBorder, at(since)), all(1, 8));

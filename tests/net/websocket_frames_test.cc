@@ -49,7 +49,7 @@ TEST(Handshake, EveryPartOfItIsAskedFor) {
            {"HTTP", "HTTP/1.1", "HTTP/1.0", 400},
            {"subprotocol", "terrazzo.v1.json", "chess.v9", 400},
            {"address", "/v1/ws", "/v1/sw", 404},
-           {"origin", "Host: here", "Host: here\r\nOrigin: https://elsewhere", 403},
+           {"origin", "Host: localhost", "Host: localhost\r\nOrigin: https://elsewhere", 403},
        }) {
     std::string request = upgrade_request();
     const std::size_t at = request.find(attempt.from);
@@ -71,7 +71,7 @@ TEST(Handshake, APageOfThisServerMayConnect) {
   NetworkHost host;
   RawClient client(host.port());
   std::string request = upgrade_request();
-  request.insert(request.find("Upgrade:"), "Origin: http://here\r\n");
+  request.insert(request.find("Upgrade:"), "Origin: http://localhost\r\n");
   client.send(request);
   EXPECT_TRUE(host.run_until([&] { return host.opened.size() == 1; }));
 }

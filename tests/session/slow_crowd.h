@@ -126,6 +126,7 @@ class SlowCrowd final : private SessionOutput, private shard::ShardOutput {
   void presence(const SharedNote&) override {}
   void ask_presence(const PresenceAsk&) override {}
   void presence_to(const shard::Origin&, const SharedNote&) override {}
+  void chat(const SharedChat&) override {}
   void speaks_for(SessionId, Connection) override {}
   void silent(SessionId, Connection) override {}
 

@@ -165,7 +165,8 @@ Options shrunk(Options options, const std::string& claim) {
     smaller.without.emplace_back(fault_name(static_cast<Fault>(i)));
     if (fails(smaller)) options = smaller;
   }
-  for (const char* what : {"versions", "diary-versions", "branches", "moves", "pairs", "few-held", "copies", "undo", "claims", "callbacks"}) {
+  for (const char* what : {"versions", "diary-versions", "branches", "moves", "pairs", "few-held", "copies", "undo",
+                           "claims", "callbacks"}) {
     Options smaller = options;
     smaller.without.emplace_back(what);
     if (fails(smaller)) options = smaller;
@@ -227,9 +228,9 @@ void report(const Options& options, const Outcome& outcome, bool shrink) {
 
 // Before anything runs.
 void announce(const Options& options, const BatchOptions& batch) {
-  const std::string range =
-      batch.minutes != 0 ? fmt::format("seeds from {} on for {} minutes", options.seed, batch.minutes)
-                         : fmt::format("seeds {} to {}", options.seed, options.seed + batch.seeds - 1);
+  const std::string range = batch.minutes != 0
+                                ? fmt::format("seeds from {} on for {} minutes", options.seed, batch.minutes)
+                                : fmt::format("seeds {} to {}", options.seed, options.seed + batch.seeds - 1);
   std::printf("%s, %u at once, each with at most %u s of CPU; the first: %s%s\n", range.c_str(), batch.jobs,
               options.cpu_seconds, options.command().c_str(), batch.replay ? ", each twice" : "");
   std::fflush(stdout);

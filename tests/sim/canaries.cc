@@ -51,7 +51,6 @@ const Canary kCanaries[] = {
     {Bug::edit_not_sent_again, "edit not sent again", 10},
     {Bug::checksum_not_looked_at, "checksum not looked at", 60, {"bit-rot"}},
     {Bug::foreign_value_undone, "foreign value undone", 15},
-    {Bug::undo_done_again, "undo done again when it is sent again", 30, {"cut"}},
     {Bug::claim_lost_by_move, "claim lost by a move", 60},
     {Bug::rolled_part_not_kept, "rolled part not kept", 60, {"power-loss"}},
 };
@@ -111,16 +110,16 @@ int main(int argc, char** argv) {
   bool as_batch = false, spin = false;
   add_run_options(app, options);
   add_batch_options(app, batch);
-  app.add_option("--bug", only, "only those whose name holds this; --seeds: it may take so many, instead of the stated");
+  app.add_option("--bug", only,
+                 "only those whose name holds this; --seeds: it may take so many, instead of the stated");
   app.add_flag("--batch", as_batch, "run seeds as terrazzo-sim does, with the first of those bugs in them");
   app.add_flag("--spin", spin, "in a batch, instead of a bug: runs that do not end");
   CLI11_PARSE(app, argc, argv);
   spdlog::set_level(spdlog::level::off);
   if (!as_batch) return find_all(options, only, app.count("--seeds") != 0 ? batch.seeds : 0, batch.jobs);
 
-  const Canary* const canary = std::ranges::find_if(kCanaries, [&](const Canary& each) {
-    return std::string_view(each.name).find(only) != std::string_view::npos;
-  });
+  const Canary* const canary = std::ranges::find_if(
+      kCanaries, [&](const Canary& each) { return std::string_view(each.name).find(only) != std::string_view::npos; });
   if (canary == std::end(kCanaries)) {
     std::printf("no bug is called \"%s\"\n", only.c_str());
     return 2;

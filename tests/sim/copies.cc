@@ -40,7 +40,7 @@ void Simulation::copy_or_flood(Actor& actor) {
     draft.copy(layer(), cells, layer(), to, turn);
     if (!alone) draft.fill(layer(), some_place(area, 6), cell());
   }
-  submit(actor, std::move(draft), false);
+  submit_painting(actor, draft);
 }
 
 }  // namespace terrazzo::sim

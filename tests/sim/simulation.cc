@@ -298,7 +298,8 @@ void Simulation::create_world(const char* name) {
 Simulation::Actor& Simulation::add_client(const std::string& world, bool inspector) {
   const std::uint32_t number = last_client_++;
   Actor& actor = actors_[number];
-  const std::size_t held_max = number % 4 == 3 && !without("few-held") ? kFewHeld : client::ConnectOptions{}.edits_held_max;
+  const std::size_t held_max =
+      number % 4 == 3 && !without("few-held") ? kFewHeld : client::ConnectOptions{}.edits_held_max;
   actor.client =
       std::make_unique<Client>(machine_, *network_, number, world, held_max, static_cast<ClientObserver&>(*this));
   actor.world = world;
@@ -383,13 +384,18 @@ map::Cell Simulation::some_cell() {
   return map::Cell{static_cast<std::uint32_t>(random_.chance(0.7) ? random_.below(5) : 1 + random_.below(kTiles - 1))};
 }
 
-void Simulation::submit(Actor& actor, client::EditDraft draft, bool is_register) {
+std::optional<EditId> Simulation::submit(Actor& actor, const client::EditDraft& draft) {
   const map::AckMode ack = random_.chance(0.7) ? map::AckMode::durable : map::AckMode::applied;
   const Result<EditId> id = actor.client->machine().edit(draft, ack);
-  if (!id) return;  // too many are held
+  if (!id) return std::nullopt;
   ++edits_;
   damage_.submitted(actor.client->number(), *id, actor.world, draft.ops());
-  if (is_register) return diary_.wrote(actor.client->number(), *id, writes_pairs(actor.client->number()));
+  return *id;
+}
+
+void Simulation::submit_painting(Actor& actor, const client::EditDraft& draft) {
+  const std::optional<EditId> id = submit(actor, draft);
+  if (!id) return;
   constexpr std::size_t kPaintsKept = 8;
   if (actor.paints.size() == kPaintsKept) actor.paints.erase(actor.paints.begin());
   actor.paints.push_back(*id);
@@ -451,7 +457,7 @@ void Simulation::paint(Actor& actor) {
     }
   }
   if (random_.chance(0.1)) draft.require(kLayers[random_.below(2)], some_cells(2), some_cell());
-  submit(actor, std::move(draft), false);
+  submit_painting(actor, draft);
 }
 
 void Simulation::paint_twins(Actor& actor) {
@@ -462,17 +468,17 @@ void Simulation::paint_twins(Actor& actor) {
   if (options_.verbose)
     fmt::print("{:.6f} client {} writes {} into twins {}\n", static_cast<double>(machine_.schedule.now()) * 1e-9,
                actor.client->number(), value.bits, group);
-  submit(actor, std::move(draft), false);
+  submit_painting(actor, draft);
 }
 
 void Simulation::write_register(Actor& actor) {
   const std::uint32_t client = actor.client->number();
   if (client >= kRegisterClientsMax) return paint(actor);
   client::EditDraft draft;
-  const map::Cell value{diary_.next(client)};
+  const map::Cell value{diary_.draw(client)};
   draft.set(kLayers[0], register_cell(client), value);
   if (writes_pairs(client)) draft.set(kLayers[0], pair_cell(client), value);
-  submit(actor, std::move(draft), true);
+  if (const auto id = submit(actor, draft)) diary_.wrote(client, *id, value.bits, writes_pairs(client));
 }
 
 void Simulation::change_views(Actor& actor) {

@@ -97,7 +97,9 @@ class Simulation final : private ClientObserver {
   void change_views(Actor& actor);
   map::Rect some_cells(std::int64_t size_max);
   map::Cell some_cell();
-  void submit(Actor& actor, client::EditDraft draft, bool is_register);
+  // Nothing: nobody kept it, too many wait. Callbacks may have acted meanwhile.
+  std::optional<EditId> submit(Actor& actor, const client::EditDraft& draft);
+  void submit_painting(Actor& actor, const client::EditDraft& draft);
   void take_undo_marks(const Actor& actor, const client::Event& event);
 
   void begin_faults();

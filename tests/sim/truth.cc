@@ -79,8 +79,7 @@ std::map<map::ShardPos, Lsn> Truth::newest(const char* world) {
 std::optional<bool> Truth::has_version(const char* world, std::uint64_t version, map::ShardPos shard) {
   const auto found = line(world, shard);
   if (!found) return std::nullopt;
-  return found->store != nullptr &&
-         found->store->find_pin(storage::PinKind::version, version, found->head) != nullptr;
+  return found->store != nullptr && found->store->find_pin(storage::PinKind::version, version, found->head) != nullptr;
 }
 
 }  // namespace terrazzo::sim

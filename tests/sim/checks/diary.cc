@@ -15,10 +15,10 @@ std::vector<map::CellPos> Diary::Page::cells(std::uint32_t client) const {
   return cells;
 }
 
-void Diary::wrote(std::uint32_t client, EditId edit, bool in_pairs) {
+void Diary::wrote(std::uint32_t client, EditId edit, std::uint32_t value, bool in_pairs) {
   Page& page = pages_[client];
   page.in_pairs = in_pairs;
-  page.values[edit.value] = ++page.written;
+  page.values[edit.value] = value;
 }
 
 void Diary::told_durable(std::uint32_t client, EditId edit) {

@@ -15,7 +15,7 @@ namespace terrazzo::sim {
 class Diary {
  public:
   struct Page {
-    std::uint32_t written = 0;                      // the newest value
+    std::uint32_t drawn = 0;                        // the newest value that an edit was made of
     std::uint32_t durable = 0;                      // the newest value that was acknowledged as durable
     std::map<std::uint64_t, std::uint32_t> values;  // by edit id
     std::set<std::uint32_t> rejected;
@@ -24,9 +24,10 @@ class Diary {
     // The cells that hold its values.
     std::vector<map::CellPos> cells(std::uint32_t client) const;
   };
-  // The value for the client's next edit.
-  std::uint32_t next(std::uint32_t client) { return pages_[client].written + 1; }
-  void wrote(std::uint32_t client, EditId edit, bool in_pairs);
+  // The value for the client's next edit, which is no other's: callbacks may write the next one before this one is on its
+  // way.
+  std::uint32_t draw(std::uint32_t client) { return ++pages_[client].drawn; }
+  void wrote(std::uint32_t client, EditId edit, std::uint32_t value, bool in_pairs);
   void told_durable(std::uint32_t client, EditId edit);
   void told_rejected(std::uint32_t client, EditId edit);
   const std::map<std::uint32_t, Page>& pages() const { return pages_; }

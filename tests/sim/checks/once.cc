@@ -29,7 +29,7 @@ void AppliedOnce::check(const Diary& diary, Truth& truth) {
     for (const map::CellPos at : page.cells(client)) {
       const auto value = truth.cell(kDiary, kLayers[0], at);
       if (!value) continue;
-      if (*value > page.written)
+      if (*value > page.drawn)
         verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which it never wrote", client, *value));
       if (page.rejected.contains(*value))
         verdict_.fail(kClaim, fmt::format("the register of client {} holds {}, which was rejected", client, *value));

@@ -19,7 +19,7 @@ SavedVersions::Moment SavedVersions::now(const std::string& world) {
 void SavedVersions::saved(const std::string& world, std::uint64_t version, Moment asked) {
   Saved& saved = saved_[{world, version}];
   saved.asked = std::move(asked);
-  for (const auto& [client, durable] : saved.asked.durable) saved.written[client] = diary_.pages().at(client).written;
+  for (const auto& [client, durable] : saved.asked.durable) saved.written[client] = diary_.pages().at(client).drawn;
 }
 
 void SavedVersions::gone(const std::string& branch) {

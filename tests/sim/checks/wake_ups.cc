@@ -14,9 +14,8 @@ void WakeUps::look(Server& server, std::uint64_t now_ns) {
     const Loop& loop = server.loop(number);
     const bool waits = !server.assembly().node.mesh->empty(number);
     if (waits && core.waits && core.passes == loop.waits() && loop.stalled_until() < looked_ns_)
-      verdict_.fail("no wake-up is lost",
-                    fmt::format("core {} sleeps, and something has been in its rings for {} ms", number,
-                                (now_ns - looked_ns_) / kMillisecond));
+      verdict_.fail("no wake-up is lost", fmt::format("core {} sleeps, and something has been in its rings for {} ms",
+                                                      number, (now_ns - looked_ns_) / kMillisecond));
     core = {waits, loop.waits()};
   }
   looked_ns_ = now_ns;
