@@ -33,7 +33,6 @@ enum class Bug : std::uint8_t {
   edit_not_sent_again,       // a client that comes back does not send again what nobody has answered
   checksum_not_looked_at,    // a page is taken as the disk gives it
   foreign_value_undone,      // an undo restores what others have written since, too
-  claim_lost_by_move,        // a shard that goes to another core leaves its claims behind
   rolled_part_not_kept,      // parts that recovery rolled forward are in no history
   kCount,
 };

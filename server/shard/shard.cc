@@ -89,7 +89,6 @@ void Shard::settle(proto::Encoder& encoder, EncodedChunks& encoded, StoreFactory
   TZ_ASSERT(s.waiting.empty() || s.read_only);
   s.last_sequence = s.waiting.empty() ? 0 : ~std::uint64_t{0};  // never durable
   s.waiting.clear();
-  if (canary::is(canary::Bug::claim_lost_by_move)) s.claims = {};
   s.encoder = &encoder;
   s.encoded = &encoded;
   s.fanout.use(encoder);

@@ -43,7 +43,7 @@ const Canary kCanaries[] = {
     {Bug::torn_tail_believed, "torn log tail believed", 60, {"power-loss"}},
     {Bug::part_not_rolled_forward, "part not rolled forward", 30},
     {Bug::last_record_lost, "last record of the log lost", 20},
-    {Bug::conflation_ignored, "conflation ignored", 30, {"slow-reader"}, "every queue is bounded"},
+    {Bug::conflation_ignored, "conflation ignored", 250, {"slow-reader"}, "every queue is bounded"},
     {Bug::gap_not_told, "gap not told", 15},
     {Bug::first_left_out_forgotten, "first edit left out forgotten", 15},
     {Bug::decided_before_logged, "decided before logged", 20},
@@ -51,7 +51,6 @@ const Canary kCanaries[] = {
     {Bug::edit_not_sent_again, "edit not sent again", 10},
     {Bug::checksum_not_looked_at, "checksum not looked at", 60, {"bit-rot"}},
     {Bug::foreign_value_undone, "foreign value undone", 15},
-    {Bug::claim_lost_by_move, "claim lost by a move", 60},
     {Bug::rolled_part_not_kept, "rolled part not kept", 60, {"power-loss"}},
 };
 static_assert(std::size(kCanaries) + 1 == static_cast<std::size_t>(Bug::kCount));
