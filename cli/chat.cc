@@ -1,22 +1,16 @@
 #include <fmt/format.h>
 
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/interruption.h"
 #include "cli/server.h"
 
 namespace terrazzo::cli {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) {
-  interrupted.store(true);
-}
 
 // What others say must not move the cursor or colour the terminal: control characters, those of two bytes (U+0080 to
 // U+009F) included, become question marks.
@@ -64,12 +58,11 @@ Status chat(const CommandLine& line) {
   if (!entered) return entered.error();
   client::Client& client = **entered;
   if (!line.text.empty()) return say(client, line.text);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  note_interruptions();
   fmt::print("listening in {}; Ctrl-C ends it\n", line.world);
   std::fflush(stdout);
   const auto began = std::chrono::steady_clock::now();
-  while (!interrupted.load()) {
+  while (!interrupted()) {
     for (const client::Event& event : client.poll())
       if (const auto* said = std::get_if<client::Chatted>(&event)) print(*said);
     if (client.state() == client::State::failed) return *client.last_error();

@@ -1,13 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/http_client.h"
+#include "cli/interruption.h"
 #include "cli/json_answers.h"
 #include "cli/server.h"
 
@@ -15,11 +14,6 @@ namespace terrazzo::cli {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) {
-  interrupted.store(true);
-}
 
 std::string address(const CommandLine& line) {
   return "/v1/worlds/" + percent_encode(line.world) + "/claims";
@@ -66,10 +60,9 @@ Status claim_area(const CommandLine& line) {
   if (!layers) return layers.error();
   const Result<ClaimId> claim = client.claim(*line.rect, *layers, 10s);
   if (!claim) return claim.error();
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  note_interruptions();
   const auto began = std::chrono::steady_clock::now();
-  while (!interrupted.load()) {
+  while (!interrupted()) {
     for (const client::Event& event : client.poll()) {
       if (const auto* rejected = std::get_if<client::ClaimRejected>(&event))
         return Error{rejected->error.code, conflicts_of(*rejected)};

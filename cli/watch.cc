@@ -3,12 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <ranges>
 
 #include "cli/commands.h"
+#include "cli/interruption.h"
 #include "cli/server.h"
 #include "terrazzo/render.h"
 
@@ -16,11 +15,6 @@ namespace terrazzo::cli {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) {
-  interrupted.store(true);
-}
 
 struct Terminal {
   int columns = 80, rows = 24;
@@ -127,14 +121,13 @@ Status watch(const CommandLine& line) {
   client.set_presence({{}, view, {}, "watch"});
 
   const Screen picture(client, art, layers);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  note_interruptions();
   const auto began = std::chrono::steady_clock::now();
   const bool repaint = screen.real && !line.once;
   if (repaint) fmt::print("\033[?25l\033[2J");
   std::uint64_t edits = 0;
   bool changed = true;
-  while (!interrupted.load()) {
+  while (!interrupted()) {
     for (const client::Event& event : client.poll()) {
       changed = true;
       if (const auto* cells = std::get_if<client::CellsChanged>(&event))
