@@ -15,6 +15,8 @@ namespace terrazzo::cli {
 namespace {
 
 Result<nlohmann::json> wish(const CommandLine& line) {
+  if (line.by.empty() && !line.rect && line.since.empty())
+    return Error{ErrorCode::bad_message, "say which edits: --user, --since or --rect, or more than one of them"};
   nlohmann::json wanted{{"name", line.name}};
   if (!line.by.empty()) wanted["user"] = line.by;
   if (line.rect) wanted["area"] = {line.rect->x0, line.rect->y0, line.rect->width(), line.rect->height()};

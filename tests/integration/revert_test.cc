@@ -195,6 +195,9 @@ TEST_F(Revert, TheCommandLineShowsFirstAndAsks) {
   const Ran wrong = run({"revert", "w", "--since", "yesterday"});
   EXPECT_EQ(wrong.exit_code, 1);
   EXPECT_NE(wrong.output.find("2026-11-22"), std::string::npos) << wrong.output;
+  const Ran everything = run({"revert", "w", "--yes"});
+  EXPECT_EQ(everything.exit_code, 1);
+  EXPECT_NE(everything.output.find("--user, --since or --rect"), std::string::npos) << everything.output;
 }
 
 TEST_F(Revert, BadWishesAreToldWhatWouldBeRight) {
